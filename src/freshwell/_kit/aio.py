@@ -1,0 +1,298 @@
+"""The asyncio half of the kit: flights, signals, gates and owners of background work.
+
+Objects of this module belong to the event loop in which they are first used.
+``threads`` is the other half: same names, same signatures, same semantics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from freshwell._kit.flight import Flight, Roster, current_flight, in_flight
+from freshwell.errors import ConfigurationError, LoadCancelled
+
+__all__ = [
+    "ASYNCHRONOUS",
+    "Flights",
+    "Gate",
+    "Owner",
+    "Signal",
+    "check_kind",
+    "each",
+    "home",
+    "home_is_gone",
+    "in_flight",
+    "resolve",
+    "sleep",
+]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+ASYNCHRONOUS = True
+"""Whether this kit's callers await."""
+
+sleep = asyncio.sleep
+
+
+def home() -> object:
+    """Return what the cache's connections and background work are bound to: the running loop."""
+    return asyncio.get_running_loop()
+
+
+def home_is_gone(place: object) -> bool:
+    """Tell whether nothing bound to `place` can still be running."""
+    return isinstance(place, asyncio.AbstractEventLoop) and place.is_closed()
+
+
+async def resolve(value: T | Awaitable[T]) -> T:
+    """Return `value`, awaited first when it is awaitable: loaders may be of either kind."""
+    if inspect.isawaitable(value):
+        return await value
+    return value
+
+
+def check_kind(function: object) -> None:
+    """Refuse functions that this colour cannot cache. Raises `ConfigurationError`."""
+    if not inspect.iscoroutinefunction(function):
+        raise ConfigurationError(
+            f"{getattr(function, '__qualname__', function)!r} is no async function: an "
+            "AsyncCache caches async functions, a Cache plain ones"
+        )
+
+
+async def each(calls: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
+    """Return the results of the calls, in order, at most `limit` of them at a time.
+
+    The first that raises ends the rest.
+    """
+    gate = asyncio.Semaphore(limit)
+
+    async def one(call: Callable[[], Awaitable[T]]) -> T:
+        async with gate:
+            return await call()
+
+    tasks = [asyncio.create_task(one(call)) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+class Signal:
+    """Wake whoever waits; a notice given while nobody waits is kept for the next wait.
+
+    Belongs to one event loop; `notify` must be called in it. At most one waiter at a time.
+    """
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        self._event.set()
+
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for a notice, at most `timeout_s` seconds (None: for ever). True when one came."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+
+class Gate:
+    """Let at most `slots` callers in at a time, first come first served."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = asyncio.Semaphore(slots)
+
+    async def enter(self, timeout_s: float) -> bool:
+        """Wait for a slot, at most `timeout_s` seconds. False when none came free."""
+        try:
+            async with asyncio.timeout(None if not self._slots.locked() else timeout_s):
+                return await self._slots.acquire()
+        except TimeoutError:
+            return False
+
+    def leave(self) -> None:
+        """Give the slot back. Never waits."""
+        self._slots.release()
+
+
+class Owner:
+    """Own background work: bounded in number, named, and ended with the cache.
+
+    Every piece runs in a copy of the context that spawned it, outside of any flight.
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._name = name
+        self._limit = limit
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closing = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Start `work` in the background. False, and nothing started, at the limit or at close.
+
+        `work` handles its own errors: what it raises is lost but for the loop's error handler.
+        """
+        if self.closing or len(self._tasks) >= self._limit:
+            return False
+        context = contextvars.copy_context()
+        context.run(current_flight.set, None)
+        task = asyncio.get_running_loop().create_task(
+            _as_coroutine(work), name=f"{self._name}:{name}", context=context
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def aclose(self, drain_s: float) -> None:
+        """Refuse new work, wait up to `drain_s` seconds for what runs, and end the rest."""
+        self.closing = True
+        tasks = [t for t in self._tasks if t is not asyncio.current_task()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=drain_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+class _Carried(Flight[R]):
+    """A flight carried by a task of its own, so that no caller's cancellation ends it."""
+
+    __slots__ = ("landed", "task")
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(keys)
+        self.task: asyncio.Task[None] | None = None
+        self.landed: list[asyncio.Future[None]] = []
+
+
+class Flights(Generic[R]):
+    """Share work between callers that ask for the same key at the same time.
+
+    - The caller that starts a flight leads: its work runs as a task in a copy of its context.
+    - A cancelled caller leaves; the work goes on while anyone still waits, and is cancelled
+      with the last.
+    - The work's exception reaches every rider, as the same object, unwrapped.
+    """
+
+    def __init__(self) -> None:
+        self._roster: Roster[R] = Roster()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._roster)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._roster
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Let later callers of `keys` start anew. Flights under way serve their riders."""
+        self._roster.forget(keys)
+
+    async def run(
+        self, keys: Sequence[str], work: Callable[[tuple[str, ...]], Awaitable[Mapping[str, R]]]
+    ) -> dict[str, R]:
+        """Return a result for each of `keys`: lead where none is under way, ride where one is.
+
+        `work` gets the keys that this call leads, and returns a result for each of them.
+        Raises what the work raised, `NestedLoadError` when waiting would never end, and
+        `LoadCancelled` when the work was cancelled from inside.
+        """
+        led, joined = self._roster.board(keys, _Carried)
+        results: dict[str, R] = {}
+        waiting = joined if led is None else [led, *joined]
+        if led is not None:
+            self._carry(led, work)
+        try:
+            while waiting:
+                results.update(await self._wait(waiting[0]))
+                self._roster.unhitch(waiting.pop(0))
+        finally:
+            for flight in waiting:
+                self._give_up(flight)
+        return {key: results[key] for key in keys}
+
+    async def aclose(self, drain_s: float) -> None:
+        """Wait up to `drain_s` seconds for loads under way, then cancel them."""
+        tasks = [t for t in self._tasks if t is not asyncio.current_task()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=drain_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _carry(
+        self,
+        flight: Flight[R],
+        work: Callable[[tuple[str, ...]], Awaitable[Mapping[str, R]]],
+    ) -> None:
+        task = asyncio.get_running_loop().create_task(self._fly(flight, work))
+        assert isinstance(flight, _Carried)
+        flight.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _fly(
+        self,
+        flight: Flight[R],
+        work: Callable[[tuple[str, ...]], Awaitable[Mapping[str, R]]],
+    ) -> None:
+        current_flight.set(flight)  # type: ignore[arg-type]
+        try:
+            flight.succeed(await work(flight.keys))
+        except asyncio.CancelledError as error:
+            flight.fail(_cancelled_inside(error))
+            raise
+        except Exception as error:
+            flight.fail(error)
+        except BaseException as error:
+            flight.fail(_cancelled_inside(error))
+            raise
+        finally:
+            self._land(flight)
+
+    def _land(self, flight: Flight[R]) -> None:
+        assert isinstance(flight, _Carried)
+        self._roster.land(flight)
+        for future in flight.landed:
+            if not future.done():
+                future.set_result(None)
+
+    async def _wait(self, flight: Flight[R]) -> Mapping[str, R]:
+        assert isinstance(flight, _Carried)
+        if not flight.done:
+            future = asyncio.get_running_loop().create_future()
+            flight.landed.append(future)
+            await future
+        return flight.outcome()
+
+    def _give_up(self, flight: Flight[R]) -> None:
+        assert isinstance(flight, _Carried)
+        self._roster.unhitch(flight)
+        if self._roster.leave(flight) and flight.task is not None:
+            flight.task.cancel()
+
+
+async def _as_coroutine(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
+
+
+def _cancelled_inside(error: BaseException) -> LoadCancelled:
+    cancelled = LoadCancelled("the load was cancelled from inside while callers waited for it")
+    cancelled.__cause__ = error
+    return cancelled
+
+

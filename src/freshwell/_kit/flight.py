@@ -1,0 +1,160 @@
+"""What both kits know of a flight: its passengers' keys, its outcome, and whom it waits for.
+
+A *flight* is one piece of work that several callers share. The caller that starts it leads;
+those who find it under way ride along. The two kits differ in how they carry and wait, not
+in the bookkeeping, which is here and is plain, locked and shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from threading import Lock
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from freshwell.errors import NestedLoadError
+
+__all__ = ["Flight", "Roster", "current_flight", "in_flight"]
+
+R = TypeVar("R")
+
+current_flight: ContextVar[Flight[object] | None] = ContextVar("current_flight", default=None)
+"""The flight whose work runs in this context: how a loader that waits for itself is found."""
+
+
+def in_flight() -> bool:
+    """Tell whether the caller runs as part of a load."""
+    return current_flight.get() is not None
+
+
+class Flight(Generic[R]):
+    """One shared piece of work and its outcome. Written by its carrier, read by its riders."""
+
+    __slots__ = ("_error", "_results", "_trace", "done", "keys", "riders", "waits_for")
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.keys = tuple(keys)
+        self.riders = 1
+        self.done = False
+        self.waits_for: list[Flight[R]] = []
+        self._results: Mapping[str, R] = {}
+        self._error: BaseException | None = None
+        self._trace: TracebackType | None = None
+
+    def succeed(self, results: Mapping[str, R]) -> None:
+        """Record what the work returned: a result for each key of the flight."""
+        self._results = results
+
+    def fail(self, error: BaseException) -> None:
+        """Record that the work raised."""
+        self._error = error
+        self._trace = error.__traceback__
+
+    def outcome(self) -> Mapping[str, R]:
+        """Return the results, or raise what the work raised, unwrapped.
+
+        The trace is reset each time: otherwise every rider would lengthen it for the next.
+        """
+        if self._error is not None:
+            raise self._error.with_traceback(self._trace)
+        return self._results
+
+    def reaches(self, other: Flight[R]) -> bool:
+        """Tell whether this flight is `other`, or waits for it through any chain."""
+        seen: set[int] = set()
+        todo = [self]
+        while todo:
+            flight = todo.pop()
+            if flight is other:
+                return True
+            if id(flight) not in seen:
+                seen.add(id(flight))
+                todo.extend(flight.waits_for)
+        return False
+
+
+class Roster(Generic[R]):
+    """The flights under way, by key. Thread-safe; every method is short and never waits."""
+
+    def __init__(self) -> None:
+        self._mutex = Lock()
+        self._flights: dict[str, Flight[R]] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._flights
+
+    def board(
+        self, keys: Iterable[str], make: type[Flight[R]]
+    ) -> tuple[Flight[R] | None, list[Flight[R]]]:
+        """Start one flight for the keys that have none, and join the flights of the others.
+
+        Returns the flight to lead (None when every key is under way already) and those to
+        wait for. Raises `NestedLoadError`, with nothing changed, when waiting for one of them
+        would be waiting for the work that is calling.
+        """
+        caller: Flight[R] | None = current_flight.get()  # type: ignore[assignment]
+        with self._mutex:
+            new: list[str] = []
+            others: list[Flight[R]] = []
+            for key in dict.fromkeys(keys):
+                flight = self._flights.get(key)
+                if flight is None:
+                    new.append(key)
+                elif flight not in others:
+                    others.append(flight)
+            _refuse_circles(caller, others)
+            led = make(new) if new else None
+            for flight in others:
+                flight.riders += 1
+            if led is not None:
+                self._flights.update(dict.fromkeys(new, led))
+            if caller is not None:
+                caller.waits_for.extend(others if led is None else [*others, led])
+        return led, others
+
+    def leave(self, flight: Flight[R]) -> bool:
+        """Give up waiting for `flight`. True when nobody waits for it any more."""
+        with self._mutex:
+            flight.riders -= 1
+            abandoned = flight.riders <= 0 and not flight.done
+            if abandoned:
+                self._detach(flight)
+        return abandoned
+
+    def land(self, flight: Flight[R]) -> None:
+        """Mark the work as ended: whoever comes now starts a flight of their own."""
+        with self._mutex:
+            flight.done = True
+            self._detach(flight)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Let later callers of these keys start anew; flights under way go on for their riders."""
+        with self._mutex:
+            for key in keys:
+                self._flights.pop(key, None)
+
+    def unhitch(self, flight: Flight[R]) -> None:
+        """End the calling flight's note that it waits for `flight`."""
+        caller: Flight[R] | None = current_flight.get()  # type: ignore[assignment]
+        if caller is not None:
+            with self._mutex:
+                if flight in caller.waits_for:
+                    caller.waits_for.remove(flight)
+
+    def _detach(self, flight: Flight[R]) -> None:
+        for key in flight.keys:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+
+
+def _refuse_circles(caller: Flight[R] | None, others: Iterable[Flight[R]]) -> None:
+    if caller is not None and any(flight.reaches(caller) for flight in others):
+        raise NestedLoadError(
+            "a loader asked for the entry that it is loading (directly, or through another "
+            "load that waits for it): call the source inside loaders, or give the inner call "
+            "its own key"
+        )

@@ -1,0 +1,260 @@
+"""The thread half of the kit: flights, signals, gates and owners of background work.
+
+``aio`` is the other half: same names, same signatures, same semantics. Where a task can be
+cancelled a thread cannot: waits here end by their time limits and by `Owner.close`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from freshwell._kit.flight import Flight, Roster, current_flight, in_flight
+from freshwell.errors import ConfigurationError, LoadCancelled
+
+__all__ = [
+    "ASYNCHRONOUS",
+    "Flights",
+    "Gate",
+    "Owner",
+    "Signal",
+    "check_kind",
+    "each",
+    "home",
+    "home_is_gone",
+    "in_flight",
+    "resolve",
+    "sleep",
+]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+ASYNCHRONOUS = False
+"""Whether this kit's callers await."""
+
+sleep = time.sleep
+
+
+def home() -> object:
+    """Return what the cache's connections and background work are bound to: this process."""
+    return os.getpid()
+
+
+def home_is_gone(place: object) -> bool:
+    """Tell whether nothing bound to `place` can still be running: true in a forked child."""
+    return place != os.getpid()
+
+
+def resolve(value: T) -> T:
+    """Return `value`. An awaitable is refused: nothing here could await it."""
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise ConfigurationError(
+            "the loader returned an awaitable to a synchronous Cache: use AsyncCache, "
+            "or give a plain function"
+        )
+    return value
+
+
+def check_kind(function: object) -> None:
+    """Refuse functions that this colour cannot cache. Raises `ConfigurationError`."""
+    if inspect.iscoroutinefunction(function):
+        raise ConfigurationError(
+            f"{getattr(function, '__qualname__', function)!r} is an async function: a Cache "
+            "caches plain functions, an AsyncCache async ones"
+        )
+
+
+def each(calls: Sequence[Callable[[], T]], limit: int) -> list[T]:
+    """Return the results of the calls, in order, one at a time in the caller's thread.
+
+    The first that raises ends the rest. `limit` is for the other kit.
+    """
+    return [call() for call in calls]
+
+
+class Signal:
+    """Wake whoever waits; a notice given while nobody waits is kept for the next wait."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def notify(self) -> None:
+        self._event.set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for a notice, at most `timeout_s` seconds (None: for ever). True when one came."""
+        if not self._event.wait(timeout_s):
+            return False
+        self._event.clear()
+        return True
+
+
+class Gate:
+    """Let at most `slots` callers in at a time."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = threading.Semaphore(slots)
+
+    def enter(self, timeout_s: float) -> bool:
+        """Wait for a slot, at most `timeout_s` seconds. False when none came free."""
+        return self._slots.acquire(timeout=timeout_s)
+
+    def leave(self) -> None:
+        """Give the slot back. Never waits."""
+        self._slots.release()
+
+
+class Owner:
+    """Own background work: bounded in number, named, and ended with the cache.
+
+    Every piece runs in a thread of its own, in a copy of the context that spawned it, outside
+    of any flight. A thread cannot be cancelled: long-lived work must watch `closing`.
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._name = name
+        self._limit = limit
+        self._mutex = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self.closing = False
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+    def spawn(self, name: str, work: Callable[[], None]) -> bool:
+        """Start `work` in the background. False, and nothing started, at the limit or at close.
+
+        `work` handles its own errors: what it raises is lost but for `threading.excepthook`.
+        """
+        context = contextvars.copy_context()
+        context.run(current_flight.set, None)
+        thread = threading.Thread(
+            target=self._run, args=(context, work), name=f"{self._name}:{name}", daemon=True
+        )
+        with self._mutex:
+            if self.closing or len(self._threads) >= self._limit:
+                return False
+            self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is going down, or the system has no more threads
+            with self._mutex:
+                self._threads.discard(thread)
+            return False
+        return True
+
+    def close(self, drain_s: float) -> None:
+        """Refuse new work and wait up to `drain_s` seconds for what runs."""
+        deadline = time.monotonic() + drain_s
+        with self._mutex:
+            self.closing = True
+            threads = [t for t in self._threads if t is not threading.current_thread()]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self, context: contextvars.Context, work: Callable[[], None]) -> None:
+        try:
+            context.run(work)
+        finally:
+            with self._mutex:
+                self._threads.discard(threading.current_thread())
+
+
+class _Carried(Flight[R]):
+    """A flight carried by its leader's own thread."""
+
+    __slots__ = ("landed",)
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(keys)
+        self.landed = threading.Event()
+
+
+class Flights(Generic[R]):
+    """Share work between callers that ask for the same key at the same time.
+
+    - The caller that starts a flight leads: its work runs in its own thread and context.
+    - The work's exception reaches every rider, as the same object, unwrapped.
+    """
+
+    def __init__(self) -> None:
+        self._roster: Roster[R] = Roster()
+
+    def __len__(self) -> int:
+        return len(self._roster)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._roster
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Let later callers of `keys` start anew. Flights under way serve their riders."""
+        self._roster.forget(keys)
+
+    def run(
+        self, keys: Sequence[str], work: Callable[[tuple[str, ...]], Mapping[str, R]]
+    ) -> dict[str, R]:
+        """Return a result for each of `keys`: lead where none is under way, ride where one is.
+
+        `work` gets the keys that this call leads, and returns a result for each of them.
+        Raises what the work raised, `NestedLoadError` when waiting would never end, and
+        `LoadCancelled` when the leader's thread was interrupted.
+        """
+        led, joined = self._roster.board(keys, _Carried)
+        results: dict[str, R] = {}
+        waiting = joined if led is None else [led, *joined]
+        try:
+            if led is not None:
+                self._fly(led, work)
+            while waiting:
+                results.update(self._wait(waiting[0]))
+                self._roster.unhitch(waiting.pop(0))
+        finally:
+            for flight in waiting:
+                self._roster.unhitch(flight)
+                self._roster.leave(flight)
+        return {key: results[key] for key in keys}
+
+    def close(self, drain_s: float) -> None:
+        """Wait up to `drain_s` seconds for loads under way; threads cannot be cancelled."""
+        deadline = time.monotonic() + drain_s
+        while len(self._roster) and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def _fly(
+        self, flight: Flight[R], work: Callable[[tuple[str, ...]], Mapping[str, R]]
+    ) -> None:
+        token = current_flight.set(flight)  # type: ignore[arg-type]
+        try:
+            flight.succeed(work(flight.keys))
+        except Exception as error:
+            flight.fail(error)
+        except BaseException as error:
+            flight.fail(_cancelled_inside(error))
+            raise
+        finally:
+            current_flight.reset(token)
+            self._land(flight)
+
+    def _land(self, flight: Flight[R]) -> None:
+        assert isinstance(flight, _Carried)
+        self._roster.land(flight)
+        flight.landed.set()
+
+    def _wait(self, flight: Flight[R]) -> Mapping[str, R]:
+        assert isinstance(flight, _Carried)
+        flight.landed.wait()
+        return flight.outcome()
+
+
+def _cancelled_inside(error: BaseException) -> LoadCancelled:
+    cancelled = LoadCancelled("the load was interrupted while callers waited for it")
+    cancelled.__cause__ = error
+    return cancelled

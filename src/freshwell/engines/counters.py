@@ -1,0 +1,130 @@
+"""What a cache counts: plain integers, added to on the way, read when somebody asks.
+
+Adding is not locked: under many threads a count may miss a few. It is never wrong by more,
+and costs a hit next to nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+__all__ = ["Counters", "Stats"]
+
+
+class Counters:
+    """Counts since the cache was built. Named as in `Stats`."""
+
+    __slots__ = (
+        "codec_errors",
+        "early_refreshes",
+        "fills",
+        "fills_refused",
+        "hits_l1",
+        "hits_l2",
+        "invalidations",
+        "l2_errors",
+        "lease_waits",
+        "load_errors",
+        "load_ns",
+        "loads",
+        "misses",
+        "negative_hits",
+        "notices",
+        "oversize",
+        "refresh_errors",
+        "rejected_frames",
+        "shed",
+        "stale_serves",
+    )
+
+    def __init__(self) -> None:
+        for name in self.__slots__:
+            setattr(self, name, 0)
+
+    codec_errors: int
+    early_refreshes: int
+    fills: int
+    fills_refused: int
+    hits_l1: int
+    hits_l2: int
+    invalidations: int
+    l2_errors: int
+    lease_waits: int
+    load_errors: int
+    load_ns: int
+    loads: int
+    misses: int
+    negative_hits: int
+    notices: int
+    oversize: int
+    refresh_errors: int
+    rejected_frames: int
+    shed: int
+    stale_serves: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """A cache's counters and sizes at one instant.
+
+    - ``hits_l1``, ``hits_l2``: answers from a tier, fresh or stale; ``misses``: the loader was
+      asked, or there was nothing to give; ``negative_hits``: of the hits, those that said
+      "there is none"; ``stale_serves``: of the hits, those past their TTL.
+    - ``loads``, ``load_errors``, ``load_ns``: calls of loaders, those that raised, and the
+      nanoseconds spent in them; ``shed``: loads refused by `max_loads`.
+    - ``fills``, ``fills_refused``: values stored, and values that an invalidation overtook;
+      ``oversize``: values too large to store.
+    - ``lease_waits``: waits for a load in another process; ``early_refreshes``: refreshes
+      begun before expiry; ``refresh_errors``: background refreshes that failed.
+    - ``invalidations``: keys invalidated here; ``notices``: keys that the feed named.
+    - ``l2_errors``: calls of L2 that failed; ``rejected_frames``: bytes from L2 that were no
+      entry of ours; ``codec_errors``: entries of ours that the codec could not read.
+    - ``entries``, ``bytes``, ``evictions``, ``expirations``: the L1 table.
+    - ``coherence``: how L1 learns of invalidations ("alone", "feed", "ttl-only", "off"), and
+      ``l1_live``: whether it may answer now.
+    - ``in_flight``: keys being loaded by this process now.
+    """
+
+    hits_l1: int
+    hits_l2: int
+    misses: int
+    negative_hits: int
+    stale_serves: int
+    loads: int
+    load_errors: int
+    load_ns: int
+    shed: int
+    fills: int
+    fills_refused: int
+    oversize: int
+    lease_waits: int
+    early_refreshes: int
+    refresh_errors: int
+    invalidations: int
+    notices: int
+    l2_errors: int
+    rejected_frames: int
+    codec_errors: int
+    entries: int
+    bytes: int
+    evictions: int
+    expirations: int
+    coherence: str
+    l1_live: bool
+    in_flight: int
+
+    @property
+    def hit_ratio(self) -> float:
+        """The share of answers that needed no loader. 0.0 where nothing was asked."""
+        hits = self.hits_l1 + self.hits_l2
+        return hits / (hits + self.misses) if hits + self.misses else 0.0
+
+    @classmethod
+    def of(cls, counters: Counters, **rest: int | str | bool) -> Stats:
+        """Return the counters as they are, with the sizes given."""
+        counts = {name: getattr(counters, name) for name in Counters.__slots__}
+        return cls(**counts, **rest)
+
+    def as_dict(self) -> dict[str, int | str | bool]:
+        """Return the fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}

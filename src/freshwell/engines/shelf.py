@@ -1,0 +1,125 @@
+"""Turn values into L2 frames and back, and say what an L2 frame is worth to a caller.
+
+Nothing read from L2 raises: bytes that are foreign, torn, newer, another key's, or unreadable
+by the codec in force are counted and treated as absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from freshwell.codecs.base import BoundCodec
+from freshwell.engines.counters import Counters
+from freshwell.errors import CodecError
+from freshwell.ground.frame import Flag, Frame, Rejected, State, decode, encode
+from freshwell.ground.freshness import Times, Verdict, judge, local_times
+from freshwell.ground.keys import digest8
+from freshwell.ground.options import EntryPolicy
+from freshwell.ground.plan import L2Word, ReadLevel
+
+__all__ = ["ABSENT", "DOWN", "Reading", "Shelf", "Terms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms on which a caller reads and loads: how long, in which form, how fresh."""
+
+    policy: EntryPolicy
+    codec: BoundCodec
+    level: ReadLevel
+
+
+class Reading(NamedTuple):
+    """What L2 said of one entry. `times` is None where there is nothing to serve."""
+
+    word: L2Word
+    value: Any = None
+    negative: bool = False
+    times: Times | None = None
+    reason: str = "absent"
+    undecodable: bool = False
+
+
+ABSENT: Final = Reading(L2Word.ABSENT)
+DOWN: Final = Reading(L2Word.DOWN, reason="l2 down")
+
+_WORDS = {
+    Verdict.FRESH: L2Word.FRESH,
+    Verdict.EARLY: L2Word.EARLY,
+    Verdict.STALE: L2Word.STALE,
+    Verdict.ABSENT: L2Word.ABSENT,
+}
+
+
+class Shelf:
+    """Writes and reads the frames of one cache. Thread-safe: it keeps nothing but counts."""
+
+    def __init__(self, counters: Counters, *, max_value_bytes: int) -> None:
+        self._counters = counters
+        self._max_value_bytes = max_value_bytes
+
+    def read(
+        self, key: bytes, blob: bytes | None, terms: Terms, *, now_ns: int, server_ms: int, u: float
+    ) -> Reading:
+        """Judge what L2 holds under `key` at `now_ns`, which is `server_ms` on L2's clock."""
+        if blob is None:
+            return ABSENT
+        frame = decode(blob, digest8(key))
+        if isinstance(frame, Rejected):
+            self._counters.rejected_frames += 1
+            return ABSENT._replace(reason=f"rejected: {frame.value}", undecodable=True)
+        if frame.state is not State.VALUE:
+            return ABSENT._replace(reason=frame.state.name.lower())
+        times = local_times(
+            born_ms=frame.born_ms,
+            fresh_until_ms=frame.fresh_until_ms,
+            cost_us=frame.cost_us,
+            server_ms=server_ms,
+            now_ns=now_ns,
+            stale_ns=terms.policy.stale_ns,
+        )
+        verdict = judge(
+            times, now_ns, stale_ns=terms.policy.stale_ns, beta=terms.policy.beta, u=u
+        )
+        if verdict is Verdict.ABSENT:
+            return ABSENT._replace(reason="expired", times=times)
+        return self._decoded(key, frame, times, _WORDS[verdict], terms.codec)
+
+    def frame(
+        self, key: bytes, token: bytes, value: object, codec: BoundCodec, *,
+        negative: bool, cost_ns: int,
+    ) -> bytes | None:
+        """Return the frame that stores `value`, or None where it is larger than allowed.
+
+        Raises `CodecError` for a value that the codec cannot write.
+        """
+        payload = b"" if negative else codec.encode(value, key)
+        if len(payload) > self._max_value_bytes:
+            self._counters.oversize += 1
+            return None
+        return encode(
+            state=State.VALUE,
+            flags=Flag.NEGATIVE if negative else 0,
+            codec=0 if negative else codec.id,
+            token=token,
+            cost_us=cost_ns // 1_000,
+            digest=digest8(key),
+            payload=payload,
+        )
+
+    def _decoded(
+        self, key: bytes, frame: Frame, times: Times, word: L2Word, codec: BoundCodec
+    ) -> Reading:
+        if frame.flags & Flag.NEGATIVE:
+            return Reading(word, None, True, times, word.value)
+        try:
+            if frame.codec != codec.id or frame.flags:
+                raise CodecError("the entry was written by another codec")
+            if len(frame.payload) > self._max_value_bytes:
+                raise CodecError("the entry is larger than this cache allows")
+            value = codec.decode(frame.payload, key)
+        except CodecError:
+            self._counters.codec_errors += 1
+            return ABSENT._replace(reason="codec", undecodable=True)
+        return Reading(word, value, False, times, word.value)

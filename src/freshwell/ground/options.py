@@ -1,0 +1,204 @@
+"""Every option, validated in one place, at the moment it is given.
+
+Public durations are seconds, `timedelta` or text such as ``"5m"``; they become integers here
+(``_ns``, ``_ms``) and stay so below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from freshwell.errors import ConfigurationError
+from freshwell.ground.durations import duration_ns, format_ns
+from freshwell.ground.keys import check_namespace
+from freshwell.ground.plan import ReadLevel
+
+__all__ = [
+    "PRESETS",
+    "CacheOptions",
+    "Duration",
+    "EntryPolicy",
+    "as_read_level",
+    "bounded_int",
+    "ttl_ns",
+]
+
+Duration = float | int | str | timedelta
+"""Seconds, a `timedelta`, or text: ``300``, ``timedelta(minutes=5)``, ``"5m"``, ``"1h30m"``."""
+
+PRESETS: Final = {"default": "1h", "volatile": "5m"}
+"""TTLs that can be given by name."""
+
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPolicy:
+    """How long entries live. One for each cache, narrowed by decorators and calls."""
+
+    ttl_ns: int
+    max_ttl_ns: int
+    stale_ns: int = 0
+    negative_ns: int | None = None
+    jitter: float = 0.05
+    beta: float = 1.0
+
+    def narrowed(
+        self,
+        *,
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        negative_ttl: Duration | None = None,
+        jitter: float | None = None,
+        beta: float | None = None,
+    ) -> EntryPolicy:
+        """Return this policy with the options given (None: as it is).
+
+        Raises `ConfigurationError` for a value out of bounds.
+        """
+        changes: dict[str, Any] = {}
+        if ttl is not None:
+            changes["ttl_ns"] = ttl_ns(ttl, name="ttl", max_ns=self.max_ttl_ns)
+        if stale_ttl is not None:
+            changes["stale_ns"] = _bounded_ns(stale_ttl, "stale_ttl", self.max_ttl_ns)
+        if negative_ttl is not None:
+            changes["negative_ns"] = _bounded_ns(negative_ttl, "negative_ttl", self.max_ttl_ns)
+        if jitter is not None:
+            changes["jitter"] = _share(jitter, "jitter")
+        if beta is not None:
+            changes["beta"] = _not_negative(beta, "beta")
+        return dataclasses.replace(self, **changes) if changes else self
+
+    def lifetime_ns(self, *, negative: bool) -> int:
+        """Return the TTL before jitter. 0 means: do not store."""
+        if negative and self.negative_ns is not None:
+            return self.negative_ns
+        return self.ttl_ns
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """What a cache is built with, checked and in inner units."""
+
+    namespace: str
+    policy: EntryPolicy
+    read: ReadLevel
+    max_staleness_ns: int
+    max_entries: int
+    max_bytes: int
+    max_loads: int
+    load_wait_ns: int
+    lease_ms: int
+    max_key_bytes: int
+    max_value_bytes: int
+    max_refreshes: int
+    connect_timeout_ns: int
+    command_timeout_ns: int
+    drain_ns: int
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        namespace: str,
+        ttl: Duration,
+        max_ttl: Duration,
+        stale_ttl: Duration,
+        negative_ttl: Duration | None,
+        jitter: float,
+        beta: float,
+        read: str | ReadLevel,
+        max_staleness: Duration,
+        max_entries: int,
+        max_bytes: int,
+        max_loads: int,
+        load_wait: Duration,
+        lease: Duration,
+        max_key_bytes: int,
+        max_value_bytes: int,
+        max_refreshes: int,
+        connect_timeout: Duration,
+        command_timeout: Duration,
+        drain: Duration,
+    ) -> CacheOptions:
+        """Check every option. Raises `ConfigurationError` naming the first that is wrong."""
+        check_namespace(namespace)
+        max_ttl_ns = duration_ns(max_ttl, name="max_ttl")
+        base = EntryPolicy(ttl_ns(ttl, name="ttl", max_ns=max_ttl_ns), max_ttl_ns)
+        return cls(
+            namespace=namespace,
+            policy=base.narrowed(
+                stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
+            ),
+            read=as_read_level(read),
+            max_staleness_ns=duration_ns(max_staleness, name="max_staleness"),
+            max_entries=bounded_int(max_entries, "max_entries", 1),
+            max_bytes=bounded_int(max_bytes, "max_bytes", 1),
+            max_loads=bounded_int(max_loads, "max_loads", 1),
+            load_wait_ns=duration_ns(load_wait, name="load_wait", allow_zero=True),
+            lease_ms=max(1, duration_ns(lease, name="lease") // _NS_PER_MS),
+            max_key_bytes=bounded_int(max_key_bytes, "max_key_bytes", 1),
+            max_value_bytes=bounded_int(max_value_bytes, "max_value_bytes", 1),
+            max_refreshes=bounded_int(max_refreshes, "max_refreshes", 1),
+            connect_timeout_ns=duration_ns(connect_timeout, name="connect_timeout"),
+            command_timeout_ns=duration_ns(command_timeout, name="command_timeout"),
+            drain_ns=duration_ns(drain, name="drain", allow_zero=True),
+        )
+
+
+def ttl_ns(value: Duration, *, name: str, max_ns: int) -> int:
+    """Return a TTL in nanoseconds. Presets are known by name; there is no "for ever".
+
+    Raises `ConfigurationError` for zero, for more than `max_ns`, and for what is no duration.
+    """
+    if value is None:
+        raise ConfigurationError(
+            f"{name} is None: every entry has a TTL. Leave the option out for the default, "
+            f'or give seconds, a timedelta or text such as "5m"'
+        )
+    given = PRESETS.get(value, value) if isinstance(value, str) else value
+    return _at_most(duration_ns(given, name=name), name, max_ns)
+
+
+def as_read_level(value: str | ReadLevel) -> ReadLevel:
+    """Return the read level of that name. Raises `ConfigurationError` for any other."""
+    try:
+        return ReadLevel(value)
+    except ValueError:
+        names = ", ".join(repr(level.value) for level in ReadLevel)
+        raise ConfigurationError(f"read is {value!r}: use one of {names}") from None
+
+
+def bounded_int(value: int, name: str, least: int) -> int:
+    """Return `value` if it is an integer of at least `least`, else raise `ConfigurationError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name} is {value!r}: use a whole number of {least} or more")
+    return value
+
+
+def _bounded_ns(value: Duration, name: str, max_ns: int) -> int:
+    return _at_most(duration_ns(value, name=name, allow_zero=True), name, max_ns)
+
+
+def _at_most(given_ns: int, name: str, max_ns: int) -> int:
+    if given_ns > max_ns:
+        raise ConfigurationError(
+            f"{name} is {format_ns(given_ns)}, more than max_ttl ({format_ns(max_ns)}): "
+            f"shorten it, or raise max_ttl where the cache is built"
+        )
+    return given_ns
+
+
+def _share(value: float, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ConfigurationError(f"{name} is {value!r}: use a share of the TTL from 0 to below 1")
+    return float(value)
+
+
+def _not_negative(value: float, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+        raise ConfigurationError(f"{name} is {value!r}: use 0 (never) or a positive number")
+    return float(value)
