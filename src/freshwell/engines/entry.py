@@ -1,0 +1,191 @@
+"""An entry of the L1 table, in as few bytes as Python allows, readable without a lock.
+
+**What a hit does to an entry**, whoever makes it (`Table.get`, a wrapper's generated code)::
+
+    value = entry.value                      # 1. the value, before its deadlines
+    if now_ns < entry.calm_until_ns:         # 2. the deadline, after the value
+        entry.mark = 1                       # 3. the usage mark, for eviction
+        return value
+
+An entry is never changed once it is in a table, except that it is *killed*: its deadlines go
+to the past, first the packed ones, then `calm_until_ns`, and only then may its value be let
+go. So whoever reads the value first and the deadlines afterwards, in the order of the
+properties below, either gets a value that was in service or a deadline that has passed.
+
+**Size.** A million entries live or die by their overhead. The times that a plain hit does not
+need are packed into one integer, and `calm_until_ns` is rounded down to a grid, so that
+entries with about the same deadline share one integer object (`round_down`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["ENTRY_BYTES", "LONG_AGO_NS", "NOWHERE", "Entry", "round_down"]
+
+LONG_AGO_NS = -1
+"""A deadline that has passed for every clock reading."""
+
+ENTRY_BYTES = 200
+"""What an entry costs over its key and its value. Measured: see decision record 2."""
+
+NOWHERE: Any = None
+"""The neighbour of an entry that is in no queue. Not the entry itself: that would be a cycle."""
+
+_GRID_SHIFT = 8
+
+_SIZE_BITS = 36
+_COST_BITS = 44
+_LIFE_BITS = 55
+_LAG_BITS = 55
+_SIZE_AT = 1
+_COST_AT = _SIZE_AT + _SIZE_BITS
+_LIFE_AT = _COST_AT + _COST_BITS
+_LAG_AT = _LIFE_AT + _LIFE_BITS
+_GRACE_AT = _LAG_AT + _LAG_BITS
+_SIZE_MASK = (1 << _SIZE_BITS) - 1
+_COST_MASK = (1 << _COST_BITS) - 1
+_LIFE_MASK = (1 << _LIFE_BITS) - 1
+_LAG_MASK = (1 << _LAG_BITS) - 1
+
+
+def round_down(deadline_ns: int, life_ns: int) -> int:
+    """Return `deadline_ns` or a little earlier (by at most 1/256 of `life_ns`), on a grid."""
+    shift = life_ns.bit_length() - _GRID_SHIFT - 1
+    return deadline_ns if shift <= 0 else deadline_ns >> shift << shift
+
+
+class Entry:
+    """A value in L1 with its times, on the reader's monotonic clock.
+
+    - `value`, `key`; `calm_until_ns`: up to here the value may be served with nothing to decide.
+    - `mark`: truthy when there was a hit since eviction last looked.
+    - `aliases`, `alias`, `kinds`: the dictionary in which a cached function finds this entry by
+      its arguments, under which key, and the arguments' types (None: no alias).
+    - `queue`, `before`, `after`: the eviction policy's.
+    """
+
+    __slots__ = (
+        "_packed",
+        "after",
+        "alias",
+        "aliases",
+        "before",
+        "calm_until_ns",
+        "key",
+        "kinds",
+        "mark",
+        "queue",
+        "value",
+    )
+
+    value: Any
+    key: str
+    calm_until_ns: int
+    mark: int
+    aliases: dict[Any, Entry] | None
+    alias: Any
+    kinds: Any
+    queue: Any
+    before: Entry
+    after: Entry
+
+    def __init__(
+        self,
+        key: str,
+        value: Any,
+        *,
+        calm_until_ns: int,
+        fresh_until_ns: int,
+        stale_until_ns: int,
+        born_ns: int,
+        cost_ns: int,
+        size: int,
+        negative: bool,
+    ) -> None:
+        """Pack the times. They are put in order: born <= fresh, calm <= fresh <= stale.
+
+        Lives and allowances are kept up to 400 days, costs up to 4 hours, sizes up to 64 GiB;
+        what is larger is cut down to that.
+        """
+        self.key = key
+        self.value = value
+        self.mark = 0
+        self.aliases = None
+        self.alias = None
+        self.kinds = None
+        self.queue = None
+        self.before = self.after = NOWHERE
+        grace_ns = max(stale_until_ns - fresh_until_ns, 0)
+        fresh_until_ns = min(fresh_until_ns, born_ns + _LIFE_MASK)
+        calm_until_ns = max(min(calm_until_ns, fresh_until_ns), fresh_until_ns - _LAG_MASK)
+        self.calm_until_ns = calm_until_ns
+        self._packed = (
+            negative
+            | min(size, _SIZE_MASK) << _SIZE_AT
+            | min(max(cost_ns, 0), _COST_MASK) << _COST_AT
+            | max(fresh_until_ns - born_ns, 0) << _LIFE_AT
+            | fresh_until_ns - calm_until_ns << _LAG_AT
+            | grace_ns << _GRACE_AT
+        )
+
+    # Each deadline reads `calm_until_ns` before `_packed`; `kill` writes them the other way
+    # round. So a deadline is never made of one value from before a kill and one from after it.
+
+    @property
+    def fresh_until_ns(self) -> int:
+        """When the entry's TTL ends. -1: killed."""
+        calm_until_ns = self.calm_until_ns
+        packed = self._packed
+        return LONG_AGO_NS if packed < 0 else calm_until_ns + (packed >> _LAG_AT & _LAG_MASK)
+
+    @property
+    def stale_until_ns(self) -> int:
+        """When the allowance to serve the entry after its TTL ends. -1: killed."""
+        calm_until_ns = self.calm_until_ns
+        packed = self._packed
+        if packed < 0:
+            return LONG_AGO_NS
+        return calm_until_ns + (packed >> _LAG_AT & _LAG_MASK) + (packed >> _GRACE_AT)
+
+    @property
+    def born_ns(self) -> int:
+        """When the value was loaded. -1: killed."""
+        calm_until_ns = self.calm_until_ns
+        packed = self._packed
+        if packed < 0:
+            return LONG_AGO_NS
+        lag_ns = packed >> _LAG_AT & _LAG_MASK
+        return calm_until_ns + lag_ns - (packed >> _LIFE_AT & _LIFE_MASK)
+
+    @property
+    def cost_ns(self) -> int:
+        """How long the load took. 0: killed, or not known."""
+        packed = self._packed
+        return 0 if packed < 0 else packed >> _COST_AT & _COST_MASK
+
+    @property
+    def size(self) -> int:
+        """What the entry counts against the table's bytes. 0: killed."""
+        packed = self._packed
+        return 0 if packed < 0 else packed >> _SIZE_AT & _SIZE_MASK
+
+    @property
+    def negative(self) -> bool:
+        """Tell whether the source said that there is no such thing. False: killed."""
+        packed = self._packed
+        return packed >= 0 and bool(packed & 1)
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the entry is in service."""
+        return self._packed >= 0
+
+    def kill(self) -> None:
+        """Take the entry out of service: no reader that looks from now on may serve it."""
+        self._packed = -1
+        self.calm_until_ns = LONG_AGO_NS
+
+    def __repr__(self) -> str:
+        state = "alive" if self.alive else "killed"
+        return f"<{type(self).__name__} {state}, {self.size} bytes>"

@@ -1,0 +1,95 @@
+"""A queue of entries, linked through the entries themselves: any of them leaves in O(1).
+
+Not thread-safe: the table's lock guards it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from freshwell.engines.entry import LONG_AGO_NS, NOWHERE, Entry
+
+__all__ = ["Ring"]
+
+
+class Ring:
+    """A first-in-first-out queue; `oldest` to `newest` follow the entries' `after`."""
+
+    __slots__ = ("count", "end")
+
+    def __init__(self) -> None:
+        self.end = Entry(
+            "",
+            None,
+            calm_until_ns=LONG_AGO_NS,
+            fresh_until_ns=LONG_AGO_NS,
+            stale_until_ns=LONG_AGO_NS,
+            born_ns=LONG_AGO_NS,
+            cost_ns=0,
+            size=0,
+            negative=False,
+        )
+        self.end.before = self.end.after = self.end
+        self.count = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Entry]:
+        entry = self.end.after
+        while entry is not self.end:
+            yield entry
+            entry = entry.after
+
+    @property
+    def oldest(self) -> Entry | None:
+        """The entry that has been here the longest, or None."""
+        entry = self.end.after
+        return None if entry is self.end else entry
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry that is in no queue, as the newest."""
+        end = self.end
+        newest = end.before
+        entry.before = newest
+        entry.after = end
+        newest.after = entry
+        end.before = entry
+        entry.queue = self
+        self.count += 1
+
+    def remove(self, entry: Entry) -> None:
+        """Take out an entry of this queue."""
+        before, after = entry.before, entry.after
+        before.after = after
+        after.before = before
+        entry.before = entry.after = NOWHERE
+        entry.queue = None
+        self.count -= 1
+
+    def substitute(self, old: Entry, new: Entry) -> None:
+        """Put `new`, which is in no queue, in the place of `old`."""
+        before, after = old.before, old.after
+        new.before, new.after, new.queue = before, after, self
+        before.after = new
+        after.before = new
+        old.before = old.after = NOWHERE
+        old.queue = None
+
+    def clear(self) -> None:
+        """Take out all entries."""
+        for entry in list(self):
+            entry.before = entry.after = NOWHERE
+            entry.queue = None
+        self.end.before = self.end.after = self.end
+        self.count = 0
+
+    def check(self) -> None:
+        """Raise `AssertionError` unless the links are whole and the count is right."""
+        count, before = 0, self.end
+        for entry in self:
+            assert entry.before is before, f"entry {count} of a queue is not linked backwards"
+            assert entry.queue is self, f"entry {count} of a queue names another queue"
+            count, before = count + 1, entry
+        assert self.end.before is before, "a queue's end is not linked to its newest entry"
+        assert count == self.count, f"a queue of {count} entries counts {self.count}"

@@ -1,0 +1,188 @@
+"""The bytes of an L2 entry: a fixed header, tag stamps, and the payload.
+
+::
+
+    offset size
+     0     2   magic "fw"
+     2     1   format version
+     3     1   state
+     4     1   flags
+     5     1   codec id
+     6     1   number of tag stamps
+     7     1   reserved, 0
+     8     8   token: the lease holder's, kept by the fill it made; zero: none
+    16     8   lease_until, server milliseconds; 0: no lease stands
+    24     8   fresh_until, server milliseconds
+    32     8   born, server milliseconds
+    40     4   cost of the load, microseconds
+    44     8   digest of the whole L2 key
+    52    16n  tag stamps: digest of the tag's key, stamp
+    ...        payload
+
+Big-endian. Scripts on the server read and change the first 52 bytes only. A frame whose digest
+is not that of the key it was read from is another key's, and worth nothing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntFlag
+from struct import Struct
+from typing import Final, NamedTuple
+
+from freshwell.ground.keys import digest8
+
+__all__ = [
+    "HEAD_BYTES",
+    "NO_TOKEN",
+    "Flag",
+    "Frame",
+    "Rejected",
+    "State",
+    "decode",
+    "encode",
+    "lease_frame",
+    "tombstone_frame",
+]
+
+MAGIC: Final = b"fw"
+VERSION: Final = 1
+NO_TOKEN: Final = bytes(8)
+_HEAD: Final = Struct(">2sBcBBBB8sQQQI8s")
+HEAD_BYTES: Final = _HEAD.size
+_STAMP_BYTES: Final = 16
+_MAX_STAMPS: Final = 255
+_MAX_COST_US: Final = 2**32 - 1
+
+
+class State(Enum):
+    """What a frame is."""
+
+    VALUE = b"V"
+    LEASE = b"L"
+    """Nobody has a value; somebody is loading it."""
+    TOMBSTONE = b"T"
+    """Invalidated a moment ago."""
+    INTENT = b"W"
+    """A writer is about to change the source."""
+
+
+class Flag(IntFlag):
+    """What was done to a payload."""
+
+    NEGATIVE = 1
+    """The source said that there is none: the value is None, the payload empty."""
+    COMPRESSED = 2
+    SEALED = 4
+    SIGNED = 8
+
+
+class Rejected(Enum):
+    """Why bytes are no frame of this key."""
+
+    FOREIGN = "foreign"
+    NEWER = "newer version"
+    TRUNCATED = "truncated"
+    OTHER_KEY = "other key"
+    BAD_STATE = "unknown state"
+    BAD_FLAGS = "unknown flags"
+
+
+class Frame(NamedTuple):
+    """A decoded frame. `payload` is a view into the bytes it was decoded from."""
+
+    state: State
+    flags: int
+    codec: int
+    token: bytes
+    lease_until_ms: int
+    fresh_until_ms: int
+    born_ms: int
+    cost_us: int
+    digest: bytes
+    stamps: tuple[tuple[bytes, bytes], ...]
+    payload: memoryview
+
+
+_STATES: Final = {state.value: state for state in State}
+_KNOWN_FLAGS: Final = 0x0F
+
+
+def encode(
+    *,
+    state: State,
+    digest: bytes,
+    payload: bytes = b"",
+    flags: int = 0,
+    codec: int = 0,
+    token: bytes = NO_TOKEN,
+    lease_until_ms: int = 0,
+    fresh_until_ms: int = 0,
+    born_ms: int = 0,
+    cost_us: int = 0,
+    stamps: tuple[tuple[bytes, bytes], ...] = (),
+) -> bytes:
+    """Return the bytes of a frame. A cost that does not fit is stored as the largest that does.
+
+    Raises ValueError for more than 255 tag stamps.
+    """
+    if len(stamps) > _MAX_STAMPS:
+        raise ValueError(f"an entry has at most {_MAX_STAMPS} tags, not {len(stamps)}")
+    head = _HEAD.pack(
+        MAGIC,
+        VERSION,
+        state.value,
+        flags,
+        codec,
+        len(stamps),
+        0,
+        token,
+        lease_until_ms,
+        fresh_until_ms,
+        born_ms,
+        min(cost_us, _MAX_COST_US),
+        digest,
+    )
+    return b"".join((head, *(part for stamp in stamps for part in stamp), payload))
+
+
+def decode(data: bytes, digest: bytes) -> Frame | Rejected:
+    """Return the frame that `data` is, or why it is none of the key with this digest.
+
+    Raises nothing, whatever the bytes are.
+    """
+    if data[:2] != MAGIC:
+        return Rejected.FOREIGN if len(data) >= len(MAGIC) else Rejected.TRUNCATED
+    if len(data) < HEAD_BYTES:
+        return Rejected.TRUNCATED
+    head = _HEAD.unpack_from(data)
+    _, version, state, flags, codec, count, _, token, lease, fresh, born, cost, owner = head
+    if version != VERSION:
+        return Rejected.NEWER if version > VERSION else Rejected.FOREIGN
+    if owner != digest:
+        return Rejected.OTHER_KEY
+    known = _STATES.get(state)
+    if known is None:
+        return Rejected.BAD_STATE
+    if flags & ~_KNOWN_FLAGS:
+        return Rejected.BAD_FLAGS
+    body = HEAD_BYTES + count * _STAMP_BYTES
+    if len(data) < body:
+        return Rejected.TRUNCATED
+    stamps = _stamps(data, count) if count else ()
+    view = memoryview(data)[body:]
+    return Frame(known, flags, codec, token, lease, fresh, born, cost, owner, stamps, view)
+
+
+def lease_frame(key: bytes) -> bytes:
+    """Return the head of a lease on `key` with no body; a script writes token and deadline."""
+    return encode(state=State.LEASE, digest=digest8(key))
+
+
+def tombstone_frame(key: bytes) -> bytes:
+    """Return what an invalidation leaves under `key`."""
+    return encode(state=State.TOMBSTONE, digest=digest8(key))
+
+
+def _stamps(data: bytes, count: int) -> tuple[tuple[bytes, bytes], ...]:
+    ends = range(HEAD_BYTES, HEAD_BYTES + count * _STAMP_BYTES, _STAMP_BYTES)
+    return tuple((data[at : at + 8], data[at + 8 : at + 16]) for at in ends)

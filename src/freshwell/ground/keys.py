@@ -1,0 +1,233 @@
+"""Keys: what may name an entry, and how arguments become a name.
+
+`encode_arguments` is injective: different arguments never get the same text. Each value is
+written with its type, and text with its length, so that ``("a b",)`` and ``("a", "b")``, and
+``1``, ``"1"``, ``1.0`` and ``True``, all differ. Text longer than a bound is replaced by its
+digest, marked as such.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import UUID
+
+from freshwell.errors import ConfigurationError, KeyRejected
+
+__all__ = [
+    "check_key",
+    "check_namespace",
+    "digest8",
+    "encode_arguments",
+    "encode_value",
+    "entry_key",
+    "escaped",
+    "short_digest",
+    "tag_key",
+]
+
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f]")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:/+=,-]*")
+_MAX_TEXT: Final = 200
+_MAX_DEPTH: Final = 16
+_MAX_ITEMS: Final = 10_000
+
+
+def digest8(key: bytes) -> bytes:
+    """Return the 8-byte digest that an L2 frame carries of its key."""
+    return blake2b(key, digest_size=8).digest()
+
+
+def short_digest(key: str) -> str:
+    """Return a digest by which logs and errors name a key without telling it."""
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def check_key(key: str, max_bytes: int) -> str:
+    """Return `key` if it can name an entry.
+
+    Raises:
+        KeyRejected: It is no text, empty, longer than `max_bytes` in UTF-8, or has control
+            characters or lone surrogates. The error names the key by its digest.
+    """
+    if key.__class__ is not str and not isinstance(key, str):
+        raise KeyRejected(f"a key is text, not {type(key).__name__}")
+    if not key:
+        raise KeyRejected("a key has at least one character")
+    if len(key) * 4 > max_bytes and _length(key) > max_bytes:
+        raise KeyRejected(
+            f"key {short_digest(key)} is longer than max_key_bytes ({max_bytes}): use a "
+            "digest of what it names"
+        )
+    if not key.isprintable():
+        _check_characters(key)
+    return key
+
+
+def check_namespace(name: str) -> str:
+    """Return `name` if it can be a namespace, else raise `ConfigurationError`."""
+    if not isinstance(name, str) or not _NAMESPACE.fullmatch(name):
+        raise ConfigurationError(
+            f"namespace is {name!r}: use 1 to 64 letters, digits, '.', '_' or '-'"
+        )
+    return name
+
+
+def entry_key(namespace: str, key: str) -> bytes:
+    """Return the L2 key of an entry."""
+    return f"fw:e:{namespace}:{key}".encode()
+
+
+def tag_key(namespace: str, tag: str) -> bytes:
+    """Return the L2 key of a tag's version."""
+    return f"fw:t:{namespace}:{tag}".encode()
+
+
+def encode_arguments(values: Sequence[object]) -> str:
+    """Return the name of a sequence of arguments. Printable ASCII without glob characters.
+
+    Raises:
+        KeyRejected: A value is of a type that has no canonical form, nested too deep, or huge.
+    """
+    return _bounded(",".join(_encoded(value, _MAX_DEPTH) for value in values))
+
+
+def encode_value(value: object) -> str:
+    """Return the name of one value. As `encode_arguments`."""
+    return _bounded(_encoded(value, _MAX_DEPTH))
+
+
+def escaped(text: str, *, also: str = "") -> str:
+    """Return `text` percent-escaped: ASCII letters, digits and ``_.@:/+=,-`` stay as they are.
+
+    Characters in `also` are escaped too. Injective.
+    """
+    if not also and _PLAIN.fullmatch(text):
+        return text
+    return "".join(
+        char if _PLAIN.fullmatch(char) and char not in also else _percent(char) for char in text
+    )
+
+
+# -- inside -----------------------------------------------------------------------------------
+
+
+def _length(key: str) -> int:
+    return len(key.encode("utf-8", "surrogatepass"))
+
+
+def _check_characters(key: str) -> None:
+    if _UNFIT.search(key) or any("\ud800" <= char <= "\udfff" for char in key):
+        raise KeyRejected(
+            f"key {short_digest(key)} has control characters or lone surrogates: escape them"
+        )
+
+
+def _percent(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= _MAX_TEXT:
+        return text
+    # No plain encoding begins with "#".
+    return f"#{blake2b(text.encode(), digest_size=16).hexdigest()}"
+
+
+def _encoded(value: object, depth: int) -> str:
+    encoder = _SCALARS.get(value.__class__)
+    if encoder is not None:
+        return encoder(value)
+    if depth == 0:
+        raise KeyRejected(f"arguments are nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, Enum):
+        return f"E{_named(type(value))}.{escaped(value.name)}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return f"D{_named(type(value))}{_items((getattr(value, n) for n in names), depth)}"
+    container = _CONTAINERS.get(value.__class__)
+    if container is None:
+        raise KeyRejected(
+            f"an argument of type {type(value).__qualname__} cannot be part of a key: name "
+            "what matters of it in the key template (\"{arg.id}\"), or leave it out (ignore=)"
+        )
+    return container(value, depth)
+
+
+def _text(value: Any) -> str:
+    plain = escaped(value, also=",()")
+    return f"s{len(plain)}:{plain}"
+
+
+def _bytes(value: Any) -> str:
+    return f"b{value.hex()}"
+
+
+def _float(value: Any) -> str:
+    # Equal floats are one argument (0.0 and -0.0), and so are all NaNs.
+    return "fnan" if math.isnan(value) else f"f{(value + 0.0)!r}"
+
+
+def _datetime(value: Any) -> str:
+    return f"d{value.isoformat()}~{value.fold}".replace(":", ".")
+
+
+_SCALARS: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): lambda value: "n",
+    bool: lambda value: "t" if value else "u",
+    int: lambda value: f"i{value}",
+    str: _text,
+    bytes: _bytes,
+    float: _float,
+    Decimal: lambda value: f"c{value}",
+    UUID: lambda value: f"g{value.hex}",
+    datetime: _datetime,
+    date: lambda value: f"y{value.isoformat()}",
+    time: lambda value: f"h{value.isoformat()}~{value.fold}".replace(":", "."),
+    timedelta: lambda value: f"p{value // timedelta(microseconds=1)}",
+}
+
+
+def _items(values: Any, depth: int) -> str:
+    parts = [_encoded(value, depth - 1) for value in values]
+    if len(parts) > _MAX_ITEMS:
+        raise KeyRejected(f"an argument has more than {_MAX_ITEMS} items")
+    return f"({','.join(parts)})"
+
+
+def _unordered(mark: str) -> Callable[[Any, int], str]:
+    def encode(value: Any, depth: int) -> str:
+        return f"{mark}({','.join(sorted(_encoded(item, depth - 1) for item in value))})"
+
+    return encode
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> str:
+    pairs = [
+        f"{_encoded(key, depth - 1)}={_encoded(item, depth - 1)}" for key, item in value.items()
+    ]
+    return f"M({','.join(sorted(pairs))})"
+
+
+_CONTAINERS: Final[dict[type, Callable[[Any, int], str]]] = {
+    tuple: lambda value, depth: f"T{_items(value, depth)}",
+    list: lambda value, depth: f"L{_items(value, depth)}",
+    set: _unordered("S"),
+    frozenset: _unordered("F"),
+    dict: _mapping,
+}
+
+
+@lru_cache(maxsize=1024)
+def _named(kind: type) -> str:
+    name = escaped(f"{kind.__module__}.{kind.__qualname__}", also=",()")
+    return f"{len(name)}:{name}"

@@ -1,0 +1,44 @@
+"""The server's clock, estimated over the reader's own monotonic clock.
+
+L2 keeps deadlines on the server's clock. A reader learns that clock from the answer to TIME:
+it was read between the moment the command was sent and the moment its answer was read, so
+the estimate is wrong by half a round trip at the most. The reader's own wall clock is never
+looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+__all__ = ["ClockSample", "better", "sample", "server_ms"]
+
+_NS_PER_MS: Final = 1_000_000
+_TRUSTED_NS: Final = 30_000_000_000
+
+
+class ClockSample(NamedTuple):
+    """One observation: server time minus monotonic time, and what the round trip took."""
+
+    offset_ns: int
+    round_trip_ns: int
+    taken_ns: int
+
+
+def sample(sent_ns: int, received_ns: int, server_us: int) -> ClockSample:
+    """Return what a TIME command says that was sent and answered at these instants."""
+    middle_ns = (sent_ns + received_ns) // 2
+    return ClockSample(server_us * 1_000 - middle_ns, received_ns - sent_ns, received_ns)
+
+
+def better(old: ClockSample | None, new: ClockSample) -> ClockSample:
+    """Return the sample to go by: the tighter one, unless they contradict or the old has aged."""
+    if old is None or new.round_trip_ns <= old.round_trip_ns:
+        return new
+    apart_ns = abs(new.offset_ns - old.offset_ns)
+    agree = apart_ns <= (new.round_trip_ns + old.round_trip_ns) // 2
+    return old if agree and new.taken_ns - old.taken_ns < _TRUSTED_NS else new
+
+
+def server_ms(sample: ClockSample, now_ns: int) -> int:
+    """Return the server's clock at the monotonic instant `now_ns`, in milliseconds."""
+    return (now_ns + sample.offset_ns) // _NS_PER_MS

@@ -1,0 +1,227 @@
+"""Key templates: ``"user:{user_id}"`` over a function's parameters, checked when it is written.
+
+The text of a value is as plain as it can be without two different calls getting one key:
+
+- In a template with several placeholders, text is escaped where it holds a character that the
+  template itself puts between them, so ``("x:b", "z")`` and ``("x", "b:z")`` differ.
+- A value is written plainly only where its text names it alone. Under an annotation ``str``,
+  text is; under ``int``, integers are; elsewhere integers are, and text that could not be
+  taken for a number, None or a boolean. Any other value is written typed behind a ``~``
+  (and plain text that begins with ``~`` is, too): ``get_user(42)`` is ``user:42``,
+  ``get_user("42")`` under ``int`` is ``user:~s2:42``.
+
+So `invalidate("user:42")` names the entry of `get_user(42)`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from freshwell.errors import ConfigurationError
+from freshwell.ground.keys import encode_arguments, encode_value, escaped
+
+__all__ = ["Naming", "Template", "compile_template", "default_naming"]
+
+_PATH: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
+_MISTAKABLE: Final = re.compile(r"[+-]?[0-9][0-9_.eE+-]*|None|True|False|nan|inf|-inf|~.*", re.S)
+_MARK: Final = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How the values of a call become a key. `sources` are the expressions over parameters."""
+
+    sources: tuple[str, ...]
+    render: Callable[[Sequence[Any]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A checked template: literal texts around placeholders."""
+
+    text: str
+    sources: tuple[str, ...]
+    literals: tuple[str, ...]
+    writers: tuple[Callable[[Any], str], ...]
+
+    def render(self, values: Sequence[Any]) -> str:
+        """Return the key for values in the order of `sources`.
+
+        Raises `KeyRejected` for a value that has no canonical form.
+        """
+        parts = [self.literals[0]]
+        for writer, value, literal in zip(self.writers, values, self.literals[1:], strict=True):
+            parts.append(writer(value))
+            parts.append(literal)
+        return "".join(parts)
+
+
+def compile_template(
+    text: str,
+    parameters: Sequence[str],
+    *,
+    name: str = "key",
+    annotations: Mapping[str, Any] | None = None,
+    ignore: Sequence[str] = (),
+    partial: bool = False,
+) -> Template:
+    """Return the template that `text` spells over `parameters`.
+
+    Placeholders are ``{name}``, ``{name.attribute}``, and ``{}`` where there is one parameter.
+    Parameters that are neither used nor in `ignore` are refused, unless `partial`: calls that
+    differ in them would share an entry.
+
+    Raises:
+        ConfigurationError: Saying what is wrong with which placeholder or parameter.
+    """
+    if not isinstance(text, str) or not text:
+        raise ConfigurationError(f"{name} is {text!r}: give a template such as \"user:{{user_id}}\"")
+    literals, sources = _split(text, parameters, name)
+    if "" in literals[1:-1]:
+        raise ConfigurationError(
+            f"{name} {text!r} has placeholders side by side: put a separator between them, or "
+            "different values would run into one key"
+        )
+    _check_used(text, parameters, sources, ignore, name, partial=partial)
+    separators = "".join(literals) if len(sources) > 1 else ""
+    kinds = annotations or {}
+    writers = tuple(_writer(kinds.get(source), separators) for source in sources)
+    return Template(text, tuple(sources), tuple(literals), writers)
+
+
+def default_naming(
+    module: str, qualname: str, parameters: Sequence[str], ignore: Sequence[str] = ()
+) -> Naming:
+    """Return the naming of a function without a template: its name and all its arguments."""
+    _check_ignored(parameters, ignore, "key")
+    sources = tuple(name for name in parameters if name not in ignore)
+    if "self" in sources:
+        raise ConfigurationError(
+            f"{qualname} is a method: say in the key template what of its object matters "
+            "(\"...:{self.id}:...\"), or that nothing does (ignore=(\"self\",))"
+        )
+    prefix = escaped(f"{module}.{qualname}") + ":"
+    return Naming(sources, lambda values: prefix + encode_arguments(values))
+
+
+# -- inside -----------------------------------------------------------------------------------
+
+
+def _split(text: str, parameters: Sequence[str], name: str) -> tuple[list[str], list[str]]:
+    literals, sources = [""], []
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        if token in ("{{", "}}"):
+            literals[-1] += token[0]
+        elif match.group(1) is not None:
+            sources.append(_source(match.group(1), parameters, text, name))
+            literals.append("")
+        elif token in ("{", "}"):
+            raise ConfigurationError(f"{name} {text!r} has a lone {token!r}: write it twice")
+        else:
+            literals[-1] += token
+    return literals, sources
+
+
+def _source(inside: str, parameters: Sequence[str], text: str, name: str) -> str:
+    if not inside:
+        if len(parameters) != 1:
+            raise ConfigurationError(
+                f"{name} {text!r} has an empty placeholder: name one of {_listed(parameters)}"
+            )
+        return parameters[0]
+    if not _PATH.fullmatch(inside):
+        raise ConfigurationError(
+            f"{name} {text!r} has the placeholder {{{inside}}}: only names and attributes can "
+            "stand there, such as {user_id} or {user.id}"
+        )
+    root = inside.partition(".")[0]
+    if root not in parameters:
+        near = difflib.get_close_matches(root, parameters, n=1)
+        hint = f"; did you mean {{{near[0]}}}?" if near else ""
+        raise ConfigurationError(
+            f"{name} {text!r} names {root!r}, which is no parameter (there are "
+            f"{_listed(parameters)}){hint}"
+        )
+    return inside
+
+
+def _check_used(
+    text: str,
+    parameters: Sequence[str],
+    sources: Sequence[str],
+    ignore: Sequence[str],
+    name: str,
+    *,
+    partial: bool,
+) -> None:
+    _check_ignored(parameters, ignore, name)
+    used = {source.partition(".")[0] for source in sources}
+    unused = [p for p in parameters if p not in used and p not in ignore and p != "self"]
+    if unused and not partial:
+        raise ConfigurationError(
+            f"{name} {text!r} leaves out {_listed(unused)}: calls that differ in it would share "
+            f"an entry. Name it in the template, or say ignore={tuple(unused)!r}"
+        )
+
+
+def _check_ignored(parameters: Sequence[str], ignore: Sequence[str], name: str) -> None:
+    unknown = [p for p in ignore if p not in parameters]
+    if unknown:
+        raise ConfigurationError(
+            f"ignore names {_listed(unknown)}, which is no parameter (there are "
+            f"{_listed(parameters)})"
+        )
+
+
+def _writer(annotation: Any, separators: str) -> Callable[[Any], str]:
+    natural = _NATURAL.get(annotation)
+    unsafe = "%" + separators if separators else ""
+
+    def write(value: Any) -> str:
+        kind = value.__class__
+        if kind is str and _stands_alone(value, natural):
+            return escaped_in_template(value, unsafe)
+        if kind is int and natural is not str and natural is not UUID:
+            return escaped_in_template(str(value), unsafe)
+        if kind is UUID and natural is UUID:
+            return escaped_in_template(str(value), unsafe)
+        return _MARK + escaped_in_template(encode_value(value), unsafe)
+
+    return write
+
+
+def escaped_in_template(text: str, unsafe: str) -> str:
+    """Return `text` with the characters in `unsafe` percent-escaped."""
+    if not any(char in unsafe for char in text):
+        return text
+    return "".join(
+        "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+        if char in unsafe
+        else char
+        for char in text
+    )
+
+
+def _stands_alone(value: str, natural: type | None) -> bool:
+    """Tell whether plain text names this text and no other value."""
+    if natural is UUID or not value:
+        return False
+    if natural is str:
+        return not value.startswith(_MARK)
+    return not _MISTAKABLE.fullmatch(value)
+
+
+_NATURAL: Final[dict[Any, type]] = {
+    int: int, "int": int, str: str, "str": str, UUID: UUID, "UUID": UUID, "uuid.UUID": UUID,
+}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"
