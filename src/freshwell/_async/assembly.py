@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
 from functools import partial
 
 from freshwell._async.coordination.coherence import Coherence
@@ -19,13 +18,17 @@ from freshwell._async.coordination.loads import Tiers
 from freshwell._async.coordination.watch import Watch
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.stores.base import NullStore, Store
+from freshwell._async.stores.redis import RedisStore
 from freshwell._async.strategies.cache_aside import CacheAside
 from freshwell._kit.aio import Gate, Owner, home
+from freshwell._kit.aio_feed import FeedLine
+from freshwell._kit.aio_link import Link
+from freshwell._kit.endpoint import Endpoint
 from freshwell.engines.counters import Counters
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.table import Table
-from freshwell.ground.keys import check_key, entry_key
+from freshwell.ground.keys import entry_key
 from freshwell.ground.options import CacheOptions
 
 __all__ = ["Opened", "open_here"]

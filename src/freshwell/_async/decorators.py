@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
 from freshwell._async.assembly import Opened
-from freshwell._async.strategies.cache_aside import single
+from freshwell._async.strategies.cache_aside import as_lookup, single
 from freshwell._kit.aio import ASYNCHRONOUS, check_kind, each
 from freshwell.codecs.types import return_type
 from freshwell.engines.counters import Counters
@@ -25,7 +25,7 @@ from freshwell.engines.table import Table
 from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
 from freshwell.errors import ConfigurationError
 from freshwell.ground.plan import ReadLevel
-from freshwell.ground.templates import Template, compile_template, default_template
+from freshwell.ground.templates import Naming, compile_template, default_naming
 from freshwell.typing import Lookup
 
 __all__ = ["CachedFunction", "Decoration", "Host", "decorate"]
@@ -239,6 +239,21 @@ class _Method(_Bound):
 
     def __get__(self, instance: object, owner: type | None = None) -> _Bound:
         return self if instance is None else _Bound(self._cached, (instance,))
+
+
+def _recipe(
+    function: Callable[..., Any], template: str | None, ignore: tuple[str, ...]
+) -> tuple[Recipe, Naming]:
+    """Work out how the function's arguments name its entries."""
+    signature = inspect.signature(function)
+    names = tuple(signature.parameters)
+    if template is None:
+        naming = default_naming(function.__module__, function.__qualname__, names, ignore)
+    else:
+        kinds = {name: p.annotation for name, p in signature.parameters.items()}
+        compiled = compile_template(template, names, annotations=kinds, ignore=ignore)
+        naming = Naming(compiled.sources, compiled.render)
+    return Recipe(function, signature, naming.sources), naming
 
 
 def _dressed(cached: _Cached) -> Any:

@@ -21,10 +21,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ENTRY_BYTES", "LONG_AGO_NS", "NOWHERE", "Entry", "round_down"]
+from freshwell.ground.freshness import LONG_AGO_NS
 
-LONG_AGO_NS = -1
-"""A deadline that has passed for every clock reading."""
+__all__ = ["ENTRY_BYTES", "NOWHERE", "Entry", "round_down"]
 
 ENTRY_BYTES = 200
 """What an entry costs over its key and its value. Measured: see decision record 2."""
@@ -166,9 +165,9 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """What the entry counts against the table's bytes. 0: killed."""
+        """What the entry counts against the table's bytes. Still there after a kill."""
         packed = self._packed
-        return 0 if packed < 0 else packed >> _SIZE_AT & _SIZE_MASK
+        return (~packed if packed < 0 else packed) >> _SIZE_AT & _SIZE_MASK
 
     @property
     def negative(self) -> bool:
@@ -183,7 +182,9 @@ class Entry:
 
     def kill(self) -> None:
         """Take the entry out of service: no reader that looks from now on may serve it."""
-        self._packed = -1
+        packed = self._packed
+        if packed >= 0:
+            self._packed = ~packed
         self.calm_until_ns = LONG_AGO_NS
 
     def __repr__(self) -> str:

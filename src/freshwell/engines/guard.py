@@ -22,11 +22,12 @@ __all__ = ["Guard"]
 class Guard:
     """``with guard as entered:`` is a section; `reset` empties the structure that it guards."""
 
-    __slots__ = ("_busy", "_later", "_lock", "_reset")
+    __slots__ = ("_busy", "_later", "_lock", "_nested", "_reset")
 
     def __init__(self, reset: Callable[[], object]) -> None:
         self._lock = RLock()
         self._busy = False
+        self._nested = 0
         self._later: deque[Callable[[], object]] = deque()
         self._reset = reset
 
@@ -34,7 +35,27 @@ class Guard:
         """Wait for other threads. Return False where this thread is inside a section already."""
         self._lock.acquire()
         if self._busy:
-            self._lock.release()
+            self._nested += 1
             return False
         self._busy = True
         return True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._nested:
+            self._nested -= 1
+        else:
+            if kind is not None:
+                self._reset()
+            self._busy = False
+            while self._later:
+                self._later.popleft()()
+        self._lock.release()
+
+    def later(self, work: Callable[[], object]) -> None:
+        """Have `work` done when the section that this thread is inside of has ended."""
+        self._later.append(work)

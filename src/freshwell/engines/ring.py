@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from freshwell.engines.entry import LONG_AGO_NS, NOWHERE, Entry
+from freshwell.engines.entry import NOWHERE, Entry
+from freshwell.ground.freshness import LONG_AGO_NS
 
 __all__ = ["Ring"]
 

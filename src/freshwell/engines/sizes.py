@@ -11,6 +11,7 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -83,7 +84,7 @@ class _Meter:
 def _own_bytes(value: object) -> int:
     try:
         return sys.getsizeof(value)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a user's __sizeof__ may raise anything
         return object.__sizeof__(value)
 
 
@@ -106,8 +107,6 @@ def _items(
 def _taken(items: Iterable[Any], count: int) -> list[Any]:
     """Return the first `count` items, or fewer where another thread changes the container."""
     taken: list[Any] = []
-    try:
+    with suppress(RuntimeError):
         taken.extend(islice(items, count))
-    except RuntimeError:
-        pass
     return taken

@@ -1,94 +1,72 @@
-"""The L1 table: entries of this process, bounded in number and bytes.
+"""The L1 table: live objects under their keys, bounded in entries and bytes.
 
-What a hit does to an entry: one dictionary lookup, and ``entry.mark = 1``. No lock, no list is
-moved, nothing is allocated; generated code does the same without calling in here. The mark is
-read when room is needed (`eviction`).
+Readers take no lock. What keeps them right:
 
-What takes an entry out of service: its deadlines are set to the past. Readers hold entries
-without a lock, and read the value *before* the deadlines, so an entry that was dropped in
-between is not served. One lock guards the rest; it is held for short, bounded sections, in
-which no code of users runs: values are measured before it is taken and let go after.
+- An entry's value and times never change; a newer value is a new entry (`entry.py`).
+- An entry that leaves the table, for whatever reason, is killed before the call that removed
+  it returns. Readers judge by deadlines that they read *after* the value.
+- A fill carries a `Fetch`, begun before its source was asked; an invalidation voids it.
+
+Writers share one lock, for short sections without foreign code: sizes are estimated before
+it is taken, and values are let go after it is released. See `guard.py` for what interrupts.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from threading import Lock
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any
 
+from freshwell.engines.entry import ENTRY_BYTES, NOWHERE, Entry, round_down
 from freshwell.engines.eviction import Clock, Policy
-from freshwell.engines.expiry import ExpiryWheel
+from freshwell.engines.fetches import Fetch, Fetches
+from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
 from freshwell.ground.freshness import LONG_AGO_NS
 
 __all__ = ["Entry", "Fetch", "Table"]
 
-_ENTRY_BYTES = 200
-"""What an entry costs beside its key and value."""
-_SWEPT_PER_PUT = 2
+_SWEEP_STEPS = 8
+_IDLE_SWEEP_STEPS = 2
+_CHUNK = 256
+_MAX_GRID = 4_096
 
-
-class Entry:
-    """One value with its times. Nanoseconds of the monotonic clock."""
-
-    __slots__ = (
-        "alias",
-        "aliases",
-        "born_ns",
-        "calm_until_ns",
-        "cost_ns",
-        "fresh_until_ns",
-        "key",
-        "kinds",
-        "mark",
-        "negative",
-        "size_bytes",
-        "stale_until_ns",
-        "value",
-    )
-
-    key: str
-    value: Any
-    calm_until_ns: int
-    fresh_until_ns: int
-    stale_until_ns: int
-    born_ns: int
-    cost_ns: int
-    size_bytes: int
-    negative: bool
-    mark: int
-    kinds: Any
-    """Types of the arguments in `alias`: what the wrapper of a function compares."""
-    alias: Any
-    aliases: dict[Any, Entry] | None
-
-    def kill(self) -> None:
-        """Take the entry out of service for everyone who still holds it."""
-        self.calm_until_ns = self.fresh_until_ns = self.stale_until_ns = LONG_AGO_NS
-        self.value = None
-
-    @property
-    def dead(self) -> bool:
-        """Tell whether it has left the table."""
-        return self.stale_until_ns == LONG_AGO_NS
-
-
-class Fetch:
-    """The right to put one value, until its key is invalidated."""
-
-    __slots__ = ("key", "live")
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.live = True
+Alias = tuple[dict[Any, Entry], Any, Any]
+"""Where a cached function finds an entry: its dictionary, the key in it, the arguments' types."""
 
 
 class Table:
-    """Entries by key. Thread-safe; reading takes no lock.
+    """L1. Any number of threads and tasks may use one, readers without waiting.
 
-    `max_entries` and `max_bytes` bound it; bytes are estimated (`estimate_bytes`).
+    Args:
+        max_entries: How many entries there may be. 0: none, every fill is refused.
+        max_bytes: How much memory the keys, values and overhead may take, as estimated.
+        now_ns: The reader's monotonic clock.
+        policy: Makes the policy that chooses which entries leave a full table.
+
+    `entries`, `bytes`: what there is now. `evictions`: entries that left because the table was
+    full. `expirations`: entries removed after their time. `refused`: fills that were voided
+    by an invalidation, or too large.
     """
+
+    __slots__ = (
+        "_cursor",
+        "_entries",
+        "_fetches",
+        "_grid",
+        "_guard",
+        "_new_policy",
+        "_now_ns",
+        "_policy",
+        "bytes",
+        "evictions",
+        "expirations",
+        "max_bytes",
+        "max_entries",
+        "refused",
+    )
 
     def __init__(
         self,
@@ -96,48 +74,61 @@ class Table:
         max_entries: int,
         max_bytes: int,
         now_ns: Callable[[], int] = time.monotonic_ns,
-        policy: Policy | None = None,
+        policy: Callable[[], Policy] = Clock,
     ) -> None:
         self.max_entries = max_entries
         self.max_bytes = max_bytes
+        self._now_ns = now_ns
+        self._new_policy = policy
+        self._policy = policy()
+        self._entries: dict[str, Entry] = {}
+        self._fetches = Fetches()
+        self._guard = Guard(self._reset)
+        self._grid: dict[int, int] = {}
+        self._cursor: Entry | None = None
         self.bytes = 0
         self.evictions = 0
         self.expirations = 0
         self.refused = 0
-        self._now_ns = now_ns
-        self._mutex = Lock()
-        self._entries: dict[str, Entry] = {}
-        self._fetches: dict[str, list[Fetch]] = {}
-        self._policy = Clock() if policy is None else policy
-        self._wheel: ExpiryWheel[Entry] = ExpiryWheel()
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.entries} entries, {self.bytes} bytes>"
+
     @property
     def entries(self) -> int:
-        """How many entries there are, expired ones included."""
+        """How many entries there are."""
         return len(self._entries)
 
+    # -- reading: no lock --------------------------------------------------------------------
+
     def get(self, key: str) -> Entry | None:
-        """Return the entry of `key`, which may have expired, and mark it as used."""
+        """Return the entry under `key` and mark it as used, or None.
+
+        The entry may have expired, or be killed at any moment: read its value first and judge
+        its deadlines afterwards.
+        """
         entry = self._entries.get(key)
         if entry is not None:
             entry.mark = 1
         return entry
 
+    # -- filling -----------------------------------------------------------------------------
+
     def begin(self, key: str) -> Fetch:
-        """Announce a value for `key`, before its source is asked. End it by `put` or `end`."""
-        fetch = Fetch(key)
-        with self._mutex:
-            self._fetches.setdefault(key, []).append(fetch)
-        return fetch
+        """Register a fill of `key`. Call it before the source or L2 is asked."""
+        with self._guard as entered:
+            return self._fetches.begin(key) if entered else Fetch(key, live=False)
 
     def end(self, fetch: Fetch) -> None:
-        """Give up a fetch. Idempotent."""
-        if fetch.live:
-            with self._mutex:
-                self._end(fetch)
+        """Forget a fill, stored or not. Idempotent; `put` does it as well."""
+        with self._guard as entered:
+            if entered:
+                self._fetches.end(fetch)
+            else:
+                self._guard.later(partial(self.end, fetch))
 
     def put(
         self,
@@ -149,164 +140,320 @@ class Table:
         stale_until_ns: int,
         born_ns: int,
         cost_ns: int,
-        negative: bool = False,
         size_bytes: int | None = None,
+        negative: bool = False,
         fetch: Fetch | None = None,
+        alias: Alias | None = None,
     ) -> Entry | None:
-        """Store a value, unless `fetch` was voided by an invalidation or it is too large.
+        """Store a value, and make room for it. Return its entry, or None where it was refused.
 
-        Returns the entry, or None where it was refused. Ends the fetch.
+        It is refused where an invalidation has voided `fetch`, and where it is larger than the
+        whole table; in the latter case an older value of the key leaves all the same.
+        `size_bytes` is the size of the value alone (None: estimated). Costs an amortised
+        constant: at most 8 steps in search of expired entries, and evictions as needed.
         """
-        entry = Entry()
-        entry.key, entry.value, entry.negative = key, value, negative
-        entry.calm_until_ns, entry.fresh_until_ns = calm_until_ns, fresh_until_ns
-        # Equal times share one integer: at a million entries it shows.
-        same = stale_until_ns == fresh_until_ns
-        entry.stale_until_ns = fresh_until_ns if same else stale_until_ns
-        entry.born_ns, entry.cost_ns, entry.mark = born_ns, cost_ns, 0
-        entry.alias = entry.aliases = entry.kinds = None
-        measured = estimate_bytes(value) if size_bytes is None else size_bytes
-        entry.size_bytes = _ENTRY_BYTES + len(key) + measured
-        gone: list[Any] = []  # let go after the lock: a value's end may run code of users
-        with self._mutex:
-            if fetch is not None and not self._end(fetch):
-                self.refused += 1
-                return None
-            if entry.size_bytes > self.max_bytes:
-                self.refused += 1
-                self._remove(key, gone)
-                return None
-            self._remove(key, gone)
-            self._sweep(_SWEPT_PER_PUT, gone)
-            self._make_room(entry.size_bytes, gone)
-            self._entries[key] = entry
-            self.bytes += entry.size_bytes
-            self._policy.added(entry)
-            self._wheel.added(entry)
-        return entry
+        if size_bytes is None:
+            size_bytes = estimate_bytes(value)
+        now_ns = self._now_ns()
+        entry = Entry(
+            key,
+            value,
+            calm_until_ns=self._on_grid(calm_until_ns, now_ns),
+            fresh_until_ns=fresh_until_ns,
+            stale_until_ns=stale_until_ns,
+            born_ns=born_ns,
+            cost_ns=cost_ns,
+            size=size_bytes + len(key) + ENTRY_BYTES,
+            negative=negative,
+        )
+        dead: list[Entry] = []
+        with self._guard as entered:
+            if not entered:
+                stored = self._refuse(fetch)
+            else:
+                stored = self._store(entry, fetch, alias, now_ns, dead)
+        _let_go(dead)
+        return entry if stored else None
 
-    def attach(self, key: str, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> None:
-        """Let `aliases[alias]` lead to the entry of `key` for as long as the entry lives.
+    def attach(self, key: str, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> bool:
+        """Let ``aliases[alias]`` be the entry under `key` until it leaves the table.
 
-        An entry has one alias; the first stays.
+        `kinds` is kept in the entry for the wrapper to compare. The alias is made of builtin
+        immutable types only: comparing it must run no foreign code. An entry has one alias at
+        a time. False: there is no such entry (any more).
         """
-        with self._mutex:
+        with self._guard as entered:
             entry = self._entries.get(key)
-            if entry is not None and entry.aliases is None:
-                entry.alias, entry.aliases, entry.kinds = alias, aliases, kinds
-                aliases[alias] = entry
-
-    def drop(self, key: str) -> bool:
-        """Invalidate a key: its entry is out of service, fetches of it are void."""
-        return self.drop_many((key,)) == 1
-
-    def drop_many(self, keys: Iterable[str]) -> int:
-        """Invalidate keys. Returns how many had an entry."""
-        gone: list[Any] = []  # let go after the lock: a value's end may run code of users
-        with self._mutex:
-            for key in keys:
-                self._void(key)
-                self._remove(key, gone)
-        return len(gone)
-
-    def expire(self, key: str) -> bool:
-        """End the freshness of an entry and void fetches of it; its stale allowance stays."""
-        with self._mutex:
-            self._void(key)
-            entry = self._entries.get(key)
-            if entry is None:
+            if not entered or entry is None:
                 return False
-            now_ns = self._now_ns()
-            entry.calm_until_ns = LONG_AGO_NS
-            entry.fresh_until_ns = min(entry.fresh_until_ns, now_ns)
+            self._link(entry, aliases, alias, kinds)
             return True
 
+    # -- removing ----------------------------------------------------------------------------
+
+    def drop(self, key: str) -> bool:
+        """Remove an entry and void the fills of its key. Tell whether there was one.
+
+        When it returns, no reader that looks from then on gets the old value.
+        """
+        return self.drop_many((key,)) > 0
+
+    def drop_many(self, keys: Iterable[str]) -> int:
+        """Remove entries and void the fills of their keys. Return how many there were."""
+        todo = iter(keys)
+        dropped = 0
+        while chunk := list(islice(todo, _CHUNK)):
+            dead: list[Entry] = []
+            with self._guard as entered:
+                if entered:
+                    for key in chunk:
+                        self._fetches.void(key)
+                        entry = self._entries.get(key)
+                        if entry is not None:
+                            self._take_out(entry, dead)
+                else:
+                    dropped += self._kill_now(chunk)
+                    self._guard.later(partial(self.drop_many, chunk))
+            dropped += len(dead)
+            _let_go(dead)
+        return dropped
+
+    def expire(self, key: str) -> bool:
+        """End an entry's freshness now; its allowance to be served stale stays as it was.
+
+        Voids the fills of the key. Tell whether there was an entry.
+        """
+        dead: list[Entry] = []
+        with self._guard as entered:
+            if entered:
+                self._fetches.void(key)
+                old = self._entries.get(key)
+                if old is not None:
+                    self._swap(old, _expired(old, self._now_ns()), dead)
+                known = old is not None
+            else:
+                known = self._kill_now([key]) > 0
+                self._guard.later(partial(self.drop, key))
+        _let_go(dead)
+        return known
+
     def clear(self) -> int:
-        """Invalidate everything. Returns how many entries there were."""
-        with self._mutex:
-            gone = [entry.value for entry in self._entries.values()]
-            for entry in self._entries.values():
-                self._retire(entry)
-            self._entries.clear()
-            self._policy.cleared()
-            self._wheel.cleared()
-            self.bytes = 0
-            for fetches in self._fetches.values():
-                for fetch in fetches:
-                    fetch.live = False
-            self._fetches.clear()
-        return len(gone)
+        """Remove all entries and void all fills. Return how many entries there were.
+
+        Entries are killed after the lock is released, and before this returns.
+        """
+        with self._guard as entered:
+            if not entered:
+                self._guard.later(self.clear)
+                return self._kill_now(list(self._entries))
+            dead = self._start_over()
+        for entry in dead:
+            entry.kill()
+        for start in range(0, len(dead), _CHUNK):
+            with self._guard:
+                for entry in dead[start : start + _CHUNK]:
+                    _unlink(entry)
+        _let_go(dead)
+        return len(dead)
 
     def sweep(self, limit: int) -> int:
-        """Look at up to `limit` entries and remove those past their stale allowance."""
-        gone: list[Any] = []
-        with self._mutex:
-            return self._sweep(limit, gone)
+        """Remove up to `limit` entries that may not even be served stale. Return how many.
+
+        Looks at no more than 8 times as many entries, going on where the last sweep ended.
+        """
+        dead: list[Entry] = []
+        with self._guard as entered:
+            if entered:
+                self._sweep(limit, _SWEEP_STEPS * limit, self._now_ns(), dead)
+        _let_go(dead)
+        return len(dead)
 
     def check(self) -> None:
-        """Check the whole structure. Raises AssertionError in words. For tests."""
-        with self._mutex:
-            entries = self._entries
-            assert len(entries) <= self.max_entries, "more entries than allowed"
-            assert self.bytes == sum(e.size_bytes for e in entries.values()), "bytes do not add up"
-            assert self.bytes <= self.max_bytes, "more bytes than allowed"
-            for key, entry in entries.items():
-                assert entry.key == key, "an entry is under another key"
-                assert not entry.dead, "a dead entry is in the table"
-                if entry.aliases is not None:
-                    found = entry.aliases.get(entry.alias)
-                    assert found is entry or found is None or not found.dead, "a dead alias"
-            for key, fetches in self._fetches.items():
-                assert fetches, "an empty list of fetches"
-                assert all(f.live and f.key == key for f in fetches), "a void fetch is listed"
-            self._policy.check(entries)
+        """Raise `AssertionError`, in words, where the structure contradicts itself. O(n)."""
+        with self._guard as entered:
+            assert entered, "the table is checked while it is being changed"
+            self._fetches.check()
+            self._policy.check()
+            held = {id(entry) for entry in self._policy}
+            assert len(held) == len(self._entries), (
+                f"the policy holds {len(held)} entries, the table {len(self._entries)}"
+            )
+            for key, entry in self._entries.items():
+                assert entry.key == key, "an entry is stored under another key than its own"
+                assert entry.alive, f"the entry of {key!r} is killed and still in the table"
+                assert id(entry) in held, f"the policy does not hold the entry of {key!r}"
+            total = sum(entry.size for entry in self._entries.values())
+            assert total == self.bytes, f"entries of {total} bytes are counted as {self.bytes}"
+            assert self.bytes <= self.max_bytes, f"{self.bytes} bytes are more than allowed"
+            assert len(self._entries) <= self.max_entries, "more entries than allowed"
+            cursor = self._cursor
+            assert cursor is None or id(cursor) in held, "the sweep stands on a removed entry"
 
-    # -- under the lock ------------------------------------------------------------------------
+    # -- inside sections ---------------------------------------------------------------------
 
-    def _end(self, fetch: Fetch) -> bool:
-        """Take a fetch off the list. False where it was void already."""
-        if not fetch.live:
+    def _store(
+        self, entry: Entry, fetch: Fetch | None, alias: Alias | None, now_ns: int,
+        dead: list[Entry],
+    ) -> bool:
+        if fetch is not None and not self._fetches.take(fetch, entry.key):
+            self.refused += 1
             return False
-        fetch.live = False
-        fetches = self._fetches[fetch.key]
-        fetches.remove(fetch)
-        if not fetches:
-            del self._fetches[fetch.key]
+        old = self._entries.get(entry.key)
+        if entry.size > self.max_bytes or self.max_entries < 1:
+            self.refused += 1
+            if old is not None:
+                self._take_out(old, dead)
+            return False
+        if old is not None:
+            entry.mark = 1
+            self._swap(old, entry, dead)
+            self._make_room(0, 0, now_ns, dead)
+        else:
+            self._make_room(1, entry.size, now_ns, dead)
+            self._entries[entry.key] = entry
+            self._policy.insert(entry)
+            self.bytes += entry.size
+        if alias is not None and entry.alive:
+            self._link(entry, *alias)
         return True
 
-    def _void(self, key: str) -> None:
-        for fetch in self._fetches.pop(key, ()):
-            fetch.live = False
-
-    def _remove(self, key: str, gone: list[Any]) -> None:
-        entry = self._take_out(key, gone)
-        if entry is not None:
-            self._policy.removed(entry)
-
-    def _take_out(self, key: str, gone: list[Any], *, due: bool = False) -> Entry | None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self.bytes -= entry.size_bytes
-            gone.append(entry.value)
-            self._retire(entry)
-            if not due:
-                self._wheel.removed()
-        return entry
-
-    def _retire(self, entry: Entry) -> None:
-        entry.kill()
-        if entry.aliases is not None and entry.aliases.get(entry.alias) is entry:
-            del entry.aliases[entry.alias]
-
-    def _make_room(self, size_bytes: int, gone: list[Any]) -> None:
-        while len(self._entries) >= self.max_entries or self.bytes + size_bytes > self.max_bytes:
-            self._take_out(self._policy.victim().key, gone)
+    def _make_room(self, entries: int, size: int, now_ns: int, dead: list[Entry]) -> None:
+        """Remove expired entries that are easily found, then evict as far as needed."""
+        if self._sweep(_IDLE_SWEEP_STEPS, _IDLE_SWEEP_STEPS, now_ns, dead):
+            self._sweep(_SWEEP_STEPS, _SWEEP_STEPS - _IDLE_SWEEP_STEPS, now_ns, dead)
+        while (
+            len(self._entries) + entries > self.max_entries or self.bytes + size > self.max_bytes
+        ):
+            victim = self._policy.evict()
+            if victim is None:
+                return
+            if victim is self._cursor:
+                self._cursor = None
             self.evictions += 1
+            self._retire(victim, dead)
 
-    def _sweep(self, limit: int, gone: list[Any]) -> int:
-        due = self._wheel.due(self._now_ns(), limit)
-        for entry in due:
-            self._take_out(entry.key, gone, due=True)
-            self._policy.removed(entry)
-        self.expirations += len(due)
-        return len(due)
+    def _sweep(self, limit: int, steps: int, now_ns: int, dead: list[Entry]) -> int:
+        """Look at up to `steps` entries and remove up to `limit`. Return how many."""
+        found, entry = 0, self._cursor
+        for _ in range(steps):
+            if entry is None:
+                entry = self._policy.following(None)
+            if entry is None or found == limit:
+                break
+            following = self._policy.following(entry)
+            if entry.stale_until_ns <= now_ns:
+                self._policy.remove(entry)
+                self._retire(entry, dead)
+                found += 1
+            entry = following
+        self._cursor = entry
+        self.expirations += found
+        return found
+
+    def _swap(self, old: Entry, new: Entry, dead: list[Entry]) -> None:
+        """Put a new entry in the place of an old one under the same key."""
+        self._entries[new.key] = new
+        self._policy.replace(old, new)
+        if old is self._cursor:
+            self._cursor = new
+        self.bytes += new.size - old.size
+        self._end(old, dead)
+
+    def _take_out(self, entry: Entry, dead: list[Entry]) -> None:
+        if entry is self._cursor:
+            self._cursor = self._policy.following(entry)
+        self._policy.remove(entry)
+        self._retire(entry, dead)
+
+    def _retire(self, entry: Entry, dead: list[Entry]) -> None:
+        """End an entry that the policy has let go of."""
+        del self._entries[entry.key]
+        self.bytes -= entry.size
+        self._end(entry, dead)
+
+    @staticmethod
+    def _end(entry: Entry, dead: list[Entry]) -> None:
+        """Kill an entry. Its value is let go by the caller, after the section."""
+        entry.kill()
+        _unlink(entry)
+        dead.append(entry)
+
+    @staticmethod
+    def _link(entry: Entry, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> None:
+        _unlink(entry)
+        entry.aliases, entry.alias, entry.kinds = aliases, alias, kinds
+        aliases[alias] = entry
+
+    def _start_over(self) -> list[Entry]:
+        """Become empty in a constant number of steps. Return the entries, still to be killed."""
+        dead, self._entries = self._entries, {}
+        self._policy = self._new_policy()
+        self._fetches.void_all()
+        self._cursor = None
+        self.bytes = 0
+        return list(dead.values())
+
+    def _reset(self) -> None:
+        for entry in self._start_over():
+            entry.kill()
+            _unlink(entry)
+
+    # -- when a section was interrupted by a call to this table ------------------------------
+
+    def _refuse(self, fetch: Fetch | None) -> bool:
+        if fetch is not None:
+            self._guard.later(partial(self.end, fetch))
+        self.refused += 1
+        return False
+
+    def _kill_now(self, keys: Sequence[str]) -> int:
+        """Kill entries and void fills without touching the structure, which is being changed."""
+        entries = [entry for key in keys if (entry := self._entries.get(key)) is not None]
+        for entry in entries:
+            entry.kill()
+        for key in keys:
+            self._fetches.void_now(key)
+        return len(entries)
+
+    def _on_grid(self, calm_until_ns: int, now_ns: int) -> int:
+        """Return the deadline or a little less, as an integer that other entries share."""
+        if calm_until_ns <= now_ns:
+            return calm_until_ns
+        grid = self._grid
+        if len(grid) >= _MAX_GRID:
+            grid.clear()
+        rounded_ns = round_down(calm_until_ns, calm_until_ns - now_ns)
+        return grid.setdefault(rounded_ns, rounded_ns)
+
+
+def _expired(old: Entry, now_ns: int) -> Entry:
+    """Return an entry like `old` whose freshness has ended by `now_ns`."""
+    new = Entry(
+        old.key,
+        old.value,
+        calm_until_ns=LONG_AGO_NS,
+        fresh_until_ns=min(old.fresh_until_ns, now_ns),
+        stale_until_ns=old.stale_until_ns,
+        born_ns=old.born_ns,
+        cost_ns=old.cost_ns,
+        size=old.size,
+        negative=old.negative,
+    )
+    new.mark = old.mark
+    return new
+
+
+def _unlink(entry: Entry) -> None:
+    """Remove an entry's alias, unless another entry has taken it."""
+    aliases = entry.aliases
+    if aliases is not None:
+        if aliases.get(entry.alias) is entry:
+            del aliases[entry.alias]
+        entry.aliases = entry.alias = entry.kinds = None
+
+
+def _let_go(dead: list[Entry]) -> None:
+    """Release the values of killed entries. Foreign code may run: hold no lock."""
+    for entry in dead:
+        entry.value = None
+        entry.before = entry.after = NOWHERE

@@ -1,0 +1,37 @@
+"""The commands of ``freshwell``."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from freshwell.cli.lab.command import lab
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="freshwell",
+    help="Cache slow reads, and keep them right.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(lab)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"freshwell {version('freshwell')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Cache slow reads, and keep them right."""
