@@ -1,0 +1,128 @@
+"""Put the parts of a cache together for one home: an event loop, or a process of threads.
+
+What must outlive a home (the L1 table, the counters, the options) is made by the facade;
+what is bound to one (connections, flights, background work) is made here, and made anew
+when the home is gone: a loop that was closed, a parent process after a fork.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+import os
+import random
+import time
+from functools import partial
+
+from freshwell._sync.coordination.coherence import Coherence
+from freshwell._sync.coordination.heart import Heart
+from freshwell._sync.coordination.loads import Tiers
+from freshwell._sync.coordination.watch import Watch
+from freshwell._sync.coordination.writes import Writes
+from freshwell._sync.stores.base import NullStore, Store
+from freshwell._sync.stores.redis import RedisStore
+from freshwell._sync.strategies.cache_aside import CacheAside
+from freshwell._kit.threads import Gate, Owner, home
+from freshwell._kit.threads_feed import FeedLine
+from freshwell._kit.threads_link import Link
+from freshwell._kit.endpoint import Endpoint
+from freshwell.engines.counters import Counters
+from freshwell.engines.session import CoherenceMode, Session
+from freshwell.engines.shelf import Shelf
+from freshwell.engines.table import Table
+from freshwell.ground.keys import entry_key
+from freshwell.ground.options import CacheOptions
+
+__all__ = ["Opened", "open_here"]
+
+_NS_PER_S = 1_000_000_000
+_MAX_CHORES = 256
+_CHORES_DRAIN_S = 0.2
+
+
+class Opened:
+    """One cache, open in one home."""
+
+    def __init__(
+        self,
+        options: CacheOptions,
+        tiers: Tiers,
+        chores: Owner,
+        coherence: Coherence | None,
+    ) -> None:
+        self.home = home()
+        self.tiers = tiers
+        self.aside = CacheAside(tiers)
+        self.writes = Writes(tiers, self.aside.loads, self.aside.forget_flights)
+        self._drain_s = options.drain_ns / _NS_PER_S
+        self._chores = chores
+        self._coherence = coherence
+        if coherence is not None:
+            chores.spawn("feed", coherence.run)
+
+    def close(self) -> None:
+        """End background work, wait for loads under way up to the drain time, disconnect."""
+        self.tiers.owner.close(self._drain_s)
+        self.aside.close(self._drain_s)
+        if self._coherence is not None:
+            self._coherence.stop()
+        self.tiers.heart.stop()
+        self._chores.close(_CHORES_DRAIN_S)
+        self.tiers.store.close()
+
+
+def open_here(
+    options: CacheOptions,
+    endpoint: Endpoint | None,
+    *,
+    table: Table,
+    session: Session,
+    counters: Counters,
+) -> Opened:
+    """Open a cache in the home of the caller. Connects on first use, not here."""
+    chores = Owner("freshwell", _MAX_CHORES)
+    store = _store(options, endpoint)
+    watch = Watch()
+    tiers = Tiers(
+        table=table,
+        session=session,
+        store=store,
+        shelf=Shelf(counters, max_value_bytes=options.max_value_bytes),
+        watch=watch,
+        heart=Heart(store, chores, counters, lease_ms=options.lease_ms),
+        gate=Gate(options.max_loads),
+        owner=Owner("freshwell", options.max_refreshes),
+        chores=chores,
+        counters=counters,
+        l2_key=partial(entry_key, options.namespace),
+        now_ns=time.monotonic_ns,
+        uniform=random.random,
+        load_wait_ns=options.load_wait_ns,
+    )
+    feed = None
+    if endpoint is not None and session.mode is CoherenceMode.FEED:
+        feed = _feed(options, endpoint, tiers)
+    return Opened(options, tiers, chores, feed)
+
+
+def _store(options: CacheOptions, endpoint: Endpoint | None) -> Store:
+    if endpoint is None:
+        return NullStore()
+    link = Link(
+        endpoint,
+        connect_timeout_s=options.connect_timeout_ns / _NS_PER_S,
+        command_timeout_s=options.command_timeout_ns / _NS_PER_S,
+    )
+    return RedisStore(link, lease_ms=options.lease_ms, new_token=partial(os.urandom, 8))
+
+
+def _feed(options: CacheOptions, endpoint: Endpoint, tiers: Tiers) -> Coherence:
+    prefix = entry_key(options.namespace, "")
+    return Coherence(
+        new_line=partial(FeedLine, endpoint, [prefix]),
+        prefix=prefix,
+        table=tiers.table,
+        session=tiers.session,
+        watch=tiers.watch,
+        counters=tiers.counters,
+        owner=tiers.chores,
+        now_ns=tiers.now_ns,
+    )

@@ -1,0 +1,126 @@
+"""Keep L1 coherent with L2 by the server's own invalidation messages.
+
+One dedicated connection, the *feed*, tells which keys of this namespace changed. Three facts
+make L1 right:
+
+- **Fetch tokens.** A key named by the feed is dropped from L1, and every fill of it that is
+  under way is voided (`Table.drop`), so the order of the two connections does not matter.
+- **The session.** L1 answers only until ``time the last answered probe was sent +
+  max_staleness``: whatever was acknowledged before that probe left has arrived, because the
+  answer travels behind it on the same connection. A cut, half-open or stopped feed therefore
+  silences L1 by itself, with no verdict of anybody needed.
+- **A clean start.** Each new feed begins with an empty L1, and fills begun before it are void.
+
+The process's own writes are reported too. They are treated like anybody's.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable
+
+from freshwell._sync.coordination.watch import Watch
+from freshwell._kit.threads import Owner, Signal
+from freshwell._kit.threads_feed import FeedLine
+from freshwell._kit.feed_notices import Flushed, Invalidated, Notice, Pong, Subscribed
+from freshwell._kit.link_errors import LinkTimeout, TrackingRefused
+from freshwell.engines.counters import Counters
+from freshwell.engines.session import Session
+from freshwell.engines.table import Table
+from freshwell.errors import StoreUnavailable
+
+__all__ = ["Coherence"]
+
+_PROBES_PER_BOUND = 4
+_NS_PER_S = 1_000_000_000
+_FIRST_PAUSE_S = 0.05
+_LAST_PAUSE_S = 1.0
+
+
+class Coherence:
+    """Run one feed for one cache: listen, probe, and reconnect, until closed."""
+
+    def __init__(
+        self,
+        *,
+        new_line: Callable[[], FeedLine],
+        prefix: bytes,
+        table: Table,
+        session: Session,
+        watch: Watch,
+        counters: Counters,
+        owner: Owner,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._new_line = new_line
+        self._prefix = prefix
+        self._table = table
+        self._session = session
+        self._watch = watch
+        self._counters = counters
+        self._owner = owner
+        self._now_ns = now_ns
+        self._probe_ns = session.max_staleness_ns // _PROBES_PER_BOUND
+        self._stop = Signal()
+
+    def stop(self) -> None:
+        """End the background work soon."""
+        self._stop.notify()
+
+    def run(self) -> None:
+        """Keep a feed up until `stop`, or until the server refuses to track."""
+        pause_s = _FIRST_PAUSE_S
+        while not self._owner.closing:
+            line = self._new_line()
+            try:
+                line.connect()
+                pause_s = _FIRST_PAUSE_S
+                self._listen(line)
+            except TrackingRefused:
+                self._table.clear()
+                self._session.fall_back()
+                return
+            except StoreUnavailable:
+                self._counters.l2_errors += 1
+            finally:
+                line.close()
+            if self._stop.wait(pause_s):
+                return
+            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+
+    def _listen(self, line: FeedLine) -> None:
+        """Receive and probe until the line is lost or closing. A late answer is a loss."""
+        self._start_over()
+        probe, sent_ns, answered = 0, 0, True
+        while not self._owner.closing:
+            now_ns = self._now_ns()
+            if answered and now_ns - sent_ns >= self._probe_ns:
+                probe, sent_ns, answered = probe + 1, now_ns, False
+                line.ping(b"%d" % probe)
+            elif not answered and now_ns - sent_ns >= self._session.max_staleness_ns:
+                raise LinkTimeout("the feed did not answer a probe in time")
+            due_ns = sent_ns + (self._probe_ns if answered else self._session.max_staleness_ns)
+            notice = line.receive(max(0.001, (due_ns - now_ns) / _NS_PER_S))
+            if isinstance(notice, Pong) and notice.payload == b"%d" % probe:
+                answered = True
+                self._session.proven(sent_ns)
+            else:
+                self._take(notice)
+
+    def _take(self, notice: Notice | None) -> None:
+        if isinstance(notice, Invalidated):
+            keys = [name for key in notice.keys if (name := self._name(key)) is not None]
+            self._counters.notices += len(keys)
+            self._table.drop_many(keys)
+            self._watch.notify(keys)
+        elif isinstance(notice, Flushed | Subscribed):
+            self._start_over()
+
+    def _start_over(self) -> None:
+        self._session.restart()
+        self._table.clear()
+        self._watch.notify_all()
+
+    def _name(self, key: bytes) -> str | None:
+        if not key.startswith(self._prefix):
+            return None
+        return key[len(self._prefix) :].decode("utf-8", "replace")

@@ -1,0 +1,77 @@
+"""Prolong the leases of loads that take long, all of a cache's in one beat.
+
+A lease is short, so that a dead holder is replaced soon; a living holder prolongs it at a
+third of its length. A load that is over before the first beat costs nothing here.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Sequence
+from threading import Lock
+
+from freshwell._sync.stores.base import Store
+from freshwell._kit.threads import Owner, Signal
+from freshwell.engines.counters import Counters
+from freshwell.errors import StoreUnavailable
+
+__all__ = ["Heart", "Lease"]
+
+Lease = tuple[bytes, bytes]
+"""An L2 key and the token under which it is leased."""
+
+_IDLE_BEATS = 10
+
+
+class Heart:
+    """Beats for the leases that are held. Runs in the background only while there are any."""
+
+    def __init__(self, store: Store, owner: Owner, counters: Counters, *, lease_ms: int) -> None:
+        self._store = store
+        self._owner = owner
+        self._counters = counters
+        self._interval_s = lease_ms / 3_000
+        self._mutex = Lock()
+        self._leases: set[Lease] = set()
+        self._beating = False
+        self._stop = Signal()
+
+    def hold(self, leases: Sequence[Lease]) -> None:
+        """Keep these leases alive until they are dropped."""
+        if not leases:
+            return
+        with self._mutex:
+            self._leases.update(leases)
+            start = not self._beating
+            self._beating = True
+        if start and not self._owner.spawn("heart", self._beat):
+            with self._mutex:
+                self._beating = False
+
+    def drop(self, leases: Sequence[Lease]) -> None:
+        """Let these leases go."""
+        with self._mutex:
+            self._leases.difference_update(leases)
+
+    def stop(self) -> None:
+        """End the background work soon."""
+        self._stop.notify()
+
+    def _beat(self) -> None:
+        idle = 0
+        while not self._stop.wait(self._interval_s):
+            with self._mutex:
+                leases = list(self._leases)
+                idle = 0 if leases else idle + 1
+                if idle == _IDLE_BEATS:
+                    self._beating = False
+                    return
+            if leases:
+                self._prolong(leases)
+
+    def _prolong(self, leases: list[Lease]) -> None:
+        try:
+            alive = self._store.beat(leases)
+        except StoreUnavailable:
+            self._counters.l2_errors += 1
+            return
+        self.drop([lease for lease, lives in zip(leases, alive, strict=True) if not lives])

@@ -1,0 +1,132 @@
+"""What a store of the L2 tier must do, and the store that stands in where there is none."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+__all__ = ["Acquired", "Fill", "Grant", "NullStore", "Store"]
+
+
+class Grant(Enum):
+    """How an `acquire` ended."""
+
+    FRESH = "fresh"
+    GRANTED = "granted"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Acquired:
+    """The answer to an `acquire` of one entry.
+
+    `token` is the lease's when granted, `frame` is set when a fresh value was found, `left_ms`
+    when another holds the lease.
+    """
+
+    grant: Grant
+    token: bytes
+    frame: bytes | None = None
+    left_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One value to store: under the lease `token`, or unconditionally where it is empty.
+
+    The entry is fresh for `fresh_ms` and exists for `keep_ms`, on the store's own clock.
+    """
+
+    key: bytes
+    token: bytes
+    frame: bytes
+    fresh_ms: int
+    keep_ms: int
+
+
+class Store(Protocol):
+    """A shared tier. Every method may raise `StoreUnavailable`, within its time limits.
+
+    Keys are whole L2 keys. The methods that take sequences answer in the same order and cost
+    one round trip each.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """Tell whether other processes see it. False: there is no L2."""
+
+    def server_ms(self) -> int:
+        """Return the store's clock as estimated now, in milliseconds."""
+
+    def fetch(self, key: bytes) -> bytes | None:
+        """Return the frame stored under `key`, or None."""
+
+    def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the frame of each key, or None."""
+
+    def acquire(
+        self, keys: Sequence[bytes], *, fresh_beyond_ms: int = 0, forced: bool = False
+    ) -> list[Acquired]:
+        """Ask for the lease on each key.
+
+        A value that stays fresh for more than `fresh_beyond_ms` is returned instead, and a
+        lease that stands is respected; `forced` looks at neither.
+        """
+
+    def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
+        """Prolong leases given as (key, token). False where the lease is gone."""
+
+    def fill(self, fills: Sequence[Fill]) -> list[bool]:
+        """Store values. False where the lease no longer stands. Leased fills are safe to repeat."""
+
+    def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
+        """Give leases back, so that nobody waits for their end."""
+
+    def invalidate(self, keys: Sequence[bytes]) -> None:
+        """Leave a tombstone on each key: leases are void, stored values gone, peers told."""
+
+    def expire(self, keys: Sequence[bytes]) -> None:
+        """End the freshness of each key and void its lease; keep the body for stale service."""
+
+    def close(self) -> None:
+        """Close the connections. Idempotent."""
+
+
+class NullStore:
+    """No L2: every entry is absent, every lease is granted, nothing is kept."""
+
+    shared = False
+
+    def server_ms(self) -> int:
+        return 0
+
+    def fetch(self, key: bytes) -> bytes | None:
+        return None
+
+    def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [None] * len(keys)
+
+    def acquire(
+        self, keys: Sequence[bytes], *, fresh_beyond_ms: int = 0, forced: bool = False
+    ) -> list[Acquired]:
+        return [Acquired(Grant.GRANTED, b"")] * len(keys)
+
+    def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
+        return [True] * len(leases)
+
+    def fill(self, fills: Sequence[Fill]) -> list[bool]:
+        return [True] * len(fills)
+
+    def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
+        return None
+
+    def invalidate(self, keys: Sequence[bytes]) -> None:
+        return None
+
+    def expire(self, keys: Sequence[bytes]) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
