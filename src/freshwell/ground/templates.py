@@ -2,8 +2,9 @@
 
 The text of a value is as plain as it can be without two different calls getting one key:
 
-- In a template with several placeholders, text is escaped where it holds a character that the
-  template itself puts between them, so ``("x:b", "z")`` and ``("x", "b:z")`` differ.
+- In a template with several placeholders, one character of each separator (its first that is
+  no letter or digit) is escaped in values, so that a value ends where its separator begins:
+  ``("x:b", "z")`` and ``("x", "b:z")`` differ.
 - A value is written plainly only where its text names it alone. Under an annotation ``str``,
   text is; under ``int``, integers are; elsewhere integers are, and text that could not be
   taken for a number, None or a boolean. Any other value is written typed behind a ``~``
@@ -89,7 +90,7 @@ def compile_template(
             "different values would run into one key"
         )
     _check_used(text, parameters, sources, ignore, name, partial=partial)
-    separators = "".join(literals) if len(sources) > 1 else ""
+    separators = "".join(_marker(literal) for literal in literals[1:-1])
     kinds = annotations or {}
     writers = tuple(_writer(kinds.get(source), separators) for source in sources)
     return Template(text, tuple(sources), tuple(literals), writers)
@@ -178,6 +179,11 @@ def _check_ignored(parameters: Sequence[str], ignore: Sequence[str], name: str) 
             f"ignore names {_listed(unknown)}, which is no parameter (there are "
             f"{_listed(parameters)})"
         )
+
+
+def _marker(literal: str) -> str:
+    """Return the character by which a separator is known."""
+    return next((char for char in literal if not char.isalnum()), literal[0])
 
 
 def _writer(annotation: Any, separators: str) -> Callable[[Any], str]:
