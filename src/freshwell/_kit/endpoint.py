@@ -1,0 +1,107 @@
+"""Where L2 is: a URL or a redis-py client, turned into connections with our own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from freshwell.errors import ConfigurationError
+
+__all__ = ["Endpoint"]
+
+_DROPPED: Final = (
+    "retry", "retry_on_error", "retry_on_timeout", "decode_responses", "health_check_interval",
+    "protocol", "maint_notifications_config", "maint_notifications_pool_handler", "parser_class",
+    "redis_connect_func", "socket_timeout", "socket_connect_timeout", "connection_class",
+    "event_dispatcher", "maintenance_state", "maintenance_notification_hash", "legacy_responses",
+    "himport_registry", "oss_cluster_maint_notifications_handler", "orig_host_address",
+    "orig_socket_timeout", "orig_socket_connect_timeout",
+)
+
+
+class Endpoint:
+    """How to reach one server. Its repr names no secret."""
+
+    def __init__(self, settings: Mapping[str, Any], kind: str, shown: str) -> None:
+        self._settings = dict(settings)
+        self._kind = kind
+        self._shown = shown
+
+    def __repr__(self) -> str:
+        return self._shown
+
+    @classmethod
+    def of(cls, given: Any) -> Endpoint:
+        """Return the endpoint of a URL or of a client of redis-py (of either colour).
+
+        Raises:
+            ConfigurationError: It is neither, or redis-py is not installed.
+        """
+        try:
+            from redis.asyncio.connection import parse_url
+        except ImportError:
+            raise ConfigurationError(
+                'Redis needs redis-py: pip install "freshwell[redis]"'
+            ) from None
+        if isinstance(given, str):
+            url = "redis" + given[6:] if given.startswith("valkey:") else given
+            try:
+                settings: dict[str, Any] = dict(parse_url(url))
+            except ValueError as error:
+                raise ConfigurationError(
+                    f"the URL {_redacted(given)!r} cannot be used ({error}): write "
+                    "redis://host:port/db, rediss://... or unix:///path"
+                ) from None
+            return cls._from(settings, settings.get("connection_class"), _redacted(given))
+        pool = getattr(given, "connection_pool", None)
+        if pool is None or not hasattr(pool, "connection_kwargs"):
+            raise ConfigurationError(
+                f"url is a {type(given).__name__}: give a URL or a redis.Redis client"
+            )
+        settings = dict(pool.connection_kwargs)
+        shown = f"redis://{settings.get('host', settings.get('path', '?'))}"
+        return cls._from(settings, pool.connection_class, shown)
+
+    @classmethod
+    def _from(cls, settings: dict[str, Any], kind: type | None, shown: str) -> Endpoint:
+        name = "Connection" if kind is None else kind.__name__
+        if name not in ("Connection", "SSLConnection", "UnixDomainSocketConnection"):
+            raise ConfigurationError(f"connections of the kind {name} are not supported yet")
+        kept = {k: v for k, v in settings.items() if k not in _DROPPED}
+        return cls(kept, name, shown)
+
+    def connection(self, *, asynchronous: bool, timeout_s: float, **more: Any) -> Any:
+        """Return a new connection of redis-py, not connected yet, with our own time limits."""
+        import redis.asyncio.connection
+        import redis.asyncio.retry
+        import redis.backoff
+        import redis.connection
+        import redis.maint_notifications
+        import redis.retry
+
+        module: Any = redis.asyncio.connection if asynchronous else redis.connection
+        retry: Any = redis.asyncio.retry.Retry if asynchronous else redis.retry.Retry
+        return getattr(module, self._kind)(
+            **self._settings,
+            protocol=2,
+            decode_responses=False,
+            retry=retry(redis.backoff.NoBackoff(), 0),
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            maint_notifications_config=redis.maint_notifications.MaintNotificationsConfig(
+                enabled=False
+            ),
+            **more,
+        )
+
+
+def _redacted(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        if "@" not in parts.netloc:
+            return url.partition("?")[0]
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://***@{host}{parts.path}"
+    except ValueError:
+        return "..."

@@ -1,0 +1,88 @@
+"""The connection over which the server tells which keys have changed (threads)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from freshwell._kit.endpoint import Endpoint
+from freshwell._kit.feed_notices import Flushed, Invalidated, Notice, Pong, Subscribed
+from freshwell._kit.link_errors import LinkLost, TrackingRefused
+
+__all__ = ["FeedLine"]
+
+_CHANNEL = b"__redis__:invalidate"
+
+
+class FeedLine:
+    """One pub/sub connection that tracks prefixes and redirects to itself (RESP2).
+
+    Never reconnects. Used by one thread at a time.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, prefixes: Sequence[bytes], *, timeout_s: float = 1.0
+    ) -> None:
+        self._connection = endpoint.connection(asynchronous=False, timeout_s=timeout_s)
+        self._prefixes = prefixes
+
+    def connect(self) -> None:
+        """Connect and arm the tracking.
+
+        Raises `TrackingRefused` where the server will not, `LinkLost` where it is not there.
+        """
+        from redis.exceptions import RedisError, ResponseError
+
+        try:
+            self._connection.connect()
+            self._arm()
+        except ResponseError as error:
+            code = str(error).partition(" ")[0]
+            raise TrackingRefused(f"the server refused client tracking ({code})") from None
+        except (RedisError, OSError) as error:
+            raise LinkLost(f"the feed could not connect ({type(error).__name__})") from None
+
+    def _arm(self) -> None:
+        own_id = self._ask("CLIENT", "ID")
+        prefixes = [part for prefix in self._prefixes for part in ("PREFIX", prefix)]
+        self._ask("CLIENT", "TRACKING", "ON", "REDIRECT", own_id, "BCAST", *prefixes)
+        self._ask("SUBSCRIBE", _CHANNEL)
+
+    def _ask(self, *command: Any) -> Any:
+        self._connection.send_command(*command)
+        return self._connection.read_response()
+
+    def ping(self, payload: bytes) -> None:
+        """Send a probe; `receive` will return a `Pong` with its payload."""
+        try:
+            self._connection.send_command("PING", payload)
+        except Exception as error:
+            raise LinkLost(f"the feed was lost ({type(error).__name__})") from None
+
+    def receive(self, timeout_s: float) -> Notice | None:
+        """Return the next notice, or None after `timeout_s`. Raises `LinkLost`."""
+        try:
+            if not self._connection.can_read(timeout=timeout_s):
+                return None
+            reply = self._connection.read_response(disconnect_on_error=False)
+        except Exception as error:
+            raise LinkLost(f"the feed was lost ({type(error).__name__})") from None
+        return _notice(reply)
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+        try:
+            self._connection.disconnect()
+        except Exception:
+            return
+
+
+def _notice(reply: Any) -> Notice | None:
+    if not isinstance(reply, list) or not reply:
+        return None
+    kind = reply[0]
+    if kind == b"message":
+        return Flushed() if reply[2] is None else Invalidated(tuple(reply[2]))
+    if kind == b"pong":
+        return Pong(reply[1])
+    return Subscribed() if kind == b"subscribe" else None

@@ -1,0 +1,3 @@
+"""Floor 1: how values become bytes and values again."""
+
+from __future__ import annotations

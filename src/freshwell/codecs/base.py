@@ -1,0 +1,77 @@
+"""What a codec is, and which come with freshwell.
+
+A codec is chosen by configuration and never by stored bytes: an entry that another codec wrote
+is a miss.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final, Protocol, runtime_checkable
+
+from freshwell.errors import ConfigurationError
+
+__all__ = ["BoundCodec", "Codec", "resolve_codec"]
+
+
+class BoundCodec(Protocol):
+    """A codec for values of one type. Thread-safe."""
+
+    @property
+    def id(self) -> int:
+        """The codec's number in L2 frames."""
+
+    def encode(self, value: Any, associated: bytes) -> bytes:
+        """Return `value` as bytes. `associated` (the L2 key) is what a signature covers too.
+
+        Raises `CodecError`, which never holds the value.
+        """
+
+    def decode(self, data: bytes | memoryview, associated: bytes) -> Any:
+        """Return the value. Raises `CodecError`, and nothing else, for any bytes."""
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """A way of writing values. `id` is 1 to 3 for those of freshwell, 64 to 255 for others."""
+
+    name: str
+    id: int
+
+    def bind(self, type_: Any) -> BoundCodec:
+        """Return the codec for values of a type (Any: whatever it can write plainly).
+
+        Raises `ConfigurationError` for a type that it cannot read back.
+        """
+
+
+_BUILT_IN: Final = {
+    "json": ("freshwell.codecs.json", "JsonCodec"),
+    "msgpack": ("freshwell.codecs.msgpack", "MsgpackCodec"),
+}
+
+
+def resolve_codec(spec: str | Codec) -> Codec:
+    """Return the codec of that name, or the codec given.
+
+    Raises `ConfigurationError` for an unknown name, or a package that is not installed.
+    """
+    if spec == "pickle":
+        raise ConfigurationError(
+            'codec is "pickle": unpickling runs code, so it must be signed: give '
+            "freshwell.codecs.pickle.PickleCodec(secret=...)"
+        )
+    if isinstance(spec, str):
+        if spec not in _BUILT_IN:
+            raise ConfigurationError(f"codec is {spec!r}: use one of {', '.join(_BUILT_IN)}")
+        module, name = _BUILT_IN[spec]
+        try:
+            made: Codec = getattr(import_module(module), name)()
+        except ImportError as error:
+            raise ConfigurationError(
+                f'codec {spec!r} needs {error.name}: pip install "freshwell[redis]"'
+            ) from None
+        return made
+    if not isinstance(spec, Codec):
+        raise ConfigurationError(f"codec is a {type(spec).__name__}: give a name or a codec object")
+    return spec
