@@ -1,0 +1,122 @@
+"""The pytest side of the test kit: fixtures, markers set by themselves, checks of every test."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import pytest
+
+from tests.support import blocking, tables
+from tests.support.clock import ManualClock
+from tests.support.servers import Server, ServerMissing
+
+__all__ = ["MakeServer"]
+
+_SERVER_FIXTURES = frozenset({"make_redis", "own_redis", "redis_server", "redis_url"})
+
+
+class MakeServer(Protocol):
+    """What the fixture `make_redis` gives."""
+
+    def __call__(self, *, aof: bool = False, arguments: tuple[str, ...] = ()) -> Server:
+        """Start one more server of the test's own."""
+
+
+# -- servers --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Server]:
+    """Give the server that all tests share. Change nothing of it that `redis_url` leaves."""
+    with _started() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: Server) -> str:
+    """Give the URL of an empty database of the shared server."""
+    redis_server.wipe()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis(make_redis: MakeServer) -> Server:
+    """Give a server of the test's own, to be killed, frozen or configured at will."""
+    return make_redis()
+
+
+@pytest.fixture
+def make_redis() -> Iterator[MakeServer]:
+    """Give a function that starts servers of the test's own; they end with the test."""
+    with ExitStack() as stack:
+
+        def make(*, aof: bool = False, arguments: tuple[str, ...] = ()) -> Server:
+            return stack.enter_context(_started(aof=aof, arguments=arguments))
+
+        yield make
+
+
+@contextmanager
+def _started(*, aof: bool = False, arguments: tuple[str, ...] = ()) -> Iterator[Server]:
+    server = Server(aof=aof, arguments=arguments)
+    try:
+        server.start()
+        yield server
+    except ServerMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    finally:
+        server.dispose()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests that ask for a server, so that nobody has to remember it."""
+    if _SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        item.add_marker("server")
+
+
+# -- time -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Give a clock that stands still until it is told to go."""
+    return ManualClock()
+
+
+# -- every test -----------------------------------------------------------------------------
+
+
+def pytest_configure() -> None:
+    blocking.install()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    tables.watch()
+    return (yield from _without_blocking())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    tables.watch()
+    try:
+        return (yield from _without_blocking())
+    finally:
+        tables.check_made()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    return (yield from _without_blocking())
+
+
+def _without_blocking() -> Generator[None, Any, Any]:
+    """Fail a phase of a test in which an event loop was, or would have been, blocked."""
+    blocking.take()
+    result = yield
+    found = blocking.take()
+    if found:
+        raise blocking.BlockingCall("\n".join(found))
+    return result
