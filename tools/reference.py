@@ -1,0 +1,206 @@
+"""Write docs/reference/api.md from the signatures and docstrings of the public names.
+
+``reference.py`` writes it; ``reference.py --check`` ends with exit code 1 where the page is
+not what would be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import itertools
+import re
+import sys
+import textwrap
+import types
+from pathlib import Path
+from typing import Any, Final
+
+import freshwell
+import freshwell.errors
+import freshwell.typing
+
+__all__ = ["main", "page"]
+
+TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "api.md"
+_WIDTH: Final = 72
+_TWINS: Final = {
+    "AsyncCache": "Cache",
+    "AsyncCachedFunction": "CachedFunction",
+    "AsyncReadThrough": "ReadThrough",
+}
+_HEAD: Final = """# The public names
+
+Written by `tools/reference.py` from signatures and docstrings: change those, not this page.
+
+Everything is imported from `freshwell`. The sync classes have the names, parameters and promises
+of the async ones; what is awaited there is called plainly here, and `aclose` is `close`. They
+are safe for any number of threads.
+"""
+_INNER: Final = {("Stats", "of")}
+_SECTION: Final = re.compile(r"^(Args|Raises|Returns):$")
+
+
+def page() -> str:
+    """Return the page as it should be."""
+    parts = [_HEAD]
+    for name, twin in _TWINS.items():
+        parts.append(_class(getattr(freshwell, name), name, f"Sync: `{twin}`."))
+    parts += [_class(freshwell.Lookup, "Lookup"), _class(freshwell.Stats, "Stats")]
+    parts.append(_duration())
+    parts.append(_errors())
+    return "\n".join(parts)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the page, or check it. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; tell if it would")
+    wanted = page()
+    if parser.parse_args(arguments).check:
+        if TARGET.exists() and TARGET.read_text() == wanted:
+            return 0
+        print(f"{TARGET.name} is not up to date: run tools/reference.py", file=sys.stderr)
+        return 1
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(wanted)
+    return 0
+
+
+# -- classes ---------------------------------------------------------------------------------
+
+
+def _class(cls: type, name: str, note: str = "") -> str:
+    tree = _parsed(cls)
+    assert isinstance(tree, ast.ClassDef)
+    fields = [ast.unparse(part) for part in tree.body if isinstance(part, ast.AnnAssign)]
+    parts = [f"## {name}\n"]
+    if note:
+        parts.append(f"{note}\n")
+    if fields:
+        parts.append(_code(f"{name}{_listed(fields)}"))
+    elif name == "AsyncCache":
+        parts.append(_code(f"{name}{_parameters(_function(vars(cls)['__init__']))}"))
+    parts.append(_prose(_docstring(cls)))
+    for member, value in vars(cls).items():
+        hidden = member.startswith("_") and member != "__call__"
+        if hidden or (name, member) in _INNER or not value.__doc__:
+            continue
+        if isinstance(value, property | types.FunctionType):
+            parts.append(_member(name, member, value))
+    return "\n".join(parts)
+
+
+def _member(owner: str, name: str, value: property | types.FunctionType) -> str:
+    tree = _function(value.fget if isinstance(value, property) else value)
+    result = "" if tree.returns is None else _quoted(ast.unparse(tree.returns))
+    if isinstance(value, property):
+        code = f"{name}: {result}"
+    else:
+        kind = "async def" if isinstance(tree, ast.AsyncFunctionDef) else "def"
+        code = f"{kind} {name}{_parameters(tree)} -> {result}"
+    return "\n".join([f"### {owner}.{name}\n", _code(code), _prose(_docstring(value))])
+
+
+def _parsed(value: Any) -> ast.stmt:
+    return ast.parse(textwrap.dedent(inspect.getsource(value))).body[0]
+
+
+def _function(value: Any) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    tree = _parsed(value)
+    assert isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef)
+    return tree
+
+
+def _parameters(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Return the parameters as they are written, without `self`."""
+    given = tree.args
+    given.args = given.args[1:]
+    return _listed(_split(ast.unparse(given)))
+
+
+def _listed(parts: list[str]) -> str:
+    """Return parameters in parentheses, on one line where they fit."""
+    line = _quoted(f"({', '.join(parts)})")
+    if len(line) <= _WIDTH:
+        return line
+    return "(\n" + "".join(f"    {_quoted(part)},\n" for part in parts) + ")"
+
+
+def _quoted(text: str) -> str:
+    """Return source with the quotes that this project writes."""
+    return text.replace("'", '"')
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are in no brackets."""
+    parts, depth, begin = [], 0, 0
+    for at, character in enumerate(text):
+        depth += (character in "[({") - (character in "])}")
+        if character == "," and depth == 0:
+            parts.append(text[begin:at].strip())
+            begin = at + 1
+    parts.append(text[begin:].strip())
+    return [part.replace("=", " = ", 1) for part in parts if part]
+
+
+# -- the rest --------------------------------------------------------------------------------
+
+
+def _duration() -> str:
+    """Return the section of the alias, whose docstring only its source has."""
+    source = Path(freshwell.typing.__file__).read_text()
+    body = ast.parse(source).body
+    for statement, following in itertools.pairwise(body):
+        if isinstance(statement, ast.Assign) and isinstance(following, ast.Expr):
+            target, said = statement.targets[0], following.value
+            if isinstance(target, ast.Name) and target.id == "Duration":
+                assert isinstance(said, ast.Constant)
+                code = _code(f"Duration = {ast.unparse(statement.value)}")
+                return f"## Duration\n\n{code}\n{_prose(str(said.value))}"
+    raise LookupError("Duration has no docstring")
+
+
+def _errors() -> str:
+    """Return the section of the errors: their tree from the module's docstring, then each."""
+    text = inspect.cleandoc(freshwell.errors.__doc__ or "")
+    opening, _, rest = text.partition("::\n\n")
+    tree, _, closing = rest.partition("\n\n")
+    parts = ["## Errors\n", _prose(opening), _code(textwrap.dedent(tree), "text"), _prose(closing)]
+    for name in freshwell.errors.__all__:
+        parts += [f"### {name}\n", _prose(_docstring(getattr(freshwell.errors, name)))]
+    return "\n".join(parts)
+
+
+def _docstring(value: Any) -> str:
+    return inspect.cleandoc(value.__doc__ or "")
+
+
+def _code(text: str, language: str = "pyi") -> str:
+    return f"```{language}\n{text}\n```\n"
+
+
+def _prose(docstring: str) -> str:
+    """Return a docstring as Markdown: its sections become lists."""
+    lines: list[str] = []
+    in_section = False
+    for line in docstring.replace("``", "`").splitlines():
+        section = _SECTION.match(line)
+        if section is not None:
+            in_section = True
+            lines += [f"**{section[1]}**", ""]
+        elif in_section and line.startswith("    ") and not line.startswith("     "):
+            term, colon, said = line.strip().partition(": ")
+            shown = ", ".join(f"`{word.strip()}`" for word in term.split(","))
+            lines.append(f"- {shown}: {said}" if colon else f"- {line.strip()}")
+        elif in_section and line.startswith("     "):
+            lines.append(f"  {line.strip()}")
+        else:
+            in_section = in_section and not line.strip()
+            lines.append(line)
+    return "\n".join(lines).strip() + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
