@@ -7,74 +7,56 @@ from typing import Any
 import msgspec
 
 from freshwell.codecs.base import BoundCodec
-from freshwell.codecs.types import adapter_for
-from freshwell.errors import CodecError, ConfigurationError
+from freshwell.codecs.bindings import Bindings
+from freshwell.codecs.checked import Checked
+from freshwell.codecs.native import unreadable, vague_type
+from freshwell.codecs.types import Adapter, adapter_for
 
 __all__ = ["JsonCodec"]
 
 
 class JsonCodec:
-    """JSON. Readable by others; text, numbers, lists and mappings, and typed classes."""
+    """JSON. Readable by others; plain values, and whatever an annotation names.
+
+    What would not come back alike is refused with `CodecError` when it is written.
+    """
 
     name = "json"
     id = 1
 
+    def __init__(self) -> None:
+        self._bindings = Bindings(_bound)
+
+    def __repr__(self) -> str:
+        return "JsonCodec()"
+
     def bind(self, type_: Any) -> BoundCodec:
-        adapter = adapter_for(type_)
-        if adapter is not None:
-            return _PydanticJson(adapter, type_)
-        try:
-            return _Json(msgspec.json.Decoder(type_), type_)
-        except TypeError as error:
-            raise ConfigurationError(
-                f"JSON cannot be decoded to {type_!r} ({error}): annotate with a dataclass, a "
-                "msgspec Struct or a pydantic model, or give type= or codec="
-            ) from None
+        """Return the codec for values of a type. Kept: the next call with it costs a lookup.
+
+        Raises `ConfigurationError` for a type that JSON cannot be decoded to.
+        """
+        return self._bindings.of(type_)
 
 
-class _Json:
-    id = JsonCodec.id
-
-    def __init__(self, decoder: msgspec.json.Decoder[Any], type_: Any) -> None:
-        self._encode = msgspec.json.Encoder().encode
-        self._decode = decoder.decode
-        self._type = type_
-
-    def encode(self, value: Any, associated: bytes) -> bytes:
-        try:
-            return self._encode(value)
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
-            raise CodecError(_unwritable(value)) from None
-
-    def decode(self, data: bytes | memoryview, associated: bytes) -> Any:
-        try:
-            return self._decode(data)
-        except (ValueError, RecursionError, msgspec.MsgspecError):
-            raise CodecError("the bytes are no JSON of the wanted type") from None
+def _bound(type_: Any) -> BoundCodec:
+    adapter = adapter_for(type_)
+    if adapter is not None:
+        return _pydantic(adapter)
+    vague = vague_type(type_, named_members=True)
+    try:
+        decoder = msgspec.json.Decoder(type_)
+    except TypeError as error:
+        raise unreadable(type_, str(error)) from None
+    encode = msgspec.json.Encoder().encode
+    return Checked(JsonCodec.id, "JSON", encode, decoder.decode, exact=vague)
 
 
-class _PydanticJson:
-    id = JsonCodec.id
+def _pydantic(adapter: Adapter) -> BoundCodec:
+    def write(value: Any) -> bytes:
+        written: bytes = adapter.type.dump_json(value, warnings="none", **adapter.dump)
+        return written
 
-    def __init__(self, adapter: Any, type_: Any) -> None:
-        self._adapter = adapter
+    def read(data: bytes | memoryview) -> Any:
+        return adapter.type.validate_json(bytes(data), **adapter.validate)
 
-    def encode(self, value: Any, associated: bytes) -> bytes:
-        try:
-            encoded: bytes = self._adapter.dump_json(value)
-        except Exception:
-            raise CodecError(_unwritable(value)) from None
-        return encoded
-
-    def decode(self, data: bytes | memoryview, associated: bytes) -> Any:
-        try:
-            return self._adapter.validate_json(bytes(data))
-        except Exception:
-            raise CodecError("the bytes are no JSON of the wanted type") from None
-
-
-def _unwritable(value: Any) -> str:
-    return (
-        f"JSON cannot write a {type(value).__name__}: return plain values, a dataclass, a "
-        "msgspec Struct or a pydantic model, or use another codec"
-    )
+    return Checked(JsonCodec.id, "JSON", write, read, exact=True)

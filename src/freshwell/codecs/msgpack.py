@@ -1,0 +1,66 @@
+"""MessagePack by msgspec: smaller than JSON, and with bytes of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from freshwell.codecs.base import BoundCodec
+from freshwell.codecs.bindings import Bindings
+from freshwell.codecs.checked import Checked
+from freshwell.codecs.native import unreadable, vague_type
+from freshwell.codecs.types import Adapter, adapter_for
+
+__all__ = ["MsgpackCodec"]
+
+
+class MsgpackCodec:
+    """MessagePack. Plain values, bytes, keys that are no text, and what an annotation names.
+
+    What would not come back alike is refused with `CodecError` when it is written. Integers
+    have 64 bits at the most.
+    """
+
+    name = "msgpack"
+    id = 2
+
+    def __init__(self) -> None:
+        self._bindings = Bindings(_bound)
+
+    def __repr__(self) -> str:
+        return "MsgpackCodec()"
+
+    def bind(self, type_: Any) -> BoundCodec:
+        """Return the codec for values of a type. Kept: the next call with it costs a lookup.
+
+        Raises `ConfigurationError` for a type that MessagePack cannot be decoded to.
+        """
+        return self._bindings.of(type_)
+
+
+def _bound(type_: Any) -> BoundCodec:
+    adapter = adapter_for(type_)
+    if adapter is not None:
+        return _pydantic(adapter)
+    vague = vague_type(type_, named_members=False)
+    try:
+        decoder = msgspec.msgpack.Decoder(type_)
+    except TypeError as error:
+        raise unreadable(type_, str(error)) from None
+    encode = msgspec.msgpack.Encoder().encode
+    return Checked(MsgpackCodec.id, "MessagePack", encode, decoder.decode, exact=vague)
+
+
+def _pydantic(adapter: Adapter) -> BoundCodec:
+    pack, unpack = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
+
+    def write(value: Any) -> bytes:
+        # What pydantic makes of a value for JSON is what it also reads back.
+        plain = adapter.type.dump_python(value, mode="json", warnings="none", **adapter.dump)
+        return pack(plain)
+
+    def read(data: bytes | memoryview) -> Any:
+        return adapter.type.validate_python(unpack(data), **adapter.validate)
+
+    return Checked(MsgpackCodec.id, "MessagePack", write, read, exact=True)
