@@ -105,7 +105,7 @@ def run(file: Path, folder: Path, server_url: str | None = None) -> Ran:
     if server_url is not None:
         environment["FRESHWELL_URL"] = server_url
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "dev", str(file)],
+        [sys.executable, "-W", "error", str(file)],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-import reference
 
 import freshwell
+import reference
 
 
 def test_the_reference_is_up_to_date() -> None:

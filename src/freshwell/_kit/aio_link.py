@@ -125,6 +125,8 @@ class _Line(asyncio.Protocol):
                 pending.future.exception()
         self._pending.clear()
         self._transport.abort()
+        # redis-py warns of a connection that still has its streams when it is collected.
+        self._connection._close()
 
 
 class Link:
