@@ -46,16 +46,31 @@ class Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._nested:
-            self._nested -= 1
-        else:
-            if kind is not None:
-                self._reset()
-            self._busy = False
-            while self._later:
-                self._later.popleft()()
-        self._lock.release()
+        try:
+            if self._nested:
+                self._nested -= 1
+            else:
+                self._leave(broken_off=kind is not None)
+        finally:
+            self._lock.release()
 
     def later(self, work: Callable[[], object]) -> None:
         """Have `work` done when the section that this thread is inside of has ended."""
         self._later.append(work)
+
+    def _leave(self, *, broken_off: bool) -> None:
+        try:
+            if broken_off:
+                self._reset()
+        finally:
+            self._busy = False
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Do what was left for later, all of it, and raise the first error of that."""
+        while self._later:
+            try:
+                self._later.popleft()()
+            except BaseException:
+                self._catch_up()
+                raise

@@ -23,6 +23,7 @@ _MAX_SAMPLE = 32
 _FLAT = frozenset({str, bytes, bytearray, int, float, complex, bool, type(None)})
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 """What many values refer to and none of them owns."""
+_CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset, deque)
 
 
 def estimate_bytes(value: object) -> int:
@@ -31,7 +32,7 @@ def estimate_bytes(value: object) -> int:
     Looks at no more than 256 objects, whatever the size. Never raises, and calls no method of
     a user's class but `__sizeof__`; call it without holding a lock.
     """
-    if value.__class__ in _FLAT:
+    if type(value) in _FLAT:
         return sys.getsizeof(value)
     return _Meter().measure(value)
 
@@ -52,19 +53,20 @@ class _Meter:
         self._left -= 1
         self._seen.add(id(value))
         own = _own_bytes(value)
-        if value.__class__ in _FLAT or isinstance(value, _SHARED):
+        if type(value) in _FLAT or issubclass(type(value), _SHARED):
             return own
         return own + self._parts(value)
 
     def _parts(self, value: object) -> int:
-        if isinstance(value, dict):
-            count = dict.__len__(value)
-            sample: Iterable[Any] = _taken(dict.items(value), self._share(count))
-            return self._extrapolated([part for pair in sample for part in pair], 2 * count)
-        if isinstance(value, list | tuple | set | frozenset | deque):
-            count = _length(value)
-            return self._extrapolated(_taken(_items(value), self._share(count)), count)
-        parts = [part for part in gc.get_referents(value) if not isinstance(part, _SHARED)]
+        kind = next((kind for kind in _CONTAINERS if issubclass(type(value), kind)), None)
+        if kind is dict:
+            count = dict.__len__(value)  # type: ignore[arg-type]
+            pairs = _taken(dict.items(value), self._share(count))  # type: ignore[arg-type]
+            return self._extrapolated([part for pair in pairs for part in pair], 2 * count)
+        if kind is not None:
+            count = kind.__len__(value)
+            return self._extrapolated(_taken(kind.__iter__(value), self._share(count)), count)
+        parts = [part for part in gc.get_referents(value) if not issubclass(type(part), _SHARED)]
         return self._extrapolated(parts[: self._share(len(parts))], len(parts))
 
     def _share(self, count: int) -> int:
@@ -82,26 +84,11 @@ class _Meter:
 
 
 def _own_bytes(value: object) -> int:
+    # Types are asked for by `type` throughout: `__class__` may be a user's property.
     try:
-        return sys.getsizeof(value)
+        return max(sys.getsizeof(value), 0)
     except Exception:  # noqa: BLE001 - a user's __sizeof__ may raise anything
         return object.__sizeof__(value)
-
-
-def _length(value: list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any] | deque[Any]) -> int:
-    for kind in (list, tuple, set, frozenset, deque):
-        if isinstance(value, kind):
-            return kind.__len__(value)
-    return 0
-
-
-def _items(
-    value: list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any] | deque[Any],
-) -> Iterable[Any]:
-    for kind in (list, tuple, set, frozenset, deque):
-        if isinstance(value, kind):
-            return kind.__iter__(value)
-    return ()
 
 
 def _taken(items: Iterable[Any], count: int) -> list[Any]:

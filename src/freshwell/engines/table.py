@@ -46,9 +46,9 @@ class Table:
         now_ns: The reader's monotonic clock.
         policy: Makes the policy that chooses which entries leave a full table.
 
-    `entries`, `bytes`: what there is now. `evictions`: entries that left because the table was
-    full. `expirations`: entries removed after their time. `refused`: fills that were voided
-    by an invalidation, or too large.
+    `entries`, `bytes`: what there is now. `evictions`: entries that left before their time
+    because the table was full. `expirations`: entries removed after their time. `refused`:
+    fills that were voided by an invalidation, or too large.
     """
 
     __slots__ = (
@@ -292,7 +292,11 @@ class Table:
     # -- inside sections ---------------------------------------------------------------------
 
     def _store(
-        self, entry: Entry, fetch: Fetch | None, alias: Alias | None, now_ns: int,
+        self,
+        entry: Entry,
+        fetch: Fetch | None,
+        alias: Alias | None,
+        now_ns: int,
         dead: list[Entry],
     ) -> bool:
         if fetch is not None and not self._fetches.take(fetch, entry.key):
@@ -306,6 +310,11 @@ class Table:
             return False
         if old is not None:
             entry.mark = 1
+            if self.bytes - old.size + entry.size > self.max_bytes:
+                # Room is made for it as for any other, or it might be the one to leave.
+                self._take_out(old, dead)
+                old = None
+        if old is not None:
             self._swap(old, entry, dead)
             self._make_room(0, 0, now_ns, dead)
         else:
@@ -321,15 +330,16 @@ class Table:
         """Remove expired entries that are easily found, then evict as far as needed."""
         if self._sweep(_IDLE_SWEEP_STEPS, _IDLE_SWEEP_STEPS, now_ns, dead):
             self._sweep(_SWEEP_STEPS, _SWEEP_STEPS - _IDLE_SWEEP_STEPS, now_ns, dead)
-        while (
-            len(self._entries) + entries > self.max_entries or self.bytes + size > self.max_bytes
-        ):
+        while len(self._entries) + entries > self.max_entries or self.bytes + size > self.max_bytes:
             victim = self._policy.evict()
             if victim is None:
                 return
             if victim is self._cursor:
                 self._cursor = None
-            self.evictions += 1
+            if victim.stale_until_ns <= now_ns:
+                self.expirations += 1
+            else:
+                self.evictions += 1
             self._retire(victim, dead)
 
     def _sweep(self, limit: int, steps: int, now_ns: int, dead: list[Entry]) -> int:

@@ -1,0 +1,54 @@
+"""What the tests of the engines share: a table on a standing clock, and short ways to fill it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from freshwell.engines.entry import Entry
+from freshwell.engines.table import Alias, Fetch, Table
+from tests.support.clock import ManualClock
+
+__all__ = ["NS", "fill", "make_table", "serve"]
+
+NS = 1_000_000_000
+
+
+def make_table(clock: ManualClock, *, max_entries: int = 100, max_bytes: int = 10_000_000) -> Table:
+    return Table(max_entries=max_entries, max_bytes=max_bytes, now_ns=clock)
+
+
+def fill(
+    table: Table,
+    clock: ManualClock,
+    key: str,
+    value: object = "value",
+    *,
+    ttl_s: float = 10,
+    stale_s: float = 0,
+    size_bytes: int | None = 0,
+    fetch: Fetch | None = None,
+    alias: Alias | None = None,
+) -> Entry | None:
+    """Store a value that was loaded now."""
+    fresh_until_ns = clock() + int(ttl_s * NS)
+    return table.put(
+        key,
+        value,
+        calm_until_ns=fresh_until_ns,
+        fresh_until_ns=fresh_until_ns,
+        stale_until_ns=fresh_until_ns + int(stale_s * NS),
+        born_ns=clock(),
+        cost_ns=1_000_000,
+        size_bytes=size_bytes,
+        fetch=fetch,
+        alias=alias,
+    )
+
+
+def serve(table: Table, clock: ManualClock, key: str) -> Any:
+    """Read as the caches do: the value first, then its deadline. None: nothing to serve."""
+    entry = table.get(key)
+    if entry is None:
+        return None
+    value = entry.value
+    return value if clock() < entry.stale_until_ns else None

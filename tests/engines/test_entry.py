@@ -1,0 +1,72 @@
+"""What an entry keeps of its times, and what a kill leaves."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freshwell.engines.entry import Entry, round_down
+
+_DAY_NS = 86_400 * 1_000_000_000
+_TIMES = st.integers(0, 300 * _DAY_NS)
+
+
+@given(
+    born=_TIMES, life=_TIMES, calm=_TIMES, grace=_TIMES, cost=st.integers(0, 10**13),
+    size=st.integers(0, 1 << 35), negative=st.booleans(),
+)  # fmt: skip
+def test_an_entry_gives_back_what_was_put_in(
+    born: int, life: int, calm: int, grace: int, cost: int, size: int, negative: bool
+) -> None:
+    fresh = born + life
+    entry = _entry(born, min(calm, fresh), fresh, fresh + grace, cost, size, negative)
+    assert entry.born_ns == born
+    assert entry.calm_until_ns == min(calm, fresh)
+    assert entry.fresh_until_ns == fresh
+    assert entry.stale_until_ns == fresh + grace
+    assert (entry.cost_ns, entry.size, entry.negative) == (cost, size, negative)
+    assert entry.alive
+
+
+@given(size=st.integers(0, 1 << 35), negative=st.booleans())
+def test_a_killed_entry_says_only_its_size(size: int, negative: bool) -> None:
+    entry = _entry(5, 10, 20, 30, 40, size, negative)
+    entry.kill()
+    entry.kill()
+    past = (entry.born_ns, entry.calm_until_ns, entry.fresh_until_ns, entry.stale_until_ns)
+    assert past == (-1, -1, -1, -1)
+    assert (entry.size, entry.cost_ns, entry.negative, entry.alive) == (size, 0, False, False)
+
+
+def test_what_is_too_large_is_cut_down_and_never_served_longer() -> None:
+    entry = _entry(0, 10_000 * _DAY_NS, 10_000 * _DAY_NS, 10_000 * _DAY_NS, 1 << 60, 1 << 60, False)
+    assert 400 * _DAY_NS < entry.fresh_until_ns < 10_000 * _DAY_NS
+    assert entry.calm_until_ns <= entry.fresh_until_ns <= entry.stale_until_ns
+    assert entry.size == (1 << 36) - 1
+    assert entry.cost_ns == (1 << 44) - 1
+
+
+@given(deadline=st.integers(1, 10**19), life=st.integers(1, 10**18))
+def test_rounding_ends_a_life_early_by_less_than_a_hundredth(deadline: int, life: int) -> None:
+    rounded = round_down(deadline, life)
+    assert 0 <= deadline - rounded <= life / 100
+
+
+def test_a_representation_shows_neither_key_nor_value() -> None:
+    assert repr(_entry(0, 1, 1, 1, 0, 33, False)) == "<Entry alive, 33 bytes>"
+
+
+def _entry(
+    born: int, calm: int, fresh: int, stale: int, cost: int, size: int, negative: bool
+) -> Entry:
+    return Entry(
+        "secret",
+        "secret",
+        calm_until_ns=calm,
+        fresh_until_ns=fresh,
+        stale_until_ns=stale,
+        born_ns=born,
+        cost_ns=cost,
+        size=size,
+        negative=negative,
+    )
