@@ -26,7 +26,7 @@ def name(page: Path) -> str:
 def check(page: Path, folder: Path, server_url: str | None = None) -> None:
     """Run a page, and compare what it prints with what it says that it prints."""
     text = page.read_text()
-    file = folder / f"{page.stem}.py"
+    file = folder / f"page_{page.stem}.py"
     file.write_text(kit.program(text))
     ran = kit.run(file, folder, server_url)
     assert ran.code == 0, f"{name(page)} (lines are the page's):\n{ran.errors}"
