@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from freshwell.codecs.faithful import difference
+from freshwell.codecs.faithful import difference, is_plain
 from freshwell.errors import CodecError
 
 __all__ = ["Checked"]
@@ -59,8 +59,8 @@ class Checked:
             raise CodecError(f"the bytes are no {self._format} of the wanted type") from None
 
     def _unlike(self, value: Any, back: Any) -> str:
-        # `==` runs in C for most types; records without equality of their own need the rest.
-        if not self._exact and value == back:
+        # `==` runs in C for most types, and settles most cases before the slow comparison.
+        if value == back and (not self._exact or is_plain(value)):
             return ""
         return difference(value, back)
 
