@@ -30,7 +30,7 @@ __all__ = ["AsyncCache"]
 T = TypeVar("T")
 D = TypeVar("D")
 
-
+_MAX_KNOWN_TERMS = 1_000
 
 class AsyncCache:
     """Keep the results of slow reads close to the code that needs them, and keep them right.
@@ -138,7 +138,8 @@ class AsyncCache:
         self._mutex = Lock()
         self._opened: Opened | None = None
         self._closed = False
-        self._plain_terms = self._terms(Any)
+        self._plain_terms = self._new_terms(Any, None, {})
+        self._known_terms: dict[Any, Terms] = {}
         self._host = Host(self._engine, self._table, self._session, self._counters)
 
     def __repr__(self) -> str:
@@ -184,8 +185,8 @@ class AsyncCache:
             KeyRejected: `key` is empty, too long, or not text.
         """
         key = self._checked(key)
-        sighting = await self._engine().aside.get(key, self._terms(type, read))
-        return default if sighting is None else sighting.value
+        reading = await self._engine().aside.get(key, self._terms(type, read))
+        return default if reading is None else reading.value
 
     async def get_many(
         self, keys: Sequence[str], *, type: Any = Any, read: ReadLevelName | None = None
@@ -200,7 +201,7 @@ class AsyncCache:
     async def get_or_load(
         self,
         key: str,
-        loader: Callable[[], Awaitable[T] | T],
+        loader: Callable[[], Awaitable[T]],
         *,
         ttl: Duration | None = None,
         stale_ttl: Duration | None = None,
@@ -213,8 +214,8 @@ class AsyncCache:
         """Return the value stored under `key`, or what `loader` returns, and store that.
 
         Callers that ask at the same time share one load, across processes too. None is a
-        value like any other. `loader` may be a plain or an async function; it runs in a copy
-        of the caller's context, and is cancelled only when nobody waits for it any more.
+        value like any other. `loader` runs in a copy of the caller's context, and is cancelled
+        only when nobody waits for it any more.
 
         The options default to the cache's. With `stale_ttl`, an entry past its TTL is
         returned at once while one load runs in the background.
@@ -237,7 +238,7 @@ class AsyncCache:
     async def get_or_load_many(
         self,
         keys: Sequence[str],
-        loader: Callable[[list[str]], Awaitable[Mapping[str, T]] | Mapping[str, T]],
+        loader: Callable[[list[str]], Awaitable[Mapping[str, T]]],
         *,
         ttl: Duration | None = None,
         stale_ttl: Duration | None = None,
@@ -275,8 +276,8 @@ class AsyncCache:
         """
         key = self._checked(key)
         terms = self._terms(type, read, stale_ttl=stale_ttl)
-        sighting = await self._engine().aside.look(key, terms)
-        return as_lookup(sighting)
+        reading = await self._engine().aside.look(key, terms)
+        return as_lookup(reading)
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -385,7 +386,7 @@ class AsyncCache:
 
     def read_through(
         self,
-        source: Source[Any, T] | Callable[[Any], Awaitable[T] | T],
+        source: Source[Any, T] | Callable[[Any], Awaitable[T]],
         *,
         key: str,
         ttl: Duration | None = None,
@@ -435,8 +436,23 @@ class AsyncCache:
     def _bound(self, type: Any) -> BoundCodec:
         return NO_CODEC if self._codec is None else self._codec.bind(type)
 
-    def _terms(
-        self, type: Any, read: ReadLevelName | None = None, **policy: Any
+    def _terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
+        """Return the terms of a call. Calls spelled alike share one object."""
+        if type is Any and read is None and not policy:
+            return self._plain_terms
+        spelled = (type, read, *((name, value, value.__class__) for name, value in policy.items()))
+        try:
+            known = self._known_terms.get(spelled)
+        except TypeError:  # a type or a value that cannot be hashed
+            return self._new_terms(type, read, policy)
+        if known is None:
+            known = self._new_terms(type, read, policy)
+            if len(self._known_terms) < _MAX_KNOWN_TERMS:
+                self._known_terms[spelled] = known
+        return known
+
+    def _new_terms(
+        self, type: Any, read: ReadLevelName | None, policy: Mapping[str, Any]
     ) -> Terms:
         level = self._options.read if read is None else as_read_level(read)
         return Terms(self._options.policy.narrowed(**policy), self._bound(type), level)

@@ -19,7 +19,7 @@ from freshwell._async.strategies.cache_aside import as_lookup, single
 from freshwell._kit.aio import ASYNCHRONOUS, check_kind, each
 from freshwell.codecs.types import return_type
 from freshwell.engines.counters import Counters
-from freshwell.engines.session import Session
+from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
 from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
@@ -33,7 +33,6 @@ __all__ = ["CachedFunction", "Decoration", "Host", "decorate"]
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 
 _HELPERS = ("expire", "invalidate", "key", "lookup", "many", "refresh", "uncached")
@@ -50,14 +49,17 @@ class Host:
     counters: Counters
 
 
-class CachedFunction(Protocol[P, R_co]):
+class CachedFunction(Protocol[P, R]):
     """A cached function, or a cached method bound to its object.
 
     Each helper takes the arguments of the function, and names the entry that the same call
     names. The helpers raise what the cache's methods of the same name raise.
     """
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+    __name__: str
+    __qualname__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Return the cached result, or call the function and cache its result."""
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -66,16 +68,16 @@ class CachedFunction(Protocol[P, R_co]):
     async def expire(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """End the freshness of this call's entry; `stale_ttl` goes on."""
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function now, store its result, and return it."""
 
     async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup:
         """Say what the tiers have for this call, without calling the function."""
 
-    async def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    async def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself. Reads and stores nothing."""
 
-    async def many(self, calls: Iterable[Any]) -> list[R_co]:
+    async def many(self, calls: Iterable[Any]) -> list[R]:
         """Return the results of many calls, in order, asking the tiers once for all.
 
         Each call is a tuple of positional arguments, or the one argument. What is missing is
@@ -86,12 +88,12 @@ class CachedFunction(Protocol[P, R_co]):
         """Return the key of this call's entry."""
 
     @overload
-    def __get__(self, instance: None, owner: type | None = None) -> CachedFunction[P, R_co]: ...
+    def __get__(self, instance: None, owner: type | None = None) -> CachedFunction[P, R]: ...
 
     @overload
     def __get__(
-        self: CachedFunction[Concatenate[S, Q], R_co], instance: S, owner: type | None = None
-    ) -> CachedFunction[Q, R_co]: ...
+        self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None
+    ) -> CachedFunction[Q, R]: ...
 
 
 class Decoration(Protocol):
@@ -144,7 +146,8 @@ class _Cached:
         self._naming = naming
         self._aliases: dict[Any, Any] = {}
         self._values = key_function(recipe)
-        self._aliased = terms.level is ReadLevel.EVENTUAL and not recipe.has_many
+        in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
+        self._aliased = in_l1 and not recipe.has_many
         self.call = write_wrapper(
             recipe,
             slow=self.slow,
@@ -228,6 +231,10 @@ class _Bound(_Helpers):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._cached.call(*self._bound, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what every function has, such as its name, as the wrapped one has it."""
+        return getattr(self._cached.function, name)
 
 
 class _Method(_Bound):

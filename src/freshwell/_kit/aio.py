@@ -195,7 +195,7 @@ class Flights(Generic[R]):
     def __len__(self) -> int:
         return len(self._roster)
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._roster
 
     def forget(self, keys: Sequence[str]) -> None:

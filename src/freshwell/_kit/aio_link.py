@@ -11,11 +11,20 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
-from freshwell._kit.resp import Argument, Reply, new_reader, pack, server_ms_of
+from freshwell._kit.link_errors import LinkLost, LinkTimeout
+from freshwell._kit.resp import (
+    Argument,
+    Reply,
+    new_reader,
+    not_text,
+    pack,
+    server_us_of,
+    unerring,
+)
 from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
 
 __all__ = ["Link", "Reply"]
@@ -24,77 +33,125 @@ _CLOCK_EVERY_NS = 5_000_000_000
 _NS_PER_S = 1_000_000_000
 _PAUSE_AFTER_FAILURE_S = 0.05
 _CHUNK = 500
+_MAX_PENDING = 100_000
+_TIME = b"*1\r\n$4\r\nTIME\r\n"
 
 
 class _Pending:
-    """Commands in flight whose replies one caller waits for."""
+    """Commands in flight. Whoever waits for their replies has a future of their own."""
 
-    __slots__ = ("future", "replies", "sent_ns", "wanted")
+    __slots__ = ("future", "others", "replies", "sent_ns", "wanted")
 
-    def __init__(self, future: asyncio.Future[list[Reply]], wanted: int) -> None:
+    def __init__(self, future: asyncio.Future[Any], wanted: int, sent_ns: int) -> None:
         self.future = future
         self.wanted = wanted
+        self.sent_ns = sent_ns
         self.replies: list[Reply] = []
-        self.sent_ns = 0
+        self.others: list[asyncio.Future[Any]] = []
+
+    def resolve(self, outcome: Any) -> None:
+        if not self.future.done():
+            self.future.set_result(outcome)
+        for other in self.others:
+            if not other.done():
+                other.set_result(outcome)
+
+    def fail(self, error: Exception) -> None:
+        for future in (self.future, *self.others):
+            if not future.done():
+                future.set_exception(error)
+                # Its caller may have been cancelled.
+                future.exception()
 
 
 class _Line(asyncio.Protocol):
     """An open connection: writes once a tick, and hands out replies in order."""
 
-    def __init__(self, connection: Any, now_ns: Callable[[], int], timeout_ns: int) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        *,
+        now_ns: Callable[[], int],
+        timeout_ns: int,
+        clock_answered: Callable[[int, Reply], None],
+    ) -> None:
         self._connection = connection
         self._transport: asyncio.Transport = connection._writer.transport
         self._reader = new_reader()
         self._loop = asyncio.get_running_loop()
         self._now_ns = now_ns
         self._timeout_ns = timeout_ns
+        self._clock_answered = clock_answered
+        self._clock_due_ns = now_ns() + _CLOCK_EVERY_NS
         self._unsent: list[bytes] = []
         self._pending: deque[_Pending] = deque()
-        self._flush_due = False
+        self._gets: dict[bytes, _Pending] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self.gets: dict[bytes, asyncio.Future[list[Reply]]] = {}
         self.lost: Exception | None = None
-        self.writes = 0
         self._transport.set_protocol(self)
         self._transport.resume_reading()
 
-    def send(self, data: bytes, wanted: int) -> asyncio.Future[list[Reply]]:
-        future: asyncio.Future[list[Reply]] = self._loop.create_future()
-        if self.lost is not None:
-            future.set_exception(self.lost)
-            return future
-        pending = _Pending(future, wanted)
-        pending.sent_ns = self._now_ns()
-        self._pending.append(pending)
-        self._unsent.append(data)
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._timeout_ns / _NS_PER_S, self._check)
+    def get(self, key: bytes) -> asyncio.Future[Reply]:
+        """GET. Equal keys asked for in one tick share one command."""
+        same = self._gets.get(key)
+        if same is None:
+            pending = self._append(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1)
+            self._gets[key] = pending
+            return pending.future
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        same.others.append(future)
         return future
 
+    def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
+        """Send commands that have `wanted` replies. One: the reply itself, else a list."""
+        return self._append(data, wanted).future
+
+    def _append(self, data: bytes, wanted: int) -> _Pending:
+        pending = _Pending(self._loop.create_future(), wanted, self._now_ns())
+        if self.lost is not None:
+            pending.fail(self.lost)
+        elif len(self._pending) >= _MAX_PENDING:
+            pending.fail(LinkTimeout(f"{_MAX_PENDING:,} commands are waiting for their replies"))
+        else:
+            if not self._unsent:
+                self._loop.call_soon(self._flush)
+            self._unsent.append(data)
+            self._pending.append(pending)
+            if self._timer is None:
+                self._timer = self._loop.call_later(self._timeout_ns / _NS_PER_S, self._check)
+        return pending
+
     def _flush(self) -> None:
-        self._flush_due = False
-        self.gets.clear()
-        if self._unsent and self.lost is None:
-            data = b"".join(self._unsent)
-            self._unsent.clear()
-            self.writes += 1
-            self._transport.write(data)
+        """Write what was given in this tick, and now and then ask for the server's clock."""
+        self._gets.clear()
+        if self.lost is not None:
+            return
+        now_ns = self._now_ns()
+        if now_ns >= self._clock_due_ns:
+            self._clock_due_ns = now_ns + _CLOCK_EVERY_NS
+            asked = _Pending(self._loop.create_future(), 1, now_ns)
+            asked.future.add_done_callback(partial(self._take_clock, now_ns))
+            self._pending.append(asked)
+            self._unsent.append(_TIME)
+        self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    def _take_clock(self, sent_ns: int, asked: asyncio.Future[Reply]) -> None:
+        if not asked.cancelled() and asked.exception() is None:
+            self._clock_answered(sent_ns, asked.result())
 
     def data_received(self, data: bytes) -> None:
+        reader, pendings = self._reader, self._pending
         try:
-            self._reader.feed(data)
-            reply = self._reader.gets()
-            while reply is not False:
-                pending = self._pending[0]
-                pending.replies.append(reply)
-                if len(pending.replies) == pending.wanted:
-                    self._pending.popleft()
-                    if not pending.future.done():
-                        pending.future.set_result(pending.replies)
-                reply = self._reader.gets()
+            reader.feed(data)
+            while (reply := reader.gets()) is not False:
+                pending = pendings[0]
+                if pending.wanted > 1:
+                    pending.replies.append(reply)
+                    if len(pending.replies) < pending.wanted:
+                        continue
+                    reply = pending.replies
+                pendings.popleft().resolve(reply)
         except (ConnectionError, IndexError):
             self.fail(LinkLost("the server answered out of protocol"))
 
@@ -102,6 +159,7 @@ class _Line(asyncio.Protocol):
         self.fail(LinkLost("the connection was lost"))
 
     def _check(self) -> None:
+        """End the connection where its oldest command is late. One timer for all of them."""
         self._timer = None
         if not self._pending:
             return
@@ -119,11 +177,9 @@ class _Line(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         for pending in self._pending:
-            if not pending.future.done():
-                pending.future.set_exception(error)
-                # Its caller may have been cancelled.
-                pending.future.exception()
+            pending.fail(error)
         self._pending.clear()
+        self._unsent.clear()
         self._transport.abort()
         # redis-py warns of a connection that still has its streams when it is collected.
         self._connection._close()
@@ -154,7 +210,6 @@ class Link:
         self._line: _Line | None = None
         self._connecting: asyncio.Task[_Line] | None = None
         self._clock: ClockSample | None = None
-        self._clock_due_ns = 0
         self._resting_until_ns = 0
         self._closed = False
         self.connects = 0
@@ -164,34 +219,23 @@ class Link:
         clock = self._clock
         return 0 if clock is None else server_ms(clock, self._now_ns())
 
-    async def command(self, *command: Argument, repeat: bool = False) -> Reply:
-        """Send one command and return its reply."""
-        return _unerring((await self._send(pack(command), 1, repeat))[0])
-
-    async def get(self, key: bytes, *, repeat: bool = True) -> bytes | None:
-        """GET. Equal keys asked for in one tick share one command, while it is not yet sent."""
+    async def get(self, key: bytes) -> bytes | None:
+        """GET, given once more where the connection was lost. No text: as if it were empty."""
         line = self._line
         if line is None or line.lost is not None:
-            reply: Reply = await self.command(b"GET", key, repeat=repeat)
-            return _bytes(reply)
-        future = line.gets.get(key)
-        if future is None:
-            future = line.gets[key] = line.send(
-                b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1
-            )
-            self._watch_clock()
+            line = await self._open_line()
         try:
-            return _bytes(_unerring((await _shared(future))[0]))
+            reply = await line.get(key)
         except LinkLost:
-            if not repeat:
-                raise
-        return _bytes(await self.command(b"GET", key))
+            line = await self._open_line()
+            reply = await line.get(key)
+        return reply if reply.__class__ is bytes or reply is None else not_text(reply)
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """MGET in chunks, in one write."""
         chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
         replies = await self.batch([(b"MGET", *chunk) for chunk in chunks], repeat=True)
-        return [value for reply in replies for value in _unerring(reply)]
+        return [value for reply in replies for value in unerring(reply)]
 
     async def batch(
         self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
@@ -212,16 +256,15 @@ class Link:
             await asyncio.sleep(0)
 
     async def _send(self, data: bytes, wanted: int, repeat: bool) -> list[Reply]:
-        for last in (not repeat, True):
-            try:
-                line = await self._open_line()
-                future = line.send(data, wanted)
-                self._watch_clock()
-                return await future
-            except LinkLost:
-                if last:
-                    raise
-        raise AssertionError("unreachable")
+        line = await self._open_line()
+        try:
+            replies = await line.send(data, wanted)
+        except LinkLost:
+            if not repeat:
+                raise
+            line = await self._open_line()
+            replies = await line.send(data, wanted)
+        return replies if wanted > 1 else [replies]
 
     async def _open_line(self) -> _Line:
         line = self._line
@@ -265,39 +308,14 @@ class Link:
             ) from None
         self._observe(sent_ns, reply)
         self.connects += 1
-        return _Line(connection, self._now_ns, self._timeout_ns)
-
-    def _watch_clock(self) -> None:
-        """Ask for the server's clock now and then, in passing."""
-        now_ns, line = self._now_ns(), self._line
-        if now_ns < self._clock_due_ns or line is None:
-            return
-        self._clock_due_ns = now_ns + _CLOCK_EVERY_NS
-        future = line.send(b"*1\r\n$4\r\nTIME\r\n", 1)
-        future.add_done_callback(lambda done: self._clock_answered(now_ns, done))
-
-    def _clock_answered(self, sent_ns: int, done: asyncio.Future[list[Reply]]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            self._observe(sent_ns, done.result()[0])
+        return _Line(
+            connection,
+            now_ns=self._now_ns,
+            timeout_ns=self._timeout_ns,
+            clock_answered=self._observe,
+        )
 
     def _observe(self, sent_ns: int, reply: Reply) -> None:
-        now_ns = self._now_ns()
         if isinstance(reply, list):
-            new = sample(sent_ns, now_ns, server_ms_of(reply))
+            new = sample(sent_ns, self._now_ns(), server_us_of(reply))
             self._clock = better(self._clock, new)
-            self._clock_due_ns = now_ns + _CLOCK_EVERY_NS
-
-
-async def _shared(future: asyncio.Future[list[Reply]]) -> list[Reply]:
-    """Wait for a reply that others may wait for too: a cancelled waiter leaves it alone."""
-    return await asyncio.shield(future)
-
-
-def _unerring(reply: Reply) -> Reply:
-    if isinstance(reply, ServerReplied):
-        raise reply
-    return reply
-
-
-def _bytes(reply: Reply) -> bytes | None:
-    return reply if isinstance(reply, bytes) else None

@@ -84,7 +84,7 @@ class Roster(Generic[R]):
     def __len__(self) -> int:
         return len(self._flights)
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._flights
 
     def board(

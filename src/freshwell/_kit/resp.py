@@ -7,7 +7,15 @@ from typing import Any
 
 from freshwell._kit.link_errors import ServerReplied
 
-__all__ = ["Argument", "Reply", "new_reader", "pack", "server_ms_of"]
+__all__ = [
+    "Argument",
+    "Reply",
+    "new_reader",
+    "not_text",
+    "pack",
+    "server_us_of",
+    "unerring",
+]
 
 Argument = bytes | str | int
 Reply = Any
@@ -35,6 +43,23 @@ def _server_replied(message: str) -> ServerReplied:
     return ServerReplied(f"the server answered {code}", code=code)
 
 
-def server_ms_of(reply: Sequence[bytes]) -> int:
+def unerring(reply: Reply) -> Reply:
+    """Return a reply, or raise the error that it is."""
+    if isinstance(reply, ServerReplied):
+        raise reply
+    return reply
+
+
+def not_text(reply: Reply) -> bytes:
+    """Return what a GET stands for that was answered by neither text nor nothing.
+
+    A key of another type holds nothing of ours: empty bytes. Any other error is raised.
+    """
+    if isinstance(reply, ServerReplied) and reply.code != "WRONGTYPE":
+        raise reply
+    return b""
+
+
+def server_us_of(reply: Sequence[bytes]) -> int:
     """Return the answer of TIME in microseconds."""
     return int(reply[0]) * 1_000_000 + int(reply[1])

@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
-from freshwell._kit.resp import Argument, Reply, new_reader, pack, server_ms_of
+from freshwell._kit.link_errors import LinkLost, LinkTimeout
+from freshwell._kit.resp import (
+    Argument,
+    Reply,
+    new_reader,
+    not_text,
+    pack,
+    server_us_of,
+    unerring,
+)
 from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
 
 __all__ = ["Link", "Reply"]
@@ -27,43 +38,62 @@ _PAUSE_AFTER_FAILURE_S = 0.05
 _READ_BYTES = 65536
 _CHUNK = 500
 _MAX_CONNECTIONS = 64
+_TRUSTED_IDLE_S = 1.0
 
 
 class _Line:
     """An open connection. Used by one thread at a time."""
 
     def __init__(self, connection: Any, timeout_s: float) -> None:
-        self.connection = connection
+        self._connection = connection
         self._socket: socket.socket = connection._sock
         self._reader = new_reader()
         self._timeout_s = timeout_s
-        self._socket.settimeout(timeout_s)
+        self.used_s = 0.0
+        _limit(self._socket, timeout_s)
 
     def exchange(self, data: bytes, wanted: int) -> list[Reply]:
         """Send commands and return their replies, within the time limit for all together."""
-        deadline = time.monotonic() + self._timeout_s
+        began_s = self.used_s = time.monotonic()
         replies: list[Reply] = []
+        reader = self._reader
         try:
             self._socket.sendall(data)
-            while len(replies) < wanted:
-                reply = self._reader.gets()
-                if reply is not False:
-                    replies.append(reply)
-                    continue
+            while True:
                 received = self._socket.recv(_READ_BYTES)
                 if not received:
                     raise LinkLost("the connection was lost")
-                self._reader.feed(received)
-                if time.monotonic() > deadline:
+                reader.feed(received)
+                while (reply := reader.gets()) is not False:
+                    replies.append(reply)
+                if len(replies) >= wanted:
+                    return replies
+                if time.monotonic() - began_s > self._timeout_s:
                     raise LinkTimeout("no whole reply came within the time limit")
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             raise LinkTimeout("no reply came within the time limit") from None
         except (OSError, ConnectionError) as error:
             raise LinkLost(f"the connection was lost ({type(error).__name__})") from None
-        return replies
+
+    def is_whole(self) -> bool:
+        """Tell whether a line that has lain idle is still open, and nothing came on it."""
+        if time.monotonic() - self.used_s < _TRUSTED_IDLE_S:
+            return True
+        return not select.select((self._socket,), (), (), 0)[0]
 
     def close(self) -> None:
-        self.connection.disconnect()
+        self._connection.disconnect()
+
+
+def _limit(own: socket.socket, timeout_s: float) -> None:
+    """Give every call on a socket a time limit: by the kernel, which costs no extra call."""
+    if isinstance(own, ssl.SSLSocket):
+        own.settimeout(timeout_s)
+        return
+    own.settimeout(None)
+    timeval = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
 
 class Link:
@@ -88,9 +118,10 @@ class Link:
         self._connect_timeout_s = connect_timeout_s
         self._timeout_s = command_timeout_s
         self._now_ns = now_ns
-        self._mutex = threading.Lock()
+        self._freed = threading.Condition(threading.Lock())
         self._idle: list[_Line] = []
-        self._slots = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+        self._open = 0
+        self._waiting = 0
         self._pid = os.getpid()
         self._clock: ClockSample | None = None
         self._clock_due_ns = 0
@@ -105,19 +136,18 @@ class Link:
 
     def command(self, *command: Argument, repeat: bool = False) -> Reply:
         """Send one command and return its reply."""
-        return _unerring(self._send(pack(command), 1, repeat)[0])
+        return unerring(self._send(pack(command), 1, repeat)[0])
 
-    def get(self, key: bytes, *, repeat: bool = True) -> bytes | None:
-        """GET."""
-        data = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
-        reply = _unerring(self._send(data, 1, repeat)[0])
-        return reply if isinstance(reply, bytes) else None
+    def get(self, key: bytes) -> bytes | None:
+        """GET, given once more where the connection was lost. No text: as if it were empty."""
+        reply = self._send(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1, True)[0]
+        return reply if reply.__class__ is bytes or reply is None else not_text(reply)
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """MGET in chunks, in one write."""
         chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
         replies = self.batch([(b"MGET", *chunk) for chunk in chunks], repeat=True)
-        return [value for reply in replies for value in _unerring(reply)]
+        return [value for reply in replies for value in unerring(reply)]
 
     def batch(
         self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
@@ -129,25 +159,18 @@ class Link:
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
-        with self._mutex:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for line in idle:
-            line.close()
+        self._closed = True
+        self._close_idle()
 
     def _send(self, data: bytes, wanted: int, repeat: bool) -> list[Reply]:
-        if not self._slots.acquire(timeout=self._timeout_s):
-            raise LinkTimeout(f"all {_MAX_CONNECTIONS} connections were in use for too long")
         try:
-            for last in (not repeat, True):
-                try:
-                    return self._exchange(data, wanted)
-                except LinkLost:
-                    if last:
-                        raise
-        finally:
-            self._slots.release()
-        raise AssertionError("unreachable")
+            return self._exchange(data, wanted)
+        except LinkLost:
+            # What broke one connection has most likely broken those that lie idle.
+            self._close_idle()
+            if not repeat:
+                raise
+        return self._exchange(data, wanted)
 
     def _exchange(self, data: bytes, wanted: int) -> list[Reply]:
         line = self._take()
@@ -158,20 +181,70 @@ class Link:
             replies = line.exchange(data, wanted)
             whole = True
         finally:
-            if whole and not self._closed:
-                self._idle.append(line)
-            else:
-                line.close()
+            self._give_back(line, whole)
         return replies
+
+    # A list's append and pop are atomic, so a line is taken and given back without a lock,
+    # unless threads wait for one: a waiter says so before it looks, a giver looks afterwards.
 
     def _take(self) -> _Line:
         if self._pid != os.getpid():
             # In a child: the sockets are the parent's.
-            self._idle, self._pid = [], os.getpid()
+            self._idle, self._open, self._pid = [], 0, os.getpid()
+        while (line := self._pop()) is not None:
+            if line.is_whole():
+                return line
+            self._discard(line)
+        return self._wait_or_connect()
+
+    def _pop(self) -> _Line | None:
         try:
             return self._idle.pop()
         except IndexError:
+            return None
+
+    def _wait_or_connect(self) -> _Line:
+        deadline_s = time.monotonic() + self._timeout_s
+        with self._freed:
+            self._waiting += 1
+            try:
+                while self._open >= _MAX_CONNECTIONS:
+                    if (line := self._pop()) is not None:
+                        return line
+                    if not self._freed.wait(deadline_s - time.monotonic()):
+                        raise LinkTimeout(
+                            f"all {_MAX_CONNECTIONS} connections were in use for too long"
+                        )
+                self._open += 1
+            finally:
+                self._waiting -= 1
+        try:
             return self._connect()
+        except BaseException:
+            self._one_less()
+            raise
+
+    def _give_back(self, line: _Line, whole: bool) -> None:
+        if not whole or self._closed:
+            self._discard(line)
+            return
+        self._idle.append(line)
+        if self._waiting:
+            with self._freed:
+                self._freed.notify()
+
+    def _discard(self, line: _Line) -> None:
+        line.close()
+        self._one_less()
+
+    def _one_less(self) -> None:
+        with self._freed:
+            self._open -= 1
+            self._freed.notify()
+
+    def _close_idle(self) -> None:
+        while (line := self._pop()) is not None:
+            self._discard(line)
 
     def _connect(self) -> _Line:
         from redis.exceptions import RedisError
@@ -200,11 +273,5 @@ class Link:
         self._clock_due_ns = sent_ns + _CLOCK_EVERY_NS
         reply = line.exchange(b"*1\r\n$4\r\nTIME\r\n", 1)[0]
         if isinstance(reply, list):
-            new = sample(sent_ns, self._now_ns(), server_ms_of(reply))
+            new = sample(sent_ns, self._now_ns(), server_us_of(reply))
             self._clock = better(self._clock, new)
-
-
-def _unerring(reply: Reply) -> Reply:
-    if isinstance(reply, ServerReplied):
-        raise reply
-    return reply

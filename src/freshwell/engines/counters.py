@@ -7,6 +7,7 @@ and costs a hit next to nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 __all__ = ["Counters", "Stats"]
 
@@ -120,7 +121,7 @@ class Stats:
         return hits / (hits + self.misses) if hits + self.misses else 0.0
 
     @classmethod
-    def of(cls, counters: Counters, **rest: int | str | bool) -> Stats:
+    def of(cls, counters: Counters, **rest: Any) -> Stats:
         """Return the counters as they are, with the sizes given."""
         counts = {name: getattr(counters, name) for name in Counters.__slots__}
         return cls(**counts, **rest)

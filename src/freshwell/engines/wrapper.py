@@ -23,6 +23,7 @@ from freshwell.errors import ConfigurationError
 __all__ = ["Recipe", "alias_of", "key_function", "write_wrapper"]
 
 _PARAMETER = inspect.Parameter
+_STARS: dict[Any, str] = {_PARAMETER.VAR_POSITIONAL: "*", _PARAMETER.VAR_KEYWORD: "**"}
 _PLAIN_KINDS = frozenset({int, str, bytes, bool, type(None), UUID})
 
 
@@ -107,8 +108,7 @@ def _wrapper_text(recipe: Recipe, *, asynchronous: bool, l1: bool) -> str:
             f"    if _fw_entry is not None and _fw_entry.kinds {same_kinds}:",
             # The value before its deadlines: an entry is taken out of service by its deadlines.
             "        _fw_value = _fw_entry.value",
-            "        _fw_at = _fw_now()",
-            "        if _fw_at < _fw_entry.calm_until_ns and _fw_at < _fw_session.live_until_ns:",
+            "        if _fw_session.live_until_ns > _fw_now() < _fw_entry.calm_until_ns:",
             "            _fw_entry.mark = 1",
             "            _fw_counters.hits_l1 += 1",
             "            return _fw_value",
@@ -157,7 +157,7 @@ def _head(signature: inspect.Signature) -> str:
 
 
 def _spelled(parameter: inspect.Parameter) -> str:
-    star = {_PARAMETER.VAR_POSITIONAL: "*", _PARAMETER.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    star = _STARS.get(parameter.kind, "")
     default = "" if parameter.default is _PARAMETER.empty else f"=_fw_default_{parameter.name}"
     return f"{star}{parameter.name}{default}"
 

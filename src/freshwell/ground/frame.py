@@ -41,6 +41,8 @@ __all__ = [
     "decode",
     "encode",
     "lease_frame",
+    "plain_start",
+    "plain_times",
     "tombstone_frame",
 ]
 
@@ -48,6 +50,7 @@ MAGIC: Final = b"fw"
 VERSION: Final = 1
 NO_TOKEN: Final = bytes(8)
 _HEAD: Final = Struct(">2sBcBBBB8sQQQI8s")
+_TIMES: Final = Struct(">24xQQI8s")
 HEAD_BYTES: Final = _HEAD.size
 _STAMP_BYTES: Final = 16
 _MAX_STAMPS: Final = 255
@@ -171,6 +174,23 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
     stamps = _stamps(data, count) if count else ()
     view = memoryview(data)[body:]
     return Frame(known, flags, codec, token, lease, fresh, born, cost, owner, stamps, view)
+
+
+def plain_start(codec: int) -> bytes:
+    """Return how every frame begins that holds a value of `codec` without flags or stamps."""
+    return encode(state=State.VALUE, codec=codec, digest=bytes(8))[:8]
+
+
+def plain_times(data: bytes, start: bytes, digest: bytes) -> tuple[int, int, int] | None:
+    """Return (fresh_until_ms, born_ms, cost_us) of a plain frame; its payload is the rest.
+
+    The short way for the usual case. None: it is not plain, or no frame of this key; `decode`
+    says what it is.
+    """
+    if len(data) < HEAD_BYTES or not data.startswith(start):
+        return None
+    fresh_until_ms, born_ms, cost_us, owner = _TIMES.unpack_from(data)
+    return (fresh_until_ms, born_ms, cost_us) if owner == digest else None
 
 
 def lease_frame(key: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -27,6 +28,16 @@ class Loader:
         return self.calls
 
 
+def giving(value: Any) -> Callable[[], Awaitable[Any]]:
+    """Return a loader of `value`."""
+
+    async def load() -> Any:
+        return value
+
+    return load
+
+
+
 async def test_a_value_is_loaded_once_and_served_from_then_on() -> None:
     async with AsyncCache() as cache:
         loader = Loader()
@@ -35,11 +46,6 @@ async def test_a_value_is_loaded_once_and_served_from_then_on() -> None:
         assert await cache.get("a") == 1
         assert cache.stats().hits_l1 == 2
         assert cache.stats().loads == 1
-
-
-async def test_plain_functions_are_loaders_too() -> None:
-    async with AsyncCache() as cache:
-        assert await cache.get_or_load("a", lambda: 7) == 7
 
 
 async def test_an_absent_entry_is_the_default() -> None:
@@ -52,8 +58,9 @@ async def test_none_is_a_value() -> None:
     async with AsyncCache() as cache:
         calls: list[int] = []
 
-        async def nothing() -> None:
+        async def nothing() -> int | None:
             calls.append(1)
+            return None
 
         assert await cache.get_or_load("a", nothing) is None
         assert await cache.get_or_load("a", nothing) is None
@@ -65,8 +72,9 @@ async def test_none_is_not_stored_where_negative_ttl_is_zero() -> None:
     async with AsyncCache(negative_ttl=0) as cache:
         calls: list[int] = []
 
-        async def nothing() -> None:
+        async def nothing() -> int | None:
             calls.append(1)
+            return None
 
         await cache.get_or_load("a", nothing)
         await cache.get_or_load("a", nothing)
@@ -165,7 +173,7 @@ async def test_an_expired_entry_is_served_stale_only_to_those_who_accept_it() ->
         assert await cache.get("a") is None
         assert (await cache.lookup("a", stale_ttl=60)).state == "stale"
         assert (await cache.lookup("a")).state == "expired"
-        assert await cache.get_or_load("a", lambda: "new", stale_ttl=60) == "old"
+        assert await cache.get_or_load("a", giving("new"), stale_ttl=60) == "old"
         assert cache.stats().stale_serves == 1
 
 
@@ -173,7 +181,7 @@ async def test_an_invalidated_entry_is_not_served_stale() -> None:
     async with AsyncCache() as cache:
         await cache.set("a", "old", stale_ttl=60)
         await cache.invalidate("a")
-        assert await cache.get_or_load("a", lambda: "new", stale_ttl=60) == "new"
+        assert await cache.get_or_load("a", giving("new"), stale_ttl=60) == "new"
 
 
 async def test_a_loader_that_waits_for_its_own_entry_is_told_so() -> None:
@@ -190,7 +198,8 @@ async def test_a_nested_load_needs_no_slot_of_its_own() -> None:
     async with AsyncCache(max_loads=1, load_wait=0) as cache:
 
         async def outer() -> int:
-            return await cache.get_or_load("inner", lambda: 1) + 1
+            inner: int = await cache.get_or_load("inner", giving(1))
+            return inner + 1
 
         assert await cache.get_or_load("outer", outer) == 2
 

@@ -1,46 +1,32 @@
 """Cache-aside: ask the tiers, and the loader given at the call where they have nothing.
 
-Each step here is small: a verdict on L1, a word from L2, and what the plan table says follows
-from the two. Loads go through flights, so that callers of one key share one.
+Loads go through flights, so that callers of one key share one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from freshwell._async.coordination.loads import Errand, Load, Loaded, Loads, Tiers
+from freshwell._async.coordination.sights import Sights
 from freshwell._kit.aio import Flights, in_flight, resolve
-from freshwell.engines.session import CoherenceMode
-from freshwell.engines.shelf import ABSENT, DOWN, Reading, Terms
-from freshwell.engines.table import Entry, Fetch
-from freshwell.errors import StoreUnavailable
-from freshwell.ground.freshness import Times, Verdict, judge
-from freshwell.ground.plan import L2Word, Plan, ReadLevel, plan
+from freshwell.engines.shelf import Reading, Terms
+from freshwell.ground.freshness import Times
+from freshwell.ground.plan import L2Word, Plan, ReadLevel
 from freshwell.typing import Lookup
 
-__all__ = ["CacheAside", "Sighting", "as_lookup", "single"]
+__all__ = ["CacheAside", "as_lookup", "single"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _SLACK_SHARE = 10
 """A value with a tenth of its life more than expected was refreshed by somebody else."""
 
-_L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
-_L2_PLANS = (Plan.SERVE_L2, Plan.SERVE_L2_AND_REFRESH)
 _REFRESHING = (Plan.SERVE_L1_AND_REFRESH, Plan.SERVE_L2_AND_REFRESH)
-
-
-class Sighting(NamedTuple):
-    """What a tier has of an entry, on the caller's terms, without loading."""
-
-    tier: Literal["l1", "l2"]
-    word: L2Word
-    value: Any
-    negative: bool
-    times: Times | None
-    reason: str
+_SERVING = (Plan.SERVE_L1, Plan.SERVE_L2, *_REFRESHING)
+_FRESH = (L2Word.FRESH, L2Word.EARLY)
 
 
 def single(key: str, loader: Callable[[], Awaitable[Any] | Any]) -> Load:
@@ -52,20 +38,20 @@ def single(key: str, loader: Callable[[], Awaitable[Any] | Any]) -> Load:
     return load
 
 
-def as_lookup(sighting: Sighting) -> Lookup:
-    """Return a sighting in public form."""
-    times, now_ns = sighting.times, time.monotonic_ns()
-    found = sighting.word is not L2Word.ABSENT and sighting.word is not L2Word.DOWN
-    state = sighting.word.value if found else "absent" if times is None else "expired"
+def as_lookup(reading: Reading) -> Lookup:
+    """Return a reading in public form."""
+    times, now_ns = reading.times, time.monotonic_ns()
+    found = reading.word is not L2Word.ABSENT and reading.word is not L2Word.DOWN
+    state = reading.word.value if found else "absent" if times is None else "expired"
     return Lookup(
         found=found,
-        value=sighting.value if found else None,
+        value=reading.value if found else None,
         state=state,  # type: ignore[arg-type]
-        negative=sighting.negative,
-        tier=None if times is None else sighting.tier,
+        negative=reading.negative,
+        tier=None if times is None else reading.tier,
         age_s=None if times is None else (now_ns - times.born_ns) / _NS_PER_S,
         ttl_left_s=None if times is None else (times.fresh_until_ns - now_ns) / _NS_PER_S,
-        reason=sighting.reason,
+        reason=reading.reason,
     )
 
 
@@ -75,6 +61,7 @@ class CacheAside:
     def __init__(self, tiers: Tiers) -> None:
         self._t = tiers
         self.loads = Loads(tiers)
+        self._sights = Sights(tiers, self.loads)
         self._flights: Flights[Loaded] = Flights()
         self._refreshes: Flights[Loaded] = Flights()
 
@@ -99,12 +86,12 @@ class CacheAside:
         """Return the entry's value, from a tier or from `load`."""
         began_ns = self._t.now_ns()
         if terms.level is not ReadLevel.SOURCE:
-            sighting, step = await self._sight(key, terms, skip_l2_in_flight=True)
-            if step in _L1_PLANS or step in _L2_PLANS:
-                self._serve(sighting)
+            reading, step = await self._sights.one(key, terms, self._flights)
+            if step in _SERVING:
+                self._sights.served(reading)
                 if step in _REFRESHING:
-                    self.refresh_later({key: sighting.times}, load, terms)
-                return sighting.value
+                    self.refresh_later({key: reading.times}, load, terms)
+                return reading.value
         self._t.counters.misses += 1
         return (await self._load([key], load, terms, began_ns))[key].value
 
@@ -115,13 +102,11 @@ class CacheAside:
         began_ns = self._t.now_ns()
         found: dict[str, Any] = {}
         if terms.level is not ReadLevel.SOURCE:
-            sightings = await self._sight_many(keys, terms)
-            due = {k: s.times for k, (s, step) in sightings.items() if step in _REFRESHING}
-            found = {
-                k: s for k, (s, step) in sightings.items() if step in _L1_PLANS + _L2_PLANS
-            }
-            for sighting in found.values():
-                self._serve(sighting)
+            sights = await self._sights.many(keys, terms)
+            due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
+            found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
+            for seen in found.values():
+                self._sights.served(seen)
             if due:
                 self.refresh_later(due, load, terms)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
@@ -182,154 +167,29 @@ class CacheAside:
 
     # -- without a loader --------------------------------------------------------------------
 
-    async def look(self, key: str, terms: Terms) -> Sighting:
+    async def look(self, key: str, terms: Terms) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
-        sighting, step = await self._sight(key, terms, skip_l2_in_flight=False)
-        return sighting
+        return (await self._sights.one(key, terms))[0]
 
-    async def get(self, key: str, terms: Terms) -> Sighting | None:
+    async def get(self, key: str, terms: Terms) -> Reading | None:
         """Return a fresh entry, or None."""
-        sighting = await self.look(key, terms)
-        if sighting.word in (L2Word.FRESH, L2Word.EARLY):
-            self._serve(sighting)
-            return sighting
+        reading, _ = await self._sights.one(key, terms)
+        if reading.word in _FRESH:
+            self._sights.served(reading)
+            return reading
         self._t.counters.misses += 1
         return None
 
     async def get_many(self, keys: Sequence[str], terms: Terms) -> dict[str, Any]:
         """Return the values of those entries that are fresh."""
         found: dict[str, Any] = {}
-        for key, (sighting, _) in (await self._sight_many(keys, terms)).items():
-            if sighting.word in (L2Word.FRESH, L2Word.EARLY):
-                self._serve(sighting)
-                found[key] = sighting.value
+        for key, (reading, _) in (await self._sights.many(keys, terms)).items():
+            if reading.word in _FRESH:
+                self._sights.served(reading)
+                found[key] = reading.value
             else:
                 self._t.counters.misses += 1
         return found
-
-    # -- sightings ---------------------------------------------------------------------------
-
-    async def _sight(
-        self, key: str, terms: Terms, *, skip_l2_in_flight: bool
-    ) -> tuple[Sighting, Plan]:
-        """Look into L1 and, where the plan says so, into L2."""
-        sighting = self._in_l1(key, terms)
-        step = plan(_verdict(sighting), None, shared=self._t.store.shared)
-        if step is not Plan.ASK_L2:
-            return sighting, step
-        if skip_l2_in_flight and terms.policy.stale_ns == 0 and key in self._flights:
-            return sighting, Plan.LOAD
-        reading = (await self._ask_l2([key], terms))[0]
-        return self._judged(sighting, reading)
-
-    async def _sight_many(
-        self, keys: Sequence[str], terms: Terms
-    ) -> dict[str, tuple[Sighting, Plan]]:
-        """Look for many entries at the cost of one round trip."""
-        shared = self._t.store.shared
-        sightings = {key: self._in_l1(key, terms) for key in keys}
-        steps = {k: plan(_verdict(s), None, shared=shared) for k, s in sightings.items()}
-        asked = [key for key, step in steps.items() if step is Plan.ASK_L2]
-        answers = dict(zip(asked, await self._ask_l2(asked, terms), strict=True))
-        return {
-            key: self._judged(sighting, answers[key]) if key in answers else (sighting, steps[key])
-            for key, sighting in sightings.items()
-        }
-
-    def _judged(self, l1: Sighting, reading: Reading) -> tuple[Sighting, Plan]:
-        step = plan(_verdict(l1), reading.word, shared=True)
-        if step in _L1_PLANS:
-            return l1, step
-        return Sighting("l2", *reading[:5]), step
-
-    def _in_l1(self, key: str, terms: Terms) -> Sighting:
-        if terms.level is not ReadLevel.EVENTUAL:
-            return _NOT_IN_L1
-        entry = self._t.table.get(key)
-        if entry is None:
-            return _NOT_IN_L1
-        value = entry.value  # before its deadlines: an entry is killed by its deadlines
-        now_ns = self._t.now_ns()
-        if now_ns >= self._t.session.live_until_ns:
-            return _NOT_IN_L1._replace(reason="session")
-        return self._judge_l1(entry, value, now_ns, terms)
-
-    def _judge_l1(self, entry: Entry, value: Any, now_ns: int, terms: Terms) -> Sighting:
-        times = Times(
-            entry.born_ns, entry.fresh_until_ns, entry.stale_until_ns, entry.cost_ns
-        )
-        # Where L1's deadlines are shorter than the entry's, they are no reason to refresh it.
-        capped = self._t.session.mode is CoherenceMode.TTL_ONLY
-        verdict = judge(
-            times,
-            now_ns,
-            stale_ns=terms.policy.stale_ns,
-            beta=0.0 if capped else terms.policy.beta,
-            u=1.0 - self._t.uniform(),
-        )
-        if verdict is Verdict.ABSENT:
-            return _NOT_IN_L1._replace(reason="expired", times=times)
-        return Sighting("l1", _WORDS[verdict], value, entry.negative, times, verdict.value)
-
-    async def _ask_l2(self, keys: Sequence[str], terms: Terms) -> list[Reading]:
-        """Ask L2, and keep in L1 what it has. L2's failure is an answer: down."""
-        if not keys or not self._t.store.shared:
-            return [ABSENT] * len(keys)
-        asked_ns = self._t.now_ns()
-        fetches = [self._t.table.begin(key) for key in keys]
-        try:
-            blobs = await self._fetch(keys)
-            readings = [
-                self.loads.read(key, blob, terms) for key, blob in zip(keys, blobs, strict=True)
-            ]
-            for key, reading, fetch in zip(keys, readings, fetches, strict=True):
-                self._keep(key, reading, asked_ns, fetch, terms)
-        except StoreUnavailable:
-            self._t.counters.l2_errors += 1
-            return [DOWN] * len(keys)
-        finally:
-            for fetch in fetches:
-                self._t.table.end(fetch)
-        return readings
-
-    async def _fetch(self, keys: Sequence[str]) -> list[bytes | None]:
-        if len(keys) == 1:
-            return [await self._t.store.fetch(self._t.l2_key(keys[0]))]
-        return await self._t.store.fetch_many([self._t.l2_key(key) for key in keys])
-
-    def _keep(
-        self, key: str, reading: Reading, asked_ns: int, fetch: Fetch, terms: Terms
-    ) -> None:
-        if reading.times is not None and reading.word is not L2Word.ABSENT:
-            self.loads.keep(key, reading, reading.times, asked_ns, fetch, terms)
-
-    def _serve(self, sighting: Sighting) -> None:
-        counters = self._t.counters
-        if sighting.tier == "l1":
-            counters.hits_l1 += 1
-        else:
-            counters.hits_l2 += 1
-        counters.stale_serves += sighting.word is L2Word.STALE
-        counters.negative_hits += sighting.negative
-
-
-_NOT_IN_L1 = Sighting("l1", L2Word.ABSENT, None, False, None, "absent")
-
-_WORDS = {
-    Verdict.FRESH: L2Word.FRESH,
-    Verdict.EARLY: L2Word.EARLY,
-    Verdict.STALE: L2Word.STALE,
-}
-_VERDICTS = {
-    L2Word.FRESH: Verdict.FRESH,
-    L2Word.EARLY: Verdict.EARLY,
-    L2Word.STALE: Verdict.STALE,
-    L2Word.ABSENT: Verdict.ABSENT,
-}
-
-
-def _verdict(sighting: Sighting) -> Verdict:
-    return _VERDICTS[sighting.word]
 
 
 def _left_ms(times: Times | None, now_ns: int) -> int:

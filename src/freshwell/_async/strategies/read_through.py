@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from freshwell._async.coordination.writes import Writes
@@ -25,13 +26,13 @@ _MANY_AT_ONCE = 16
 
 
 class Source(Protocol[K_contra, V_co]):
-    """Where values come from. Both methods may be plain or async functions.
+    """Where values come from.
 
     A source may also have ``load_many(ids)``, which returns a mapping from those ids that
     exist to their values; without it ids are loaded one by one, a few at a time.
     """
 
-    def load(self, id: K_contra, /) -> Awaitable[V_co] | V_co:
+    def load(self, id: K_contra, /) -> Awaitable[V_co]:
         """Return the value of `id`. None says that there is none."""
 
 
@@ -55,7 +56,7 @@ class ReadThrough(Generic[V]):
     def __init__(
         self,
         engine: Callable[[], _Engine],
-        source: Source[Any, V] | Callable[[Any], Awaitable[V] | V],
+        source: Source[Any, V] | Callable[[Any], Awaitable[V]],
         template: str,
         terms: Terms,
         checked: Callable[[str], str],
@@ -123,7 +124,7 @@ class ReadThrough(Generic[V]):
         async def load(id: Any) -> Any:
             return await resolve(self._load_one(id))
 
-        values = await each([lambda id=id: load(id) for id in ids], _MANY_AT_ONCE)
+        values = await each([partial(load, id) for id in ids], _MANY_AT_ONCE)
         return {id: value for id, value in zip(ids, values, strict=True) if value is not None}
 
 

@@ -22,6 +22,9 @@ __all__ = ["RedisStore"]
 
 _TOMBSTONE_MS = 1_000
 
+_Call = tuple[bytes, Sequence[bytes | int]]
+"""A key, and what a script is told about it."""
+
 
 class _Script(NamedTuple):
     text: bytes
@@ -49,12 +52,7 @@ class RedisStore:
         self.server_ms = link.server_ms
 
     def fetch(self, key: bytes) -> bytes | None:
-        try:
-            return self._link.get(key)
-        except ServerReplied as error:
-            if error.code == "WRONGTYPE":
-                return b""
-            raise
+        return self._link.get(key)
 
     def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return self._link.get_many(keys)
@@ -75,7 +73,7 @@ class RedisStore:
             return self._ask(keys, mode, self._new_token(), token, fresh_beyond_ms)
 
     def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
-        calls = [
+        calls: list[_Call] = [
             (key, [token, self._lease_ms, b"beat", b"", lease_frame(key), 0])
             for key, token in leases
         ]
@@ -83,12 +81,12 @@ class RedisStore:
         return [_sound(reply)[0] == 2 for reply in replies]
 
     def fill(self, fills: Sequence[Fill]) -> list[bool]:
-        calls = [(f.key, [f.token, f.frame, f.fresh_ms, f.keep_ms]) for f in fills]
+        calls: list[_Call] = [(f.key, [f.token, f.frame, f.fresh_ms, f.keep_ms]) for f in fills]
         replies = self._run(self._fill, calls, repeat=all(f.token for f in fills))
         return [reply == 1 for reply in replies]
 
     def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
-        calls = [(key, [b"release", token, tombstone_frame(key), 0]) for key, token in leases]
+        calls: list[_Call] = [(key, [b"release", token, tombstone_frame(key), 0]) for key, token in leases]
         self._run(self._void, calls, repeat=True)
 
     def invalidate(self, keys: Sequence[bytes]) -> None:
@@ -98,7 +96,7 @@ class RedisStore:
                 raise reply
 
     def expire(self, keys: Sequence[bytes]) -> None:
-        calls = [(key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys]
+        calls: list[_Call] = [(key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys]
         self._run(self._void, calls, repeat=True)
 
     def close(self) -> None:
@@ -112,7 +110,7 @@ class RedisStore:
         earlier: bytes,
         fresh_beyond_ms: int,
     ) -> list[Acquired]:
-        calls = [
+        calls: list[_Call] = [
             (key, [token, self._lease_ms, mode, earlier, lease_frame(key), fresh_beyond_ms])
             for key in keys
         ]
@@ -121,7 +119,7 @@ class RedisStore:
     def _run(
         self,
         script: _Script,
-        calls: Sequence[tuple[bytes, Sequence[bytes | int]]],
+        calls: Sequence[_Call],
         *,
         repeat: bool = False,
     ) -> list[Reply]:

@@ -4,6 +4,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from freshwell._sync.coordination.writes import Writes
@@ -25,7 +26,7 @@ _MANY_AT_ONCE = 16
 
 
 class Source(Protocol[K_contra, V_co]):
-    """Where values come from. Both methods may be plain or async functions.
+    """Where values come from.
 
     A source may also have ``load_many(ids)``, which returns a mapping from those ids that
     exist to their values; without it ids are loaded one by one, a few at a time.
@@ -123,7 +124,7 @@ class ReadThrough(Generic[V]):
         def load(id: Any) -> Any:
             return resolve(self._load_one(id))
 
-        values = each([lambda id=id: load(id) for id in ids], _MANY_AT_ONCE)
+        values = each([partial(load, id) for id in ids], _MANY_AT_ONCE)
         return {id: value for id, value in zip(ids, values, strict=True) if value is not None}
 
 

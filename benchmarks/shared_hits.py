@@ -1,0 +1,123 @@
+"""Hits in L2 (L1 off), against redis-py's GET and orjson: one task and many, threads too."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import orjson
+from redis import Redis
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import Redis as AsyncRedis
+
+from benchmarks.measure import Group, Row, Timed, interleave, show, timed_async
+from freshwell import AsyncCache, Cache
+
+__all__ = ["run"]
+
+_KEYS = 64
+_VALUE = {"id": 7, "title": "a product", "price": 12.5, "tags": ["a", "b"], "body": "x" * 60}
+_ROUNDS = 9
+
+
+def run(url: str) -> None:
+    """Measure hits in L2 on the server at `url`."""
+    with ExitStack() as stack:
+        groups = [*_async_groups(stack, url), *_sync_groups(stack, url)]
+        interleave(groups, rounds=_ROUNDS)
+        show(groups)
+
+
+def _async_groups(stack: ExitStack, url: str) -> list[Group]:
+    runner = stack.enter_context(asyncio.Runner())
+    pool = BlockingConnectionPool.from_url(url, max_connections=100, timeout=30)
+    client = AsyncRedis(connection_pool=pool)
+    cache = AsyncCache(url, namespace="bench-l2", l1=False)
+    stack.callback(lambda: runner.run(pool.disconnect()))
+    stack.callback(lambda: runner.run(cache.aclose()))
+
+    @cache.cached("p:{n}")
+    async def product(n: int) -> dict[str, Any]:
+        return _VALUE
+
+    async def prepare() -> None:
+        for i in range(_KEYS):
+            await client.set(f"plain:{i}", orjson.dumps(_VALUE))
+            await cache.set(f"k:{i}", _VALUE)
+            await product(i)
+
+    async def raw(i: int) -> None:
+        orjson.loads(await client.get(f"plain:{i % _KEYS}"))
+
+    async def get(i: int) -> None:
+        await cache.get(f"k:{i % _KEYS}")
+
+    async def call(i: int) -> None:
+        await product(i % _KEYS)
+
+    runner.run(prepare())
+    groups = []
+    for tasks, each, target in ((1, 1_500, 1.10), (256, 40, 0.12)):
+        rows = [
+            Row(name, timed_async(runner, tasks, each, work), None if work is raw else target)
+            for name, work in (
+                ("redis-py GET, orjson.loads", raw),
+                ("AsyncCache.get", get),
+                ("AsyncCache.cached", call),
+            )
+        ]
+        groups.append(Group(f"Hit in L2, async, {tasks} task(s)", rows))
+    return groups
+
+
+def _sync_groups(stack: ExitStack, url: str) -> list[Group]:
+    client = stack.enter_context(Redis.from_url(url))
+    cache = stack.enter_context(Cache(url, namespace="bench-l2-sync", l1=False))
+
+    @cache.cached("p:{n}")
+    def product(n: int) -> dict[str, Any]:
+        return _VALUE
+
+    for i in range(_KEYS):
+        client.set(f"plain:{i}", orjson.dumps(_VALUE))
+        cache.set(f"k:{i}", _VALUE)
+        product(i)
+    works: list[tuple[str, Callable[[int], object]]] = [
+        ("redis-py GET, orjson.loads", lambda i: orjson.loads(client.get(f"plain:{i % _KEYS}"))),
+        ("Cache.get", lambda i: cache.get(f"k:{i % _KEYS}")),
+        ("Cache.cached", lambda i: product(i % _KEYS)),
+    ]
+    return [
+        Group(
+            f"Hit in L2, sync, {threads} thread(s)",
+            [
+                Row(name, _timed_threads(threads, each, work), 1.10 if i else None)
+                for i, (name, work) in enumerate(works)
+            ],
+        )
+        for threads, each in ((1, 1_500), (16, 100))
+    ]
+
+
+def _timed_threads(threads: int, each: int, work: Callable[[int], object]) -> Timed:
+    def one(start: threading.Barrier) -> None:
+        start.wait()
+        for i in range(each):
+            work(i)
+
+    def run() -> float:
+        start = threading.Barrier(threads + 1)
+        group = [threading.Thread(target=one, args=(start,)) for _ in range(threads)]
+        for thread in group:
+            thread.start()
+        start.wait()
+        began = time.perf_counter_ns()
+        for thread in group:
+            thread.join()
+        return (time.perf_counter_ns() - began) / (threads * each)
+
+    return run
