@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
 import inspect
 import itertools
 import re
@@ -74,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _class(cls: type, name: str, note: str = "") -> str:
     tree = _parsed(cls)
     assert isinstance(tree, ast.ClassDef)
-    fields = [ast.unparse(part) for part in tree.body if isinstance(part, ast.AnnAssign)]
+    annotated = [part for part in tree.body if isinstance(part, ast.AnnAssign)]
+    fields = [ast.unparse(part) for part in annotated if dataclasses.is_dataclass(cls)]
     parts = [f"## {name}\n"]
     if note:
         parts.append(f"{note}\n")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 import typer.main
 
-from freshwell.cli.app import app
 from tests.docs import pages as kit
 
 _NOT_RUN: dict[str, str] = {}
@@ -64,8 +64,10 @@ def test_no_python_of_a_page_is_left_out(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_commands_of_a_page_exist(page: Path) -> None:
     text = page.read_text()
-    known = set(getattr(typer.main.get_command(app), "commands", {}))
-    assert set(kit.commands(text, "freshwell")) <= known
+    given = set(kit.commands(text, "freshwell"))
+    if given:
+        app = importlib.import_module("freshwell.cli.app").app
+        assert given <= set(getattr(typer.main.get_command(app), "commands", {}))
     wanted = set(kit.commands(text, "make"))
     if wanted:
         rules = (kit.ROOT / "Makefile").read_text()
