@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from freshwell.cli.lab.contenders import CONTENDERS
-from freshwell.cli.lab.errors import LabInputError
+from freshwell.cli.lab.errors import LabInputError, LabRunError
 from freshwell.cli.lab.plan import Outcome
-from freshwell.cli.lab.report import as_table, write_json, write_plot
-from freshwell.cli.lab.runner import Settings, check_redis, run_all
+from freshwell.cli.lab.plot import check_plot, write_plot
+from freshwell.cli.lab.report import as_table, notes, title, write_json
+from freshwell.cli.lab.runner import BUILDING, Settings, run_all
+from freshwell.cli.lab.servers import check_redis
 from freshwell.cli.lab.traces import read_trace
 from freshwell.cli.lab.workload import ROWS, Workload, generate, named_row, read_row, with_writes
 from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns
-from freshwell.ground.options import as_read_level
+from freshwell.ground.options import as_read_level, ttl_ns
 
 __all__ = ["lab"]
 
-_NS_PER_S = 1_000_000_000
+_NS_PER_S: Final = 1_000_000_000
+_MAX_TTL_NS: Final = 30 * 86_400 * _NS_PER_S
+_TABLE_WIDTH: Final = 110
 
 
 def lab(
     trace: Annotated[
         Path | None,
-        typer.Option(help="Serve this request trace (.trace, .trace.xz, .csv).", show_default=False),
+        typer.Option(
+            help="Serve this request trace (.trace, .trace.xz, .csv).", show_default=False
+        ),
     ] = None,
     row: Annotated[
         str, typer.Option(help=f"Generate a workload like this row: {', '.join(ROWS)}.")
@@ -39,30 +49,47 @@ def lab(
     ] = None,
     requests: Annotated[
         int | None,
-        typer.Option(min=1, help="Requests to serve. [default: 100,000 generated; a whole trace]",
-                     show_default=False),
+        typer.Option(
+            min=1,
+            help="Requests to serve. [default: 100,000 generated; a whole trace]",
+            show_default=False,
+        ),
     ] = None,
-    distinct: Annotated[int, typer.Option(min=1, help="Distinct keys of a generated workload.")] = 20_000,
+    distinct: Annotated[
+        int, typer.Option(min=1, help="Distinct keys of a generated workload.")
+    ] = 20_000,
     writes: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of writes. [default: the row's; none in traces]",
-                     show_default=False),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of writes. [default: the row's; none in traces]",
+            show_default=False,
+        ),
     ] = None,
     ttl: Annotated[
         str | None, typer.Option(help='TTL such as "5m". [default: the row\'s]', show_default=False)
     ] = None,
     entries: Annotated[
         int | None,
-        typer.Option(min=1, help="Bound of L1. [default: a tenth of the distinct keys]",
-                     show_default=False),
+        typer.Option(
+            min=1, help="Bound of L1. [default: a quarter of the distinct keys]", show_default=False
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=10_000, help="Tasks in each process.")] = 16,
-    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the work.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the work.")
+    ] = 1,
     redis: Annotated[
         str | None,
-        typer.Option(help="Put Redis or Valkey behind it, such as redis://localhost:6379/0.",
-                     show_default=False),
+        typer.Option(
+            help="Put Redis or Valkey behind it, such as redis://localhost:6379/0.",
+            show_default=False,
+        ),
     ] = None,
+    max_staleness: Annotated[
+        str, typer.Option(help="What freshwell is told: the longest that L1 may be behind.")
+    ] = "2s",
     read: Annotated[str, typer.Option(help="Read level: eventual, fresh or source.")] = "eventual",
     source_delay: Annotated[
         float, typer.Option(min=0, help="Milliseconds added to each read of the database.")
@@ -72,35 +99,94 @@ def lab(
     ] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of generated workloads.")] = 1,
     json: Annotated[
-        Path | None, typer.Option(help="Write everything measured to this file.", show_default=False)
+        Path | None,
+        typer.Option(help="Write everything measured to this file.", show_default=False),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw a plot (PNG) into this file.", show_default=False)
     ] = None,
 ) -> None:
-    """Serve a workload from a SQLite database: without a cache, with the usual get-or-set, and
-    with freshwell as cache-aside and read-through.
+    """Serve a workload from a SQLite database, with freshwell and without.
 
-    Each contender runs in processes of its own on a fresh database. Stale reads are found by
-    comparing versions: a read that returns a version older than one whose write had returned
-    before the read began.
+    The contenders: no cache, the usual get-or-set, freshwell as cache-aside and as read-through.
+    Each contender runs in processes of its own on a fresh copy of the database. A read is stale
+    when it returns a version that had been outdated before the read began: a newer version's
+    write, with its invalidation, had returned. All stale reads are shown, with those that came
+    later than --max-staleness, and how late the worst one came.
     """
-    console = Console()
+    console = _console()
     try:
-        workload = _workload(trace, row, stats, requests, distinct, writes, seed)
-        settings = _settings(
-            workload, ttl, entries, workers, processes, redis, read, source_delay, plain_requests
-        )
-        title = _title(workload, settings)
-        outcomes = _watched(workload, settings, console)
-        console.print(as_table(outcomes, title))
-        if json is not None:
-            write_json(json, outcomes, workload, settings)
-        if plot is not None:
-            write_plot(plot, outcomes, title)
+        with _interruptible():
+            _check_outputs(json, plot)
+            workload = _workload(trace, row, stats, requests, distinct, writes, seed)
+            settings = _settings(
+                workload,
+                ttl,
+                max_staleness,
+                entries,
+                workers,
+                processes,
+                redis,
+                read,
+                source_delay,
+                plain_requests,
+            )
+            outcomes = _watched(workload, settings, console)
+            _show(outcomes, workload, settings, console)
+            if json is not None:
+                write_json(json, outcomes, workload, settings)
+            if plot is not None:
+                write_plot(plot, outcomes, title(workload, settings))
     except (LabInputError, ConfigurationError) as error:
-        Console(stderr=True).print(f"freshwell lab: {error}", style="red", highlight=False, markup=False)
+        _say(str(error))
         raise typer.Exit(2) from None
+    except LabRunError as error:
+        _say(str(error))
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        _say("stopped")
+        raise typer.Exit(130) from None
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(
+        f"freshwell lab: {sentence}", style="red", highlight=False, markup=False
+    )
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, _TABLE_WIDTH))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: with nothing left behind."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _check_outputs(json: Path | None, plot: Path | None) -> None:
+    """Raise `LabInputError` now, and not after the run, where a file cannot be written."""
+    if plot is not None:
+        check_plot()
+    for option, path in (("--json", json), ("--plot", plot)):
+        if path is None:
+            continue
+        existed = path.exists()
+        try:
+            path.open("ab").close()
+        except OSError as error:
+            raise LabInputError(f"{option}: {path} cannot be written: {error.strerror}") from None
+        if not existed:
+            path.unlink()
 
 
 def _workload(
@@ -123,6 +209,7 @@ def _workload(
 def _settings(
     workload: Workload,
     ttl: str | None,
+    max_staleness: str,
     entries: int | None,
     workers: int,
     processes: int,
@@ -137,8 +224,9 @@ def _settings(
         contenders=tuple(CONTENDERS),
         workers=workers,
         processes=processes,
-        entries=entries or max(100, workload.distinct // 10),
-        ttl_s=workload.ttl_s if ttl is None else duration_ns(ttl, name="--ttl") / _NS_PER_S,
+        entries=entries or max(100, workload.distinct // 4),
+        ttl_s=ttl_ns(ttl or workload.ttl_s, name="--ttl", max_ns=_MAX_TTL_NS) / _NS_PER_S,
+        max_staleness_s=duration_ns(max_staleness, name="--max-staleness") / _NS_PER_S,
         read=as_read_level(read).value,
         redis=redis,
         delay_s=source_delay / 1_000,
@@ -148,9 +236,15 @@ def _settings(
 
 def _watched(workload: Workload, settings: Settings, console: Console) -> list[Outcome]:
     """Run everything under a progress bar for each contender."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bars:
-        tasks = {name: bars.add_task(name, total=None, start=False) for name in settings.contenders}
+        names = (BUILDING, *settings.contenders)
+        tasks = {name: bars.add_task(name, total=None, start=False) for name in names}
 
         def progress(contender: str, done: int, total: int) -> None:
             task = tasks[contender]
@@ -160,10 +254,10 @@ def _watched(workload: Workload, settings: Settings, console: Console) -> list[O
         return run_all(workload, settings, progress)
 
 
-def _title(workload: Workload, settings: Settings) -> str:
-    where = "in process" if settings.redis is None else "L1 and Redis"
-    return (
-        f"{workload.name}: {len(workload):,} requests on {workload.distinct:,} keys, "
-        f"{100 * workload.write_share:.0f} % writes; {settings.processes} process(es) x "
-        f"{settings.workers} tasks, {where}, L1 of {settings.entries:,} entries"
-    )
+def _show(
+    outcomes: list[Outcome], workload: Workload, settings: Settings, console: Console
+) -> None:
+    console.print(title(workload, settings), highlight=False, markup=False)
+    console.print(as_table(outcomes, settings))
+    for note in notes(outcomes, settings):
+        console.print(note, style="dim", highlight=False, markup=False)

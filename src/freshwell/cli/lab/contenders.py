@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from freshwell._async.cache import AsyncCache
 from freshwell.cli.lab.database import Database
 from freshwell.cli.lab.plan import Plan
+from freshwell.cli.lab.servers import plain_url
 
 __all__ = ["CONTENDERS", "Contender", "make"]
 
@@ -44,19 +47,26 @@ class NoCache:
 
 
 class GetOrSet:
-    """The ten lines that everybody writes: get, else load and set; delete after a write."""
+    """The lines that everybody writes: get, else load and set; delete after a write.
+
+    Around a dictionary with a TTL that keeps the entries used last, as many as the others may.
+    """
 
     def __init__(self, plan: Plan, database: Database) -> None:
         self._database = database
         self._ttl_s = plan.ttl_s
-        self._kept: dict[int, tuple[float, Product]] = {}
+        self._entries = plan.entries
+        self._kept: OrderedDict[int, tuple[float, Product]] = OrderedDict()
 
     async def read(self, id: int) -> Product:
         kept = self._kept.get(id)
         if kept is not None and kept[0] > time.monotonic():
+            self._kept.move_to_end(id)
             return kept[1]
         product = await self._database.load(id)
         self._kept[id] = (time.monotonic() + self._ttl_s, product)
+        if len(self._kept) > self._entries:
+            self._kept.popitem(last=False)
         return product
 
     async def write(self, id: int) -> int:
@@ -72,7 +82,7 @@ class GetOrSet:
 
 
 class GetOrSetRedis:
-    """The same ten lines around redis-py."""
+    """The same lines around redis-py."""
 
     def __init__(self, plan: Plan, database: Database) -> None:
         from redis.asyncio import BlockingConnectionPool, Redis
@@ -81,7 +91,9 @@ class GetOrSetRedis:
         self._database = database
         self._ttl_s = max(1, round(plan.ttl_s))
         self._prefix = f"{plan.run}:"
-        pool = BlockingConnectionPool.from_url(plan.redis, max_connections=50, timeout=30)
+        pool = BlockingConnectionPool.from_url(
+            plain_url(plan.redis), max_connections=50, timeout=30
+        )
         self._redis = Redis(connection_pool=pool)
 
     async def read(self, id: int) -> Product:
@@ -117,6 +129,7 @@ class _Freshwell:
             namespace=plan.run,
             ttl=plan.ttl_s,
             read=plan.read,  # type: ignore[arg-type]
+            max_staleness=plan.max_staleness_s,
             max_entries=plan.entries,
             max_bytes=2**31,
             max_loads=256,
@@ -168,7 +181,7 @@ class ReadThrough(_Freshwell):
         return version
 
 
-CONTENDERS: Final = {
+CONTENDERS: Final[Mapping[str, Callable[[Plan, Database], Contender]]] = {
     "no cache": NoCache,
     "get-or-set": GetOrSet,
     "cache-aside": CacheAside,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
-import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+
+from freshwell.cli.lab.threads import ConnectionThreads
 
 __all__ = ["Database", "build_database"]
 
@@ -42,7 +42,7 @@ WHERE p.id IN ({marks}) GROUP BY p.id
 
 def build_database(path: Path, *, products: int, value_bytes: int, seed: int = 7) -> None:
     """Create the database with ids 0 to `products` - 1, each about `value_bytes` long."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311  # no secret
     body = "".join(random.choices("abcdefghij klmnopqrst", k=max(16, value_bytes - 80)))
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA journal_mode = WAL")
@@ -64,68 +64,59 @@ def build_database(path: Path, *, products: int, value_bytes: int, seed: int = 7
 
 
 class Database:
-    """The database as one process of the service uses it: a pool of threads, one connection each.
+    """The database as one process of the service uses it: a few threads, a connection each.
 
-    `delay_s` is added to each read, to stand for a source farther away than a local file.
-    Counts its reads in `loads` (rows asked for) and `queries`.
+    `delay_s` is added to each query for reading, to stand for a source farther away than a
+    local file. Counts its reads in `loads` (products asked for) and `queries`.
+
+    Made and used within one event loop.
     """
 
-    def __init__(self, path: Path, *, threads: int = 4, delay_s: float = 0.0) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, threads: int = 2, delay_s: float = 0.0) -> None:
         self._delay_s = delay_s
-        self._local = threading.local()
-        self._mutex = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="lab-database")
+        self._threads = ConnectionThreads(partial(_connect, path), threads)
         self.loads = 0
         self.queries = 0
 
     async def load(self, id: int) -> dict[str, Any]:
-        """Return one product."""
+        """Return one product. Raises `KeyError` where there is none."""
         return (await self.load_many([id]))[id]
 
-    async def load_many(self, ids: list[int]) -> dict[int, dict[str, Any]]:
-        """Return the products of `ids`, by id."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._select, ids)
+    async def load_many(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Return those products of `ids` that exist, by id."""
+        self.loads += len(ids)
+        self.queries += 1
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        return await self._threads.run(partial(_select, ids=tuple(ids)))
 
     async def write(self, id: int) -> int:
         """Change one product and return its new version, committed."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._update, id)
+        return await self._threads.run(partial(_update, id=id))
 
     def close(self) -> None:
-        """Close every connection."""
-        self._pool.shutdown()
-        for connection in self._connections:
-            connection.close()
+        """Close every connection. Waits for queries under way."""
+        self._threads.close()
 
-    def _select(self, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-        wanted = list(ids)
-        with self._mutex:
-            self.loads += len(wanted)
-            self.queries += 1
-        if self._delay_s:
-            time.sleep(self._delay_s)
-        marks = ",".join("?" * len(wanted))
-        rows = self._connection().execute(_READ.format(marks=marks), wanted).fetchall()
-        return {row[0]: _product(row) for row in rows}
 
-    def _update(self, id: int) -> int:
-        connection = self._connection()
-        with connection:
-            row = connection.execute(
-                "UPDATE product SET version = version + 1 WHERE id = ? RETURNING version", (id,)
-            ).fetchone()
-        return int(row[0])
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
-            connection.execute("PRAGMA synchronous = NORMAL")
-            self._local.connection = connection
-            with self._mutex:
-                self._connections.append(connection)
-        return connection
+
+def _select(connection: sqlite3.Connection, ids: tuple[int, ...]) -> dict[int, dict[str, Any]]:
+    marks = ",".join("?" * len(ids))
+    rows = connection.execute(_READ.format(marks=marks), ids).fetchall()
+    return {row[0]: _product(row) for row in rows}
+
+
+def _update(connection: sqlite3.Connection, id: int) -> int:
+    with connection:
+        row = connection.execute(
+            "UPDATE product SET version = version + 1 WHERE id = ? RETURNING version", (id,)
+        ).fetchone()
+    return int(row[0])
 
 
 def _product(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -1,11 +1,15 @@
-"""What goes wrong with the lab's inputs."""
+"""What goes wrong in the lab. Each message is one clear sentence for whoever runs it."""
 
 from __future__ import annotations
 
 from freshwell.errors import FreshwellError
 
-__all__ = ["LabInputError"]
+__all__ = ["LabInputError", "LabRunError"]
 
 
 class LabInputError(FreshwellError):
-    """An input of the lab cannot be used. The message is one clear sentence for its user."""
+    """An input of the lab cannot be used."""
+
+
+class LabRunError(FreshwellError):
+    """A run ended before its time, through no fault of the inputs that could be seen before."""

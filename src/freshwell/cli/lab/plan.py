@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
-__all__ = ["Outcome", "Plan"]
+__all__ = ["Outcome", "Part", "Plan", "WorkerFailure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Plan:
     run: str
     database: str
     ttl_s: float
+    max_staleness_s: float
     entries: int
     workers: int
     read: str
@@ -23,8 +25,40 @@ class Plan:
 
 
 @dataclass(slots=True)
+class Part:
+    """What one process measured. `latencies_ns` counts reads by their duration."""
+
+    latencies_ns: Counter[int] = field(default_factory=Counter)
+    reads: int = 0
+    writes: int = 0
+    loads: int = 0
+    stale_reads: int = 0
+    overdue_reads: int = 0
+    worst_stale_ns: int = 0
+    errors: int = 0
+    first_error: str = ""
+    began_ns: int = 0
+    ended_ns: int = 0
+    memory_bytes: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailure:
+    """What a process sends in place of its part when it cannot go on."""
+
+    reason: str
+
+
+@dataclass(slots=True)
 class Outcome:
-    """What a run measured, over all its processes. Times are seconds, latencies microseconds."""
+    """What a run measured, over all its processes. Latencies are of reads, in microseconds.
+
+    A read is stale when it returns a version that had been outdated before the read began: a
+    newer version's write had returned, its invalidation included. How late it is counts from
+    the return of the first such write. `overdue_reads` are later than `max_staleness`.
+    `errors` are requests that raised; their latencies are not counted.
+    """
 
     contender: str
     requests: int
@@ -35,10 +69,12 @@ class Outcome:
     p50_us: float
     p99_us: float
     stale_reads: int
+    overdue_reads: int
     worst_stale_ms: float
     memory_bytes: int
     figures: dict[str, float]
     errors: int = 0
+    first_error: str = ""
 
     @property
     def hit_ratio(self) -> float:

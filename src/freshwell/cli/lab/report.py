@@ -1,61 +1,104 @@
-"""Show what was measured: a table, a JSON file, a plot."""
+"""Show what was measured: a table, a JSON file."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
-from freshwell.cli.lab.errors import LabInputError
+from freshwell.cli.lab.errors import LabRunError
 from freshwell.cli.lab.plan import Outcome
 from freshwell.cli.lab.runner import Settings
 from freshwell.cli.lab.workload import Workload
 
-__all__ = ["as_table", "write_json", "write_plot"]
+__all__ = ["as_table", "notes", "title", "write_json"]
 
 
-def as_table(outcomes: Sequence[Outcome], title: str) -> Table:
+def title(workload: Workload, settings: Settings) -> str:
+    """Say in two lines what was served, and how."""
+    where = "in process" if settings.redis is None else "Redis behind L1"
+    processes = f"{settings.processes} process" + ("es" if settings.processes > 1 else "")
+    return (
+        f"{workload.name}: {len(workload):,} requests on {workload.distinct:,} keys, "
+        f"{100 * workload.write_share:.0f} % writes\n"
+        f"{processes} of {settings.workers} tasks, {where}, {settings.entries:,} entries in "
+        f"memory, TTL {settings.ttl_s:g} s, reads {settings.read}"
+    )
+
+
+def as_table(outcomes: Sequence[Outcome], settings: Settings) -> Table:
     """Return the outcomes as a table, one row a contender."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("contender")
-    for name in ("requests", "hit ratio", "source loads", "p50", "p99", "requests/s",
-                 "stale reads", "memory"):
-        table.add_column(name, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("\ncontender", no_wrap=True)
+    columns = (
+        *("\nrequests", "hit\nratio", "source\nloads", "read\np50", "read\np99"),
+        *("requests\nper s", "stale\nreads", f"later\nthan {settings.max_staleness_s:g} s"),
+        *("worst\nlate by", "memory\nMB"),
+    )
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     for outcome in outcomes:
         table.add_row(*_cells(outcome))
     return table
 
 
 def _cells(outcome: Outcome) -> list[str]:
-    stale = f"{outcome.stale_reads:,}"
-    if outcome.stale_reads:
-        stale = f"[red]{stale}[/red] (to {outcome.worst_stale_ms:,.0f} ms)"
     return [
         outcome.contender,
         f"{outcome.requests:,}",
         f"{100 * outcome.hit_ratio:.1f} %",
         f"{outcome.loads:,}",
-        _latency(outcome.p50_us),
-        _latency(outcome.p99_us),
+        _time(outcome.p50_us),
+        _time(outcome.p99_us),
         f"{outcome.throughput:,.0f}",
-        stale,
-        f"{outcome.memory_bytes / 2**20:,.1f} MB",
+        _alarming(outcome.stale_reads, "yellow"),
+        _alarming(outcome.overdue_reads, "red"),
+        _time(1_000 * outcome.worst_stale_ms) if outcome.stale_reads else "-",
+        f"{outcome.memory_bytes / 2**20:,.1f}",
     ]
 
 
-def _latency(us: float) -> str:
-    return f"{us:.1f} us" if us < 1_000 else f"{us / 1_000:.1f} ms"
+def _alarming(count: int, style: str) -> str:
+    return f"[{style}]{count:,}[/]" if count else "0"
+
+
+def _time(us: float) -> str:
+    if us < 1_000:
+        return f"{us:.1f} us"
+    return f"{us / 1_000:.1f} ms" if us < 1_000_000 else f"{us / 1_000_000:.1f} s"
+
+
+def notes(outcomes: Sequence[Outcome], settings: Settings) -> Iterator[str]:
+    """Yield what a reader of the table has to know besides."""
+    yield (
+        "A read is stale when it returns a version that had been outdated before it began: a "
+        "newer version's write, with its invalidation, had returned."
+    )
+    if any(outcome.contender == "no cache" for outcome in outcomes):
+        yield f"no cache: the first {settings.plain_requests:,} requests at the most."
+    if settings.redis is None and settings.processes > 1:
+        yield (
+            "Without --redis each process has a cache of its own: it learns nothing of the "
+            "others' writes before the TTL ends."
+        )
+    for outcome in outcomes:
+        if outcome.errors:
+            yield (
+                f"{outcome.contender}: {outcome.errors:,} requests failed, the first one with "
+                f"{outcome.first_error}"
+            )
 
 
 def write_json(
     path: Path, outcomes: Sequence[Outcome], workload: Workload, settings: Settings
 ) -> None:
-    """Write everything measured. Raises `LabInputError` where the file cannot be written."""
+    """Write everything measured. Raises `LabRunError` where the file cannot be written."""
     report: dict[str, Any] = {
         "workload": {
             "name": workload.name,
@@ -75,40 +118,4 @@ def write_json(
     try:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise LabInputError(f"--json: {path} cannot be written: {error.strerror}") from None
-
-
-def write_plot(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
-    """Draw the outcomes as bars into a PNG. Raises `LabInputError` where that cannot be."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise LabInputError('--plot needs matplotlib: pip install "freshwell[lab]"') from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    names = [outcome.contender for outcome in outcomes]
-    panels = [
-        ("hit ratio, %", [100 * o.hit_ratio for o in outcomes], False),
-        ("requests per second", [o.throughput for o in outcomes], True),
-        ("p50 latency, us", [o.p50_us for o in outcomes], True),
-        ("p99 latency, us", [o.p99_us for o in outcomes], True),
-        ("source loads", [float(o.loads) for o in outcomes], True),
-        ("stale reads", [float(o.stale_reads) for o in outcomes], False),
-    ]
-    figure, axes = pyplot.subplots(2, 3, figsize=(13, 7), layout="constrained")
-    for axis, (label, values, logarithmic) in zip(axes.flat, panels, strict=True):
-        bars = axis.bar(names, values, color=["#9aa0a6", "#c9a227", "#1f77b4", "#2ca02c"][: len(names)])
-        axis.bar_label(bars, fmt=lambda value: f"{value:,.4g}", fontsize=8)
-        axis.set_title(label, fontsize=10)
-        axis.tick_params(axis="x", labelsize=8)
-        if logarithmic and min(values) > 0:
-            axis.set_yscale("log")
-        axis.margins(y=0.18)
-    figure.suptitle(title, fontsize=11)
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise LabInputError(f"--plot: {path} cannot be written: {error}") from None
-    finally:
-        pyplot.close(figure)
+        raise LabRunError(f"--json: {path} cannot be written: {error.strerror}") from None

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
+import signal
 import tempfile
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Final
 
+from freshwell.cli.lab.board import Board
 from freshwell.cli.lab.database import build_database
-from freshwell.cli.lab.errors import LabInputError
-from freshwell.cli.lab.plan import Outcome, Plan
-from freshwell.cli.lab.worker import Board, Part, work
+from freshwell.cli.lab.errors import LabRunError
+from freshwell.cli.lab.plan import Outcome, Part, Plan, WorkerFailure
+from freshwell.cli.lab.servers import removed_keys
+from freshwell.cli.lab.worker import work
 from freshwell.cli.lab.workload import Workload
 
-__all__ = ["Settings", "check_redis", "run_all"]
+__all__ = ["BUILDING", "Settings", "run_all"]
 
-_TICK_S = 0.1
-_NS_PER_S = 1_000_000_000
+_TICK_S: Final = 0.1
+_END_S: Final = 10.0
+_NS_PER_S: Final = 1_000_000_000
+
+BUILDING: Final = "database"
+"""What `Progress` is called with before the first contender."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a contender's name, the requests done so far, and their number."""
@@ -37,40 +46,34 @@ class Settings:
     processes: int
     entries: int
     ttl_s: float
+    max_staleness_s: float
     read: str
     redis: str | None
     delay_s: float
     plain_requests: int
 
 
-def check_redis(url: str) -> None:
-    """Raise `LabInputError`, in one sentence, unless a server answers at `url`."""
-    from redis import Redis
-    from redis.backoff import NoBackoff
-    from redis.exceptions import RedisError
-    from redis.retry import Retry
-
-    try:
-        with Redis.from_url(
-            url, socket_connect_timeout=2, socket_timeout=2, retry=Retry(NoBackoff(), 0)
-        ) as client:
-            client.ping()
-    except ValueError as error:
-        raise LabInputError(f"--redis: {error}") from None
-    except RedisError as error:
-        raise LabInputError(f"--redis: no server answers there ({error})") from None
-
-
 def run_all(workload: Workload, settings: Settings, progress: Progress) -> list[Outcome]:
-    """Build the database, run every contender, and return what they measured."""
+    """Build the database, run every contender on a copy of it, and return what they measured.
+
+    Leaves nothing behind, also when it is interrupted: no process, no shared memory, no file,
+    no key on the server.
+
+    Raises:
+        LabRunError: A process could not go on, or died.
+    """
     with tempfile.TemporaryDirectory(prefix="freshwell-lab-") as folder:
+        progress(BUILDING, 0, 1)
+        original = Path(folder) / "original.db"
+        build_database(original, products=workload.distinct, value_bytes=workload.value_bytes)
+        progress(BUILDING, 1, 1)
         outcomes: list[Outcome] = []
         for contender in settings.contenders:
-            path = Path(folder) / f"{contender}.db"
-            build_database(path, products=workload.distinct, value_bytes=workload.value_bytes)
-            requests = workload.first(settings.plain_requests) if contender == "no cache" else workload
+            path = Path(shutil.copy(original, Path(folder) / f"{contender}.db"))
             plan = _plan(contender, path, settings)
-            with _tidied(plan):
+            plain = contender == "no cache"
+            requests = workload.first(settings.plain_requests) if plain else workload
+            with removed_keys(plan.redis, plan.run):
                 outcomes.append(_run(plan, requests, settings.processes, progress))
             path.unlink()
         return outcomes
@@ -82,6 +85,7 @@ def _plan(contender: str, path: Path, settings: Settings) -> Plan:
         run=f"lab-{os.getpid()}-{contender.replace(' ', '-')}",
         database=str(path),
         ttl_s=settings.ttl_s,
+        max_staleness_s=settings.max_staleness_s,
         entries=settings.entries,
         workers=settings.workers,
         read=settings.read,
@@ -91,12 +95,15 @@ def _plan(contender: str, path: Path, settings: Settings) -> Plan:
 
 
 def _run(plan: Plan, workload: Workload, processes: int, progress: Progress) -> Outcome:
-    memory, board = Board.create(workload.distinct, processes)
+    lock = multiprocessing.get_context("spawn").Lock()
+    memory, board = Board.create(workload, processes, lock)
+
+    def tick() -> None:
+        progress(plan.contender, sum(board.done), len(workload))
+
     try:
-        with _workers(plan, workload, processes, memory.name) as pipes:
-            parts = _gather(
-                pipes, lambda: progress(plan.contender, sum(board.done), len(workload))
-            )
+        with _workers(plan, workload, processes, memory.name, lock) as workers:
+            parts = _gather(workers, plan.contender, tick)
     finally:
         board.close()
         memory.unlink()
@@ -105,55 +112,86 @@ def _run(plan: Plan, workload: Workload, processes: int, progress: Progress) -> 
 
 @contextmanager
 def _workers(
-    plan: Plan, workload: Workload, processes: int, board: str
-) -> Iterator[list[Connection]]:
+    plan: Plan, workload: Workload, processes: int, board: str, lock: object
+) -> Iterator[dict[Connection, BaseProcess]]:
+    """Start the processes; give the end to read of each one's pipe, and end them in the end."""
     context = multiprocessing.get_context("spawn")
-    started: list[BaseProcess] = []
-    pipes: list[Connection] = []
+    started: dict[Connection, BaseProcess] = {}
     try:
         for index in range(processes):
             ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(
-                target=work, args=(plan, workload, index, processes, board, theirs), daemon=True
+            share = workload.part(index, processes)
+            process: BaseProcess = context.Process(
+                target=work, args=(plan, share, index, processes, board, lock, theirs), daemon=True
             )
-            process.start()
+            started[ours] = process
+            with _ctrl_c_held():
+                process.start()
             theirs.close()
-            started.append(process)
-            pipes.append(ours)
-        yield pipes
+        yield started
     finally:
-        for process in started:
-            process.join(timeout=10)
-            if process.is_alive():
-                process.kill()
-        for pipe in pipes:
+        for pipe, process in started.items():
+            _end(process)
             pipe.close()
 
 
-def _gather(pipes: Sequence[Connection], tick: Callable[[], None]) -> list[Part]:
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Hold SIGINT back. A process started meanwhile never sees one: it has no trace to show."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(process: BaseProcess) -> None:
+    """End a process that has sent its part, or whose part nobody wants any more."""
+    if process.pid is None:
+        return
+    process.terminate()
+    process.join(timeout=_END_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+def _gather(
+    workers: Mapping[Connection, BaseProcess], contender: str, tick: Callable[[], None]
+) -> list[Part]:
     parts: list[Part] = []
-    waiting = list(pipes)
+    waiting = dict(workers)
     while waiting:
-        for pipe in wait(waiting, timeout=_TICK_S):
+        for pipe in wait(list(waiting), timeout=_TICK_S):
             assert isinstance(pipe, Connection)
-            try:
-                parts.append(pipe.recv())
-            except EOFError:
-                raise RuntimeError("a worker process of the lab died: its error is above") from None
-            waiting.remove(pipe)
+            parts.append(_received(pipe, waiting.pop(pipe), contender))
         tick()
     return parts
 
 
+def _received(pipe: Connection, process: BaseProcess, contender: str) -> Part:
+    try:
+        received: Part | WorkerFailure = pipe.recv()
+    except EOFError:
+        process.join(timeout=_END_S)
+        raise LabRunError(
+            f"a process of {contender!r} died (exit code {process.exitcode})"
+        ) from None
+    if isinstance(received, WorkerFailure):
+        raise LabRunError(f"a process of {contender!r} could not go on: {received.reason}")
+    return received
+
+
 def _outcome(plan: Plan, parts: Sequence[Part]) -> Outcome:
-    latencies = array("q")
+    latencies: Counter[int] = Counter()
+    figures: Counter[str] = Counter()
     for part in parts:
-        latencies.extend(part.latencies_ns)
-    ordered = sorted(latencies)
-    figures: dict[str, float] = {}
-    for part in parts:
-        for name, value in part.figures.items():
-            figures[name] = figures.get(name, 0) + value
+        latencies.update(part.latencies_ns)
+        figures.update(part.figures)
+    p50_ns, p99_ns = _quantiles(latencies, (0.5, 0.99))
     reads, writes = sum(p.reads for p in parts), sum(p.writes for p in parts)
     return Outcome(
         contender=plan.contender,
@@ -162,41 +200,24 @@ def _outcome(plan: Plan, parts: Sequence[Part]) -> Outcome:
         writes=writes,
         loads=sum(part.loads for part in parts),
         elapsed_s=(max(p.ended_ns for p in parts) - min(p.began_ns for p in parts)) / _NS_PER_S,
-        p50_us=_quantile(ordered, 0.5) / 1_000,
-        p99_us=_quantile(ordered, 0.99) / 1_000,
+        p50_us=p50_ns / 1_000,
+        p99_us=p99_ns / 1_000,
         stale_reads=sum(part.stale_reads for part in parts),
+        overdue_reads=sum(part.overdue_reads for part in parts),
         worst_stale_ms=max(part.worst_stale_ns for part in parts) / 1_000_000,
         memory_bytes=sum(part.memory_bytes for part in parts),
-        figures=figures,
+        figures=dict(figures),
         errors=sum(part.errors for part in parts),
+        first_error=next((part.first_error for part in parts if part.first_error), ""),
     )
 
 
-def _quantile(ordered: Sequence[int], share: float) -> float:
-    return float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) if ordered else 0.0
-
-
-@contextmanager
-def _tidied(plan: Plan) -> Iterator[None]:
-    """Remove what a run has left on a shared server: its own keys, in small batches."""
-    try:
-        yield
-    finally:
-        if plan.redis is not None:
-            _remove_keys(plan.redis, (f"{plan.run}:*", f"fw:e:{plan.run}:*"))
-
-
-def _remove_keys(url: str, patterns: Sequence[str]) -> None:
-    from redis import Redis
-
-    with Redis.from_url(url) as client:
-        for pattern in patterns:
-            batch: list[bytes] = []
-            for key in client.scan_iter(match=pattern, count=1000):
-                batch.append(key)
-                if len(batch) == 1000:
-                    client.unlink(*batch)
-                    batch.clear()
-            if batch:
-                client.unlink(*batch)
-
+def _quantiles(counts: Counter[int], shares: Sequence[float]) -> list[int]:
+    """Return the values below which each of `shares` lies (ascending); 0 where there are none."""
+    total, seen = counts.total(), 0
+    found: list[int] = []
+    for value, count in sorted(counts.items()):
+        seen += count
+        while len(found) < len(shares) and seen > shares[len(found)] * total:
+            found.append(value)
+    return found + [0] * (len(shares) - len(found))

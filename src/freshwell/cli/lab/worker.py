@@ -1,84 +1,62 @@
-"""One process of a run: several tasks that take requests in order and time them.
+"""One process of a run: several tasks take requests in order, time them, and look for stale reads.
 
-Stale reads are found by versions. When a write has returned, its version and the time are
-noted in memory that all processes of the run share; a read that returns an older version than
-was noted before it began is stale. The clock is the machine's monotonic one.
+See `plan.Outcome` for what counts as stale.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
 import time
 from array import array
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
+from freshwell.cli.lab.board import Board
 from freshwell.cli.lab.contenders import Contender, make
 from freshwell.cli.lab.database import Database
-from freshwell.cli.lab.plan import Plan
+from freshwell.cli.lab.plan import Part, Plan, WorkerFailure
 from freshwell.cli.lab.workload import Workload
 
-__all__ = ["Board", "Part", "work"]
+__all__ = ["serve", "work"]
 
-_BYTES = 8
 _YIELD_EVERY = 64
+_MAX_ERRORS = 1_000
+_NS_PER_S = 1_000_000_000
 
 
-class Board:
-    """Shared memory of one run: for each id the version last acknowledged, and when; and
-    for each process how many requests it has done."""
-
-    def __init__(self, memory: SharedMemory, distinct: int, processes: int) -> None:
-        self._memory = memory
-        words = memory.buf.cast("Q")
-        self.versions = words[:distinct]
-        self.times_ns = words[distinct : 2 * distinct]
-        self.done = words[2 * distinct : 2 * distinct + processes]
-        self._words = words
-
-    @classmethod
-    def create(cls, distinct: int, processes: int) -> tuple[SharedMemory, Board]:
-        """Create the memory. Whoever creates it unlinks it."""
-        memory = SharedMemory(create=True, size=_BYTES * (2 * distinct + processes))
-        return memory, cls(memory, distinct, processes)
-
-    def close(self) -> None:
-        """Let go of the memory."""
-        for view in (self.versions, self.times_ns, self.done, self._words):
-            view.release()
-        self._memory.close()
-
-
-@dataclass(slots=True)
-class Part:
-    """What one process measured."""
-
-    latencies_ns: array[int]
-    reads: int
-    writes: int
-    loads: int
-    stale_reads: int
-    worst_stale_ns: int
-    errors: int
-    began_ns: int
-    ended_ns: int
-    memory_bytes: int
-    figures: dict[str, float]
+class _Orphaned(Exception):
+    """The process that started this one is gone."""
 
 
 def work(
-    plan: Plan, workload: Workload, index: int, processes: int, board_name: str, pipe: Connection
+    plan: Plan,
+    workload: Workload,
+    index: int,
+    processes: int,
+    board_name: str,
+    lock: AbstractContextManager[object],
+    pipe: Connection,
 ) -> None:
-    """Do this process's share of a run, and send what it measured through `pipe`."""
-    memory = SharedMemory(board_name)
-    board = Board(memory, workload.distinct, processes)
+    """Do the `index`-th process's share, `workload`, and send the `Part` through `pipe`.
+
+    Sends a `WorkerFailure` where that cannot be.
+    """
+    # Ctrl-C reaches the whole group of processes; the one that started this one ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    board = Board(SharedMemory(board_name), lock, workload.distinct, processes)
     try:
-        part = asyncio.run(_work(plan, workload.part(index, processes), index, board))
-        pipe.send(part)
+        pipe.send(asyncio.run(_work(plan, workload, index, board)))
+    except _Orphaned:
+        pass
+    except Exception as error:  # noqa: BLE001  # it is reported where the run was asked for
+        pipe.send(WorkerFailure(_in_short(error)))
     finally:
         board.close()
         pipe.close()
@@ -86,45 +64,63 @@ def work(
 
 async def _work(plan: Plan, workload: Workload, index: int, board: Board) -> Part:
     database = Database(Path(plan.database), delay_s=plan.delay_s)
-    contender = make(plan, database)
+    try:
+        contender = make(plan, database)
+        try:
+            part = await serve(contender, plan, workload, index, board)
+        finally:
+            await contender.aclose()
+    finally:
+        database.close()
+    part.loads = database.loads
+    return part
+
+
+async def serve(
+    contender: Contender, plan: Plan, workload: Workload, index: int, board: Board
+) -> Part:
+    """Serve `workload` with `contender` and return what was measured; all but `Part.loads`."""
+    run = _Run(contender, workload, board, index, round(plan.max_staleness_s * _NS_PER_S))
+    part = run.part
     gc.collect()
     before_bytes = _resident_bytes()
-    run = _Run(contender, workload, board, index)
-    began_ns = time.monotonic_ns()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(plan.workers):
-            group.create_task(run.serve())
-    ended_ns = time.monotonic_ns()
+    part.began_ns = time.monotonic_ns()
+    tasks = [asyncio.ensure_future(run.serve()) for _ in range(plan.workers)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    part.ended_ns = time.monotonic_ns()
     gc.collect()
-    grown_bytes = max(0, _resident_bytes() - before_bytes - run.own_bytes())
-    figures = contender.figures()
-    await contender.aclose()
-    database.close()
-    return Part(
-        run.latencies_ns,
-        run.reads,
-        run.writes,
-        database.loads,
-        run.stale_reads,
-        run.worst_stale_ns,
-        run.errors,
-        began_ns,
-        ended_ns,
-        grown_bytes,
-        figures,
-    )
+    part.memory_bytes = max(0, _resident_bytes() - before_bytes - run.own_bytes())
+    part.latencies_ns = Counter(run.latencies_ns)
+    part.figures = contender.figures()
+    return part
 
 
 class _Run:
     """The requests of one process, shared by its tasks."""
 
-    def __init__(self, contender: Contender, workload: Workload, board: Board, index: int) -> None:
+    def __init__(
+        self,
+        contender: Contender,
+        workload: Workload,
+        board: Board,
+        index: int,
+        max_staleness_ns: int,
+    ) -> None:
         self._contender = contender
         self._board = board
         self._index = index
-        self._requests: Iterator[tuple[int, int]] = iter(zip(workload.ids, workload.writes))
+        self._max_staleness_ns = max_staleness_ns
+        self._parent = os.getppid()
+        self._requests: Iterator[tuple[int, int]] = iter(
+            zip(workload.ids, workload.writes, strict=True)
+        )
         self.latencies_ns = array("q")
-        self.reads = self.writes = self.stale_reads = self.worst_stale_ns = self.errors = 0
+        self.part = Part()
 
     def own_bytes(self) -> int:
         """How much of the process's memory is the measurement's own."""
@@ -132,42 +128,61 @@ class _Run:
 
     async def serve(self) -> None:
         """Take requests until there are none left."""
-        board, since_yield = self._board, 0
+        done = 0
         for id, is_write in self._requests:
-            if is_write:
-                await self._write(id)
-            else:
-                await self._read(id)
-            board.done[self._index] += 1
-            since_yield += 1
-            if since_yield == _YIELD_EVERY:
+            try:
+                await (self._write(id) if is_write else self._read(id))
+            except Exception as error:  # noqa: BLE001  # counted, and too many end the run
+                self._failed(error)
+            done += 1
+            if done == _YIELD_EVERY:
+                self._tick(done)
+                done = 0
                 # Hits do not suspend; the other tasks want their turn.
-                since_yield = 0
                 await asyncio.sleep(0)
+        self._tick(done)
 
     async def _read(self, id: int) -> None:
-        board = self._board
-        known, known_ns = board.versions[id], board.times_ns[id]
+        known = self._board.versions[id]
         began_ns = time.monotonic_ns()
         product = await self._contender.read(id)
         self.latencies_ns.append(time.monotonic_ns() - began_ns)
-        self.reads += 1
+        self.part.reads += 1
         if product["version"] < known:
-            self.stale_reads += 1
-            self.worst_stale_ns = max(self.worst_stale_ns, began_ns - known_ns)
+            self._stale(began_ns - self._board.outdated_ns(id, product["version"], known))
 
     async def _write(self, id: int) -> None:
         version = await self._contender.write(id)
-        self.writes += 1
-        board = self._board
-        if version > board.versions[id]:
-            board.times_ns[id] = time.monotonic_ns()
-            board.versions[id] = version
+        self.part.writes += 1
+        self._board.acknowledge(id, version, time.monotonic_ns())
+
+    def _stale(self, late_ns: int) -> None:
+        part = self.part
+        part.stale_reads += 1
+        part.overdue_reads += late_ns > self._max_staleness_ns
+        part.worst_stale_ns = max(part.worst_stale_ns, late_ns)
+
+    def _failed(self, error: Exception) -> None:
+        part = self.part
+        part.errors += 1
+        part.first_error = part.first_error or _in_short(error)
+        if part.errors > _MAX_ERRORS:
+            raise error
+
+    def _tick(self, done: int) -> None:
+        self._board.done[self._index] += done
+        if os.getppid() != self._parent:
+            raise _Orphaned
+
+
+def _in_short(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _resident_bytes() -> int:
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * 4096
+        with Path("/proc/self/statm").open(encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:  # no /proc here: the column stays empty
         return 0

@@ -103,7 +103,7 @@ ROWS: Final[Mapping[str, Row]] = {
 
 def generate(row: Row, *, requests: int, distinct: int, seed: int) -> Workload:
     """Generate a workload like `row`. The same arguments give the same workload."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311  # no secret
     ranks = array("I", range(distinct))
     random.shuffle(ranks)
     cumulated = _zipf(distinct, row.zipf_alpha)
@@ -114,7 +114,7 @@ def generate(row: Row, *, requests: int, distinct: int, seed: int) -> Workload:
 
 def with_writes(workload: Workload, share: float, seed: int) -> Workload:
     """Return the workload with a random share of its requests turned into writes."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311  # no secret
     writes = bytearray(random.random() < share for _ in range(len(workload)))
     return Workload(
         workload.name, workload.ids, writes, workload.distinct, workload.value_bytes, workload.ttl_s
