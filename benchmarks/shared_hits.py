@@ -51,7 +51,7 @@ def _async_groups(stack: ExitStack, url: str) -> list[Group]:
             await product(i)
 
     async def raw(i: int) -> None:
-        orjson.loads(await client.get(f"plain:{i % _KEYS}"))
+        orjson.loads(await client.get(f"plain:{i % _KEYS}") or b"")
 
     async def get(i: int) -> None:
         await cache.get(f"k:{i % _KEYS}")
@@ -87,7 +87,7 @@ def _sync_groups(stack: ExitStack, url: str) -> list[Group]:
         cache.set(f"k:{i}", _VALUE)
         product(i)
     works: list[tuple[str, Callable[[int], object]]] = [
-        ("redis-py GET, orjson.loads", lambda i: orjson.loads(client.get(f"plain:{i % _KEYS}"))),
+        ("redis-py GET, orjson.loads", lambda i: orjson.loads(client.get(f"plain:{i % _KEYS}") or b"")),
         ("Cache.get", lambda i: cache.get(f"k:{i % _KEYS}")),
         ("Cache.cached", lambda i: product(i % _KEYS)),
     ]

@@ -35,7 +35,9 @@ def run(url: str) -> None:
     print(f"\nStampede: {_PROCESSES} processes x {_CALLERS} callers, load of {_LOAD_S:g} s")
     print(f"  {'':44}{'loads':>8}{'commands':>10}{'seconds':>9}")
     for kind, samples in figures.items():
-        loads, commands, seconds = (statistics.median(column) for column in zip(*samples, strict=True))
+        loads, commands, seconds = (
+            statistics.median(column) for column in zip(*samples, strict=True)
+        )
         print(f"  {kind:44}{loads:>8g}{commands:>10g}{seconds:>9.3f}")
     print(f"  {'target':44}{'1':>8}{'<=60':>10}{'<=0.250':>9}")
 

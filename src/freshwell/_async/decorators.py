@@ -99,9 +99,7 @@ class CachedFunction(Protocol[P, R]):
 class Decoration(Protocol):
     """What `cached(...)` returns: it keeps the function's signature."""
 
-    def __call__(
-        self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> CachedFunction[P, R]:
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CachedFunction[P, R]:
         """Return the function, cached."""
 
 
@@ -116,9 +114,7 @@ def decorate(
 ) -> Decoration:
     """Return the decorator for the options given to `cached`."""
 
-    def decoration(
-        function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> CachedFunction[P, R]:
+    def decoration(function: Callable[P, Coroutine[Any, Any, R]], /) -> CachedFunction[P, R]:
         check_kind(function)
         recipe, naming = _recipe(function, template, ignore)
         result_type = return_type(function) if type is None else type

@@ -294,5 +294,3 @@ def _cancelled_inside(error: BaseException) -> LoadCancelled:
     cancelled = LoadCancelled("the load was cancelled from inside while callers waited for it")
     cancelled.__cause__ = error
     return cancelled
-
-

@@ -66,7 +66,9 @@ class FeedLine:
         """Return the next notice, or None after `timeout_s`. Raises `LinkLost`."""
         try:
             async with asyncio.timeout(timeout_s):
-                reply = await self._connection.read_response(timeout=None, disconnect_on_error=False)
+                reply = await self._connection.read_response(
+                    timeout=None, disconnect_on_error=False
+                )
         except TimeoutError:
             return None
         except Exception as error:

@@ -292,9 +292,7 @@ class Link:
     async def _connect(self) -> _Line:
         from redis.exceptions import RedisError
 
-        connection = self._endpoint.connection(
-            asynchronous=True, timeout_s=self._connect_timeout_s
-        )
+        connection = self._endpoint.connection(asynchronous=True, timeout_s=self._connect_timeout_s)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 await connection.connect()

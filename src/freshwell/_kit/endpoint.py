@@ -11,12 +11,28 @@ from freshwell.errors import ConfigurationError
 __all__ = ["Endpoint"]
 
 _DROPPED: Final = (
-    "retry", "retry_on_error", "retry_on_timeout", "decode_responses", "health_check_interval",
-    "protocol", "maint_notifications_config", "maint_notifications_pool_handler", "parser_class",
-    "redis_connect_func", "socket_timeout", "socket_connect_timeout", "connection_class",
-    "event_dispatcher", "maintenance_state", "maintenance_notification_hash", "legacy_responses",
-    "himport_registry", "oss_cluster_maint_notifications_handler", "orig_host_address",
-    "orig_socket_timeout", "orig_socket_connect_timeout",
+    "retry",
+    "retry_on_error",
+    "retry_on_timeout",
+    "decode_responses",
+    "health_check_interval",
+    "protocol",
+    "maint_notifications_config",
+    "maint_notifications_pool_handler",
+    "parser_class",
+    "redis_connect_func",
+    "socket_timeout",
+    "socket_connect_timeout",
+    "connection_class",
+    "event_dispatcher",
+    "maintenance_state",
+    "maintenance_notification_hash",
+    "legacy_responses",
+    "himport_registry",
+    "oss_cluster_maint_notifications_handler",
+    "orig_host_address",
+    "orig_socket_timeout",
+    "orig_socket_connect_timeout",
 )
 
 

@@ -228,9 +228,7 @@ class Flights(Generic[R]):
         while len(self._roster) and time.monotonic() < deadline:
             time.sleep(0.005)
 
-    def _fly(
-        self, flight: Flight[R], work: Callable[[tuple[str, ...]], Mapping[str, R]]
-    ) -> None:
+    def _fly(self, flight: Flight[R], work: Callable[[tuple[str, ...]], Mapping[str, R]]) -> None:
         token = current_flight.set(flight)  # type: ignore[arg-type]
         try:
             flight.succeed(work(flight.keys))

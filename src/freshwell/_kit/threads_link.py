@@ -149,9 +149,7 @@ class Link:
         replies = self.batch([(b"MGET", *chunk) for chunk in chunks], repeat=True)
         return [value for reply in replies for value in unerring(reply)]
 
-    def batch(
-        self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
-    ) -> list[Reply]:
+    def batch(self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False) -> list[Reply]:
         """Send commands in one write. The server's errors stand in the answer, in their place."""
         if not commands:
             return []

@@ -32,6 +32,7 @@ D = TypeVar("D")
 
 _MAX_KNOWN_TERMS = 1_000
 
+
 class Cache:
     """Keep the results of slow reads close to the code that needs them, and keep them right.
 
@@ -173,7 +174,12 @@ class Cache:
     # -- reading -----------------------------------------------------------------------------
 
     def get(
-        self, key: str, default: D | None = None, *, type: Any = Any, read: ReadLevelName | None = None
+        self,
+        key: str,
+        default: D | None = None,
+        *,
+        type: Any = Any,
+        read: ReadLevelName | None = None,
     ) -> Any | D | None:
         """Return the fresh value stored under `key`, or `default`.
 
@@ -229,7 +235,12 @@ class Cache:
         """
         key = self._checked(key)
         terms = self._terms(
-            type, read, ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter,
+            type,
+            read,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
             beta=beta,
         )
         value: T = self._engine().aside.get_or_load(key, single(key, loader), terms)
@@ -257,7 +268,12 @@ class Cache:
         """
         checked = [self._checked(key) for key in keys]
         terms = self._terms(
-            type, read, ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter,
+            type,
+            read,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
             beta=beta,
         )
 
@@ -267,7 +283,11 @@ class Cache:
         return self._engine().aside.get_or_load_many(checked, load, terms)
 
     def lookup(
-        self, key: str, *, type: Any = Any, stale_ttl: Duration | None = None,
+        self,
+        key: str,
+        *,
+        type: Any = Any,
+        stale_ttl: Duration | None = None,
         read: ReadLevelName | None = None,
     ) -> Lookup:
         """Say what the tiers have under `key`: value, state, age, tier and reason.
@@ -406,7 +426,12 @@ class Cache:
             ConfigurationError: The source has no ``load``, or the template cannot work.
         """
         terms = self._terms(
-            type, read, ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter,
+            type,
+            read,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
             beta=beta,
         )
         return ReadThrough(self._engine, source, key, terms, self._checked)
@@ -451,9 +476,7 @@ class Cache:
                 self._known_terms[spelled] = known
         return known
 
-    def _new_terms(
-        self, type: Any, read: ReadLevelName | None, policy: Mapping[str, Any]
-    ) -> Terms:
+    def _new_terms(self, type: Any, read: ReadLevelName | None, policy: Mapping[str, Any]) -> Terms:
         level = self._options.read if read is None else as_read_level(read)
         return Terms(self._options.policy.narrowed(**policy), self._bound(type), level)
 

@@ -228,9 +228,7 @@ class Loads:
     def _begin(self, keys: Iterable[str]) -> dict[str, Fetch]:
         return {key: self._t.table.begin(key) for key in keys}
 
-    async def _call(
-        self, keys: Sequence[str], errand: Errand
-    ) -> tuple[int, Mapping[str, Any]]:
+    async def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
         gated = not errand.nested
         if gated and not await self._t.gate.enter(self._t.load_wait_ns / _NS_PER_S):
             self._t.counters.shed += 1
@@ -273,9 +271,7 @@ class Loads:
         fetches: dict[str, Fetch],
     ) -> dict[str, Loaded]:
         """Fill L2 under the leases, then L1 with what stands."""
-        drafts = {
-            key: self._draft(key, values, errand.terms, cost_ns) for key in tokens
-        }
+        drafts = {key: self._draft(key, values, errand.terms, cost_ns) for key in tokens}
         if self._t.store.shared:
             # L2 decides whether the value stands; what L1 must watch begins with the fill.
             fetches.update(self._begin(tokens))
@@ -289,9 +285,7 @@ class Loads:
             loaded[key] = Loaded(draft.value, draft.negative, began_ns, valid_at_ns)
         return loaded
 
-    def _draft(
-        self, key: str, values: Mapping[str, Any], terms: Terms, cost_ns: int
-    ) -> Reading:
+    def _draft(self, key: str, values: Mapping[str, Any], terms: Terms, cost_ns: int) -> Reading:
         """Decide how long a loaded value lives. No times: it is not to be stored."""
         left_out = key not in values
         value = None if left_out else values[key]

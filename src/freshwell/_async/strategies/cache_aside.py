@@ -145,9 +145,7 @@ class CacheAside:
 
     # -- refresh in the background -----------------------------------------------------------
 
-    def refresh_later(
-        self, due: Mapping[str, Times | None], load: Load, terms: Terms
-    ) -> None:
+    def refresh_later(self, due: Mapping[str, Times | None], load: Load, terms: Terms) -> None:
         """Load entries anew in the background, unless that is being done; nobody waits."""
         keys = [key for key in due if key not in self._refreshes]
         if not keys:
@@ -198,4 +196,3 @@ def _left_ms(times: Times | None, now_ns: int) -> int:
         return 0
     life_ns = times.fresh_until_ns - times.born_ns
     return (times.fresh_until_ns - now_ns + life_ns // _SLACK_SHARE) // _NS_PER_MS + 1
-

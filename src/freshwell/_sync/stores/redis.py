@@ -86,7 +86,9 @@ class RedisStore:
         return [reply == 1 for reply in replies]
 
     def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
-        calls: list[_Call] = [(key, [b"release", token, tombstone_frame(key), 0]) for key, token in leases]
+        calls: list[_Call] = [
+            (key, [b"release", token, tombstone_frame(key), 0]) for key, token in leases
+        ]
         self._run(self._void, calls, repeat=True)
 
     def invalidate(self, keys: Sequence[bytes]) -> None:
@@ -96,7 +98,9 @@ class RedisStore:
                 raise reply
 
     def expire(self, keys: Sequence[bytes]) -> None:
-        calls: list[_Call] = [(key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys]
+        calls: list[_Call] = [
+            (key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys
+        ]
         self._run(self._void, calls, repeat=True)
 
     def close(self) -> None:
