@@ -86,8 +86,12 @@ def _sync_groups(stack: ExitStack, url: str) -> list[Group]:
         client.set(f"plain:{i}", orjson.dumps(_VALUE))
         cache.set(f"k:{i}", _VALUE)
         product(i)
+
+    def raw(i: int) -> None:
+        orjson.loads(client.get(f"plain:{i % _KEYS}") or b"")
+
     works: list[tuple[str, Callable[[int], object]]] = [
-        ("redis-py GET, orjson.loads", lambda i: orjson.loads(client.get(f"plain:{i % _KEYS}") or b"")),
+        ("redis-py GET, orjson.loads", raw),
         ("Cache.get", lambda i: cache.get(f"k:{i % _KEYS}")),
         ("Cache.cached", lambda i: product(i % _KEYS)),
     ]

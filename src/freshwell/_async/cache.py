@@ -6,10 +6,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from freshwell._async.assembly import Opened, open_here
-from freshwell._async.decorators import CachedFunction, Decoration, Host, decorate
+from freshwell._async.decorators import Decoration, Host, decorate
 from freshwell._async.strategies.cache_aside import as_lookup, single
 from freshwell._async.strategies.read_through import ReadThrough, Source
 from freshwell._kit.aio import home, home_is_gone, resolve
@@ -148,7 +148,7 @@ class AsyncCache:
         state = ", closed" if self._closed else ""
         return f"<{type(self).__name__} {self._options.namespace!r} {where}{state}>"
 
-    async def __aenter__(self) -> AsyncCache:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

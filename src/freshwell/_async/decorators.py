@@ -23,7 +23,6 @@ from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
 from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
-from freshwell.errors import ConfigurationError
 from freshwell.ground.plan import ReadLevel
 from freshwell.ground.templates import Naming, compile_template, default_naming
 from freshwell.typing import Lookup

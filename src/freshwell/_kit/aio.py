@@ -256,7 +256,7 @@ class Flights(Generic[R]):
         except asyncio.CancelledError as error:
             flight.fail(_cancelled_inside(error))
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the riders'
             flight.fail(error)
         except BaseException as error:
             flight.fail(_cancelled_inside(error))

@@ -59,7 +59,7 @@ class FeedLine:
         """Send a probe; `receive` will return a `Pong` with its payload."""
         try:
             await self._connection.send_command("PING", payload)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a broken stream makes of it
             raise LinkLost(f"the feed was lost ({type(error).__name__})") from None
 
     async def receive(self, timeout_s: float) -> Notice | None:
@@ -71,17 +71,23 @@ class FeedLine:
                 )
         except TimeoutError:
             return None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a broken stream makes of it
             if type(error).__name__ == "TimeoutError":
                 return None
             raise LinkLost(f"the feed was lost ({type(error).__name__})") from None
         return _notice(reply)
 
+    def interrupt(self) -> None:
+        """Have `receive` end soon, with `LinkLost`, because the connection is to be closed."""
+        writer = self._connection._writer
+        if writer is not None:
+            writer.transport.abort()
+
     async def aclose(self) -> None:
         """Close the connection. Idempotent."""
         try:
             await self._connection.disconnect(nowait=True)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is gone either way
             return
 
 

@@ -284,7 +284,7 @@ class Link:
         if task.cancelled():
             return
         if task.exception() is not None:
-            pause_s = _PAUSE_AFTER_FAILURE_S * (1 + random.random())
+            pause_s = _PAUSE_AFTER_FAILURE_S * (1 + random.random())  # noqa: S311 - no secret
             self._resting_until_ns = self._now_ns() + int(pause_s * _NS_PER_S)
         else:
             self._line = task.result()

@@ -232,7 +232,7 @@ class Flights(Generic[R]):
         token = current_flight.set(flight)  # type: ignore[arg-type]
         try:
             flight.succeed(work(flight.keys))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the riders'
             flight.fail(error)
         except BaseException as error:
             flight.fail(_cancelled_inside(error))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from freshwell._kit.endpoint import Endpoint
@@ -56,7 +58,7 @@ class FeedLine:
         """Send a probe; `receive` will return a `Pong` with its payload."""
         try:
             self._connection.send_command("PING", payload)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a broken stream makes of it
             raise LinkLost(f"the feed was lost ({type(error).__name__})") from None
 
     def receive(self, timeout_s: float) -> Notice | None:
@@ -65,15 +67,22 @@ class FeedLine:
             if not self._connection.can_read(timeout=timeout_s):
                 return None
             reply = self._connection.read_response(disconnect_on_error=False)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a broken stream makes of it
             raise LinkLost(f"the feed was lost ({type(error).__name__})") from None
         return _notice(reply)
+
+    def interrupt(self) -> None:
+        """Have `receive` end soon, with `LinkLost`, because the connection is to be closed."""
+        own = self._connection._sock
+        if own is not None:
+            with suppress(OSError):
+                own.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection. Idempotent."""
         try:
             self._connection.disconnect()
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is gone either way
             return
 
 

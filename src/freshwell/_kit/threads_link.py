@@ -258,7 +258,7 @@ class Link:
             connection.connect()
         except (RedisError, OSError) as error:
             connection.disconnect()
-            pause_s = _PAUSE_AFTER_FAILURE_S * (1 + random.random())
+            pause_s = _PAUSE_AFTER_FAILURE_S * (1 + random.random())  # noqa: S311 - no secret
             self._resting_until_ns = self._now_ns() + int(pause_s * _NS_PER_S)
             raise LinkLost(
                 f"{self._endpoint!r} cannot be reached ({type(error).__name__})"

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from freshwell._sync.assembly import Opened, open_here
-from freshwell._sync.decorators import CachedFunction, Decoration, Host, decorate
+from freshwell._sync.decorators import Decoration, Host, decorate
 from freshwell._sync.strategies.cache_aside import as_lookup, single
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._kit.threads import home, home_is_gone, resolve
@@ -148,7 +148,7 @@ class Cache:
         state = ", closed" if self._closed else ""
         return f"<{type(self).__name__} {self._options.namespace!r} {where}{state}>"
 
-    def __enter__(self) -> Cache:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -101,9 +101,7 @@ class Shelf:
             now_ns=now_ns,
             stale_ns=terms.policy.stale_ns,
         )
-        verdict = judge(
-            times, now_ns, stale_ns=terms.policy.stale_ns, beta=terms.policy.beta, u=u
-        )
+        verdict = judge(times, now_ns, stale_ns=terms.policy.stale_ns, beta=terms.policy.beta, u=u)
         if verdict is Verdict.ABSENT:
             return ABSENT._replace(reason="expired", times=times)
         return self._decoded(key, frame, times, _WORDS[verdict], terms.codec)
@@ -131,8 +129,14 @@ class Shelf:
             return None
 
     def frame(
-        self, key: bytes, token: bytes, value: object, codec: BoundCodec, *,
-        negative: bool, cost_ns: int,
+        self,
+        key: bytes,
+        token: bytes,
+        value: object,
+        codec: BoundCodec,
+        *,
+        negative: bool,
+        cost_ns: int,
     ) -> bytes | None:
         """Return the frame that stores `value`, or None where it is larger than allowed.
 

@@ -27,9 +27,7 @@ _WHOLE: Final = re.compile(rf"(?:{_PART.pattern})+")
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 
 
-def duration_ns(
-    value: float | str | timedelta, *, name: str, allow_zero: bool = False
-) -> int:
+def duration_ns(value: float | str | timedelta, *, name: str, allow_zero: bool = False) -> int:
     """Return a duration in nanoseconds.
 
     Accepts seconds as int or float, a `timedelta`, and text: ``"300"``, ``"5m"``, ``"1h30m"``,
@@ -41,7 +39,7 @@ def duration_ns(
     found_ns = _parsed(value)
     if found_ns is None or not 0 <= found_ns <= _MAX_NS:
         raise ConfigurationError(
-            f"{name} is {value!r}: give seconds, a timedelta, or text such as \"5m\" or \"1h30m\""
+            f'{name} is {value!r}: give seconds, a timedelta, or text such as "5m" or "1h30m"'
         )
     if found_ns == 0 and not allow_zero:
         raise ConfigurationError(f"{name} is {value!r}: it must be longer than nothing")

@@ -53,18 +53,14 @@ def judge(times: Times, now_ns: int, *, stale_ns: int, beta: float, u: float) ->
     is refreshed early (0: never), and `u` a uniform draw from (0, 1].
     """
     if now_ns < times.fresh_until_ns:
-        early = beta > 0 and refreshes_early(
-            now_ns, times.fresh_until_ns, times.cost_ns, beta, u
-        )
+        early = beta > 0 and refreshes_early(now_ns, times.fresh_until_ns, times.cost_ns, beta, u)
         return Verdict.EARLY if early else Verdict.FRESH
     if now_ns < min(times.fresh_until_ns + stale_ns, times.stale_until_ns):
         return Verdict.STALE
     return Verdict.ABSENT
 
 
-def times_after_load(
-    now_ns: int, *, ttl_ns: int, stale_ns: int, cost_ns: int
-) -> Times:
+def times_after_load(now_ns: int, *, ttl_ns: int, stale_ns: int, cost_ns: int) -> Times:
     """Return the times of an entry that has just been loaded."""
     fresh_until_ns = now_ns + ttl_ns
     return Times(now_ns, fresh_until_ns, fresh_until_ns + stale_ns, cost_ns)

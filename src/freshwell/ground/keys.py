@@ -158,7 +158,7 @@ def _encoded(value: object, depth: int) -> str:
     if container is None:
         raise KeyRejected(
             f"an argument of type {type(value).__qualname__} cannot be part of a key: name "
-            "what matters of it in the key template (\"{arg.id}\"), or leave it out (ignore=)"
+            'what matters of it in the key template ("{arg.id}"), or leave it out (ignore=)'
         )
     return container(value, depth)
 

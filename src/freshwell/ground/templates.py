@@ -30,7 +30,9 @@ __all__ = ["Naming", "Template", "compile_template", "default_naming"]
 
 _PATH: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
-_MISTAKABLE: Final = re.compile(r"[+-]?[0-9][0-9_.eE+-]*|None|True|False|nan|inf|-inf|~.*", re.S)
+_MISTAKABLE: Final = re.compile(
+    r"[+-]?[0-9][0-9_.eE+-]*|None|True|False|nan|inf|-inf|~.*", re.DOTALL
+)
 _MARK: Final = "~"
 
 
@@ -82,7 +84,7 @@ def compile_template(
         ConfigurationError: Saying what is wrong with which placeholder or parameter.
     """
     if not isinstance(text, str) or not text:
-        raise ConfigurationError(f"{name} is {text!r}: give a template such as \"user:{{user_id}}\"")
+        raise ConfigurationError(f'{name} is {text!r}: give a template such as "user:{{user_id}}"')
     literals, sources = _split(text, parameters, name)
     if "" in literals[1:-1]:
         raise ConfigurationError(
@@ -105,7 +107,7 @@ def default_naming(
     if "self" in sources:
         raise ConfigurationError(
             f"{qualname} is a method: say in the key template what of its object matters "
-            "(\"...:{self.id}:...\"), or that nothing does (ignore=(\"self\",))"
+            '("...:{self.id}:..."), or that nothing does (ignore=("self",))'
         )
     prefix = escaped(f"{module}.{qualname}") + ":"
     return Naming(sources, lambda values: prefix + encode_arguments(values))
@@ -225,7 +227,13 @@ def _stands_alone(value: str, natural: type | None) -> bool:
 
 
 _NATURAL: Final[dict[Any, type]] = {
-    int: int, "int": int, str: str, "str": str, UUID: UUID, "UUID": UUID, "uuid.UUID": UUID,
+    int: int,
+    "int": int,
+    str: str,
+    "str": str,
+    UUID: UUID,
+    "UUID": UUID,
+    "uuid.UUID": UUID,
 }
 
 

@@ -61,7 +61,8 @@ async def test_the_function_keeps_its_name_signature_and_kind() -> None:
 
         wrapped = cache.cached("page:{number}:{lang}:{draft}")(page)
         assert inspect.signature(wrapped) == inspect.signature(page)
-        assert wrapped.__name__ == "page" and wrapped.__doc__ == "Render a page."
+        assert wrapped.__name__ == "page"
+        assert wrapped.__doc__ == "Render a page."
         assert inspect.iscoroutinefunction(wrapped) == inspect.iscoroutinefunction(page)
         assert await wrapped(1, draft=True) == "en"
 

@@ -37,7 +37,6 @@ def giving(value: Any) -> Callable[[], Awaitable[Any]]:
     return load
 
 
-
 async def test_a_value_is_loaded_once_and_served_from_then_on() -> None:
     async with AsyncCache() as cache:
         loader = Loader()
@@ -161,8 +160,10 @@ async def test_lookup_says_what_is_there_and_loads_nothing() -> None:
         await cache.set("a", 1, ttl=100, jitter=0)
         there = await cache.lookup("a")
         assert (there.found, there.state, there.tier, there.value) == (True, "fresh", "l1", 1)
-        assert there.age_s is not None and 0 <= there.age_s < 50
-        assert there.ttl_left_s is not None and 50 < there.ttl_left_s <= 100
+        assert there.age_s is not None
+        assert 0 <= there.age_s < 50
+        assert there.ttl_left_s is not None
+        assert 50 < there.ttl_left_s <= 100
         assert "1" not in repr(there).replace("l1", "").split("ttl_left_s")[0].split("age_s")[0]
 
 

@@ -61,16 +61,20 @@ class Coherence:
         self._now_ns = now_ns
         self._probe_ns = session.max_staleness_ns // _PROBES_PER_BOUND
         self._stop = Signal()
+        self._line: FeedLine | None = None
 
     def stop(self) -> None:
         """End the background work soon."""
         self._stop.notify()
+        line = self._line
+        if line is not None:
+            line.interrupt()
 
     async def run(self) -> None:
         """Keep a feed up until `stop`, or until the server refuses to track."""
         pause_s = _FIRST_PAUSE_S
         while not self._owner.closing:
-            line = self._new_line()
+            line = self._line = self._new_line()
             try:
                 await line.connect()
                 pause_s = _FIRST_PAUSE_S
