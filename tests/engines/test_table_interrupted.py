@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from freshwell.engines.entry import Entry
-from freshwell.engines.eviction import Clock
+from freshwell.engines.eviction import AdaptiveClock
 from freshwell.engines.table import Table
 from tests.engines.parts import NS, fill, make_table
 from tests.support.clock import ManualClock
@@ -22,7 +22,7 @@ from tests.support.clock import ManualClock
 # -- a call from inside a section ------------------------------------------------------------
 
 
-class _Interrupted(Clock):
+class _Interrupted(AdaptiveClock):
     """A policy in whose middle foreign code runs, as a finaliser or a signal's handler does."""
 
     __slots__ = ("foreign",)

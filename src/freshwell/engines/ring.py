@@ -14,7 +14,10 @@ __all__ = ["Ring"]
 
 
 class Ring:
-    """A first-in-first-out queue; `oldest` to `newest` follow the entries' `after`."""
+    """A first-in-first-out queue; from `end.after`, the oldest, to `end.before`.
+
+    `end` stands between the newest and the oldest, and is no entry of the queue's.
+    """
 
     __slots__ = ("count", "end")
 
@@ -33,20 +36,11 @@ class Ring:
         self.end.before = self.end.after = self.end
         self.count = 0
 
-    def __len__(self) -> int:
-        return self.count
-
     def __iter__(self) -> Iterator[Entry]:
         entry = self.end.after
         while entry is not self.end:
             yield entry
             entry = entry.after
-
-    @property
-    def oldest(self) -> Entry | None:
-        """The entry that has been here the longest, or None."""
-        entry = self.end.after
-        return None if entry is self.end else entry
 
     def append(self, entry: Entry) -> None:
         """Add an entry that is in no queue, as the newest."""
@@ -76,14 +70,6 @@ class Ring:
         after.before = new
         old.before = old.after = NOWHERE
         old.queue = None
-
-    def clear(self) -> None:
-        """Take out all entries."""
-        for entry in list(self):
-            entry.before = entry.after = NOWHERE
-            entry.queue = None
-        self.end.before = self.end.after = self.end
-        self.count = 0
 
     def check(self) -> None:
         """Raise `AssertionError` unless the links are whole and the count is right."""

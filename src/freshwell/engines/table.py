@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Any
 
 from freshwell.engines.entry import ENTRY_BYTES, NOWHERE, Entry, round_down
-from freshwell.engines.eviction import Clock, Policy
+from freshwell.engines.eviction import AdaptiveClock, Policy
 from freshwell.engines.fetches import Fetch, Fetches
 from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
@@ -74,7 +74,7 @@ class Table:
         max_entries: int,
         max_bytes: int,
         now_ns: Callable[[], int] = time.monotonic_ns,
-        policy: Callable[[], Policy] = Clock,
+        policy: Callable[[], Policy] = AdaptiveClock,
     ) -> None:
         self.max_entries = max_entries
         self.max_bytes = max_bytes
