@@ -1,0 +1,42 @@
+# What one types here. Every target sets up what it needs; `make` alone lists them.
+
+PY := .venv/bin/python
+LINTED := src tools tests examples benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check bench twin setup setup-demo servers
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
+		awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: setup-demo  ## serve a real workload through the cache, and show a table
+	@.venv/bin/freshwell lab
+
+test: setup servers  ## everything: check, and all tests against real servers
+	@$(MAKE) --no-print-directory check
+	@$(PY) -m pytest
+
+quick: setup  ## the tests that need no server and take no time
+	@$(PY) -m pytest -q -m "not server and not slow"
+
+check: setup  ## ruff, mypy, and whether the sync twin is up to date
+	@$(PY) -m ruff check $(LINTED)
+	@$(PY) -m ruff format --check $(LINTED)
+	@$(PY) tools/twin.py --check
+	@$(PY) -m mypy
+
+bench: setup servers  ## micro benchmarks beside their raw references
+	@$(PY) -m benchmarks
+
+twin: setup  ## write src/freshwell/_sync and tests/**/_sync anew from _async
+	@$(PY) tools/twin.py
+
+setup:
+	@tools/setup.sh dev
+
+setup-demo:
+	@tools/setup.sh demo
+
+servers:
+	@tools/setup.sh servers
