@@ -197,7 +197,9 @@ class AsyncCache:
     async def get_many(
         self, keys: Sequence[str], *, type: Any = Any, read: ReadLevelName | None = None
     ) -> dict[str, Any]:
-        """Return the fresh values stored under `keys`, by key; absent ones are left out.
+        """Return the fresh values stored under `keys`, by key.
+
+        Left out are those that are absent, and those that the source is known not to have.
 
         One round trip at the most. Raises as `get` does.
         """

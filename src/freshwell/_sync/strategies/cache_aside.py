@@ -167,7 +167,7 @@ class CacheAside:
 
     def look(self, key: str, terms: Terms) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
-        return self._sights.one(key, terms)[0]
+        return self._sights.many([key], terms)[key][0]
 
     def get(self, key: str, terms: Terms) -> Reading | None:
         """Return a fresh entry, or None."""
@@ -179,12 +179,13 @@ class CacheAside:
         return None
 
     def get_many(self, keys: Sequence[str], terms: Terms) -> dict[str, Any]:
-        """Return the values of those entries that are fresh."""
+        """Return the values of those entries that are fresh, and exist in the source."""
         found: dict[str, Any] = {}
         for key, (reading, _) in self._sights.many(keys, terms).items():
             if reading.word in _FRESH:
                 self._sights.served(reading)
-                found[key] = reading.value
+                if not reading.negative:
+                    found[key] = reading.value
             else:
                 self._t.counters.misses += 1
         return found
