@@ -16,7 +16,7 @@ from freshwell._sync.coordination.watch import Watch
 from freshwell._sync.stores.base import Acquired, Fill, Grant, Store
 from freshwell._kit.threads import Gate, Owner, resolve
 from freshwell.engines.counters import Counters
-from freshwell.engines.session import Session
+from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
 from freshwell.engines.table import Fetch, Table
 from freshwell.errors import LoadShed, StoreUnavailable
@@ -28,8 +28,8 @@ __all__ = ["Errand", "Loaded", "Loads", "Tiers"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
-_POLL_FIRST_S = 0.02
-_POLL_LAST_S = 0.1
+_TOLD_PAUSES_S = (0.25, 1.0)
+_ASKING_PAUSES_S = (0.02, 0.1)
 _LEFT_OUT_NS = 60 * _NS_PER_S
 
 Load = Callable[[Sequence[str]], Mapping[str, Any]]
@@ -105,7 +105,7 @@ class Loads:
         value is kept nowhere.
         """
         results = self._look_again(keys, errand)
-        todo, pause_s = [key for key in keys if key not in results], _POLL_FIRST_S
+        todo, waits = [key for key in keys if key not in results], 0
         while todo:
             leases, held_ms = self._acquire(todo, errand, results)
             if leases:
@@ -114,8 +114,8 @@ class Loads:
             if todo and errand.refresh_within_ms is not None:
                 return results | dict.fromkeys(todo, NOTHING)
             if todo:
-                self._wait(todo, min(held_ms / 1_000, pause_s))
-                pause_s = min(2 * pause_s, _POLL_LAST_S)
+                self._wait(todo, min(held_ms / 1_000, self._pause_s(waits)))
+                waits += 1
         return results
 
     def _look_again(self, keys: Sequence[str], errand: Errand) -> dict[str, Loaded]:
@@ -193,6 +193,16 @@ class Loads:
             return None
         self.keep(key, reading, reading.times, asked_ns, fetch, errand.terms)
         return Loaded(reading.value, reading.negative, -1, asked_ns)
+
+    def _pause_s(self, waits: int) -> float:
+        """Return how long to wait at the most before L2 is asked again.
+
+        Where there is a feed, it tells of the end of another's load, and asking is only the net.
+        """
+        session = self._t.session
+        told = session.mode is CoherenceMode.FEED and self._t.now_ns() < session.live_until_ns
+        first_s, last_s = _TOLD_PAUSES_S if told else _ASKING_PAUSES_S
+        return min(first_s * 2.0**waits, last_s)
 
     def _wait(self, keys: Sequence[str], timeout_s: float) -> None:
         self._t.counters.lease_waits += 1
