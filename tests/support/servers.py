@@ -1,7 +1,8 @@
 """Start, stop, freeze and kill Redis or Valkey servers of one's own.
 
-The server program is ``redis-server``, or what the environment variable FRESHWELL_TEST_SERVER
-names. Servers listen on a free loopback port and keep their files in a temporary folder.
+The server program is ``redis-server``, else ``valkey-server``, or what the environment variable
+FRESHWELL_TEST_SERVER names. Servers listen on a free loopback port and keep their files in a
+temporary folder.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tests.support.resp import Line, ServerError
 
 __all__ = ["Server", "ServerMissing", "free_port", "server_program"]
 
+_PROGRAMS = ("redis-server", "valkey-server")
 _START_S = 15.0
 _STOP_S = 5.0
 _POLL_S = 0.01
@@ -36,15 +38,16 @@ class ServerMissing(Exception):
 
 def server_program() -> str:
     """Return the path of the server program. Raises `ServerMissing`, which says what to do."""
-    wanted = os.environ.get("FRESHWELL_TEST_SERVER", "redis-server")
-    found = shutil.which(wanted)
-    if found is None:
-        raise ServerMissing(
-            f"{wanted!r} is not installed: run `tools/setup.sh servers`, or set "
-            "FRESHWELL_TEST_SERVER to the path of redis-server or valkey-server; "
-            "`make quick` runs the tests that need no server"
-        )
-    return found
+    named = os.environ.get("FRESHWELL_TEST_SERVER")
+    for wanted in [named] if named else _PROGRAMS:
+        found = shutil.which(wanted)
+        if found is not None:
+            return found
+    raise ServerMissing(
+        f"{named or _PROGRAMS[0]!r} is not installed: run `tools/setup.sh servers`, or set "
+        "FRESHWELL_TEST_SERVER to the path of redis-server or valkey-server; "
+        "`make quick` runs the tests that need no server"
+    )
 
 
 def free_port() -> int:
@@ -66,7 +69,7 @@ def _ends_with_us() -> list[str]:
 
 
 class Server:
-    """One server process, started on entering and stopped on leaving.
+    """One server process, started on entering, where it is not up already, and gone on leaving.
 
     `aof`: keep an append-only file, written through on every command, so that a restart finds
     the data. `arguments`: more of the program's own, such as ``["--maxmemory", "2mb"]``.
@@ -86,7 +89,12 @@ class Server:
         return f"<Server port={self.port} {'up' if self.running else 'down'}>"
 
     def __enter__(self) -> Self:
-        self.start()
+        if not self.running:
+            try:
+                self.start()
+            except BaseException:
+                self.dispose()
+                raise
         return self
 
     def __exit__(
@@ -113,9 +121,13 @@ class Server:
         return self._process.pid
 
     def start(self) -> None:
-        """Start the process, on the port it had before if it had one, and wait for its PONG."""
+        """Start the process, on the port it had before if it had one, and wait for its PONG.
+
+        Whatever is raised, no process is left behind but one that ran already.
+        """
+        assert not self.running, "the server is running already"
+        assert self._folder.exists(), "the server has been disposed of"
         with blocking_allowed():
-            assert not self.running, "the server is running already"
             tries = 1 if self.port else _TRIES
             for attempt in range(tries):
                 port = self.port or free_port()
@@ -179,7 +191,7 @@ class Server:
         return path.read_text(errors="replace") if path.exists() else "(no log)"
 
     def dispose(self) -> None:
-        """End the process and delete its files. The server cannot be used again."""
+        """End the process and delete its files. The server cannot be used again. Idempotent."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -193,12 +205,20 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        ready = False
+        try:
+            ready = self._comes_up(port)
+        finally:
+            if not ready:
+                self.kill()
+        return ready
+
+    def _comes_up(self, port: int) -> bool:
         deadline_s = time.monotonic() + _START_S
         while self.running and time.monotonic() < deadline_s:
             if self._answers(port):
                 return True
             time.sleep(_POLL_S)
-        self.kill()
         return False
 
     def _options(self, port: int) -> list[str]:

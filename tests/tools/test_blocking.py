@@ -122,6 +122,12 @@ async def test_asyncio_itself_is_let_through() -> None:
     assert take() == []
 
 
+def test_a_loop_may_end_the_threads_that_it_has_started() -> None:
+    for _ in range(50):
+        asyncio.run(asyncio.to_thread(int))
+    assert take() == []
+
+
 def test_without_a_loop_everything_may_block(pair: tuple[socket.socket, socket.socket]) -> None:
     time.sleep(0)
     pair[0].send(b"x")

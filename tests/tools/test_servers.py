@@ -100,6 +100,16 @@ def test_a_missing_server_fails_with_what_to_do(monkeypatch: pytest.MonkeyPatch)
         server_program()
 
 
+def test_valkey_is_taken_where_redis_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "valkey-server"
+    program.touch(mode=0o755)
+    monkeypatch.delenv("FRESHWELL_TEST_SERVER", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert server_program() == str(program)
+
+
 def test_tests_that_ask_for_none_are_not_marked(request: pytest.FixtureRequest) -> None:
     assert "server" not in request.keywords
 
@@ -117,6 +127,46 @@ def test_a_disposed_server_leaves_nothing() -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
+
+
+def test_entering_a_running_server_starts_no_second_process(make_redis: MakeServer) -> None:
+    server = make_redis()
+    pid = server.pid
+    with server, server:
+        assert server.pid == pid
+    assert _is_gone(pid)
+    assert not server.running
+
+
+def test_starting_a_running_server_is_refused_and_leaves_it_running(own_redis: Server) -> None:
+    pid = own_redis.pid
+    with pytest.raises(AssertionError, match="running already"):
+        own_redis.start()
+    assert own_redis.pid == pid
+    assert own_redis.ask("PING") == b"PONG"
+
+
+@pytest.mark.server
+def test_a_disposed_server_cannot_be_started_again() -> None:
+    with Server() as server:
+        pass
+    server.dispose()
+    with pytest.raises(AssertionError, match="disposed of"):
+        server.start()
+
+
+@pytest.mark.server
+def test_a_start_that_is_interrupted_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def interrupted(self: Server, port: int) -> bool:
+        started.append(self.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Server, "_answers", interrupted)
+    with pytest.raises(KeyboardInterrupt), Server():
+        pass
+    assert [_is_gone(pid) for pid in started] == [True]
 
 
 @pytest.mark.server
