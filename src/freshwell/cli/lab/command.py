@@ -31,6 +31,8 @@ __all__ = ["lab"]
 _NS_PER_S: Final = 1_000_000_000
 _MAX_TTL_NS: Final = 30 * 86_400 * _NS_PER_S
 _TABLE_WIDTH: Final = 110
+_MAX_DISTINCT: Final = 10_000_000
+_MAX_REQUESTS: Final = 50_000_000
 
 
 def lab(
@@ -51,12 +53,13 @@ def lab(
         int | None,
         typer.Option(
             min=1,
+            max=_MAX_REQUESTS,
             help="Requests to serve. [default: 100,000 generated; a whole trace]",
             show_default=False,
         ),
     ] = None,
     distinct: Annotated[
-        int, typer.Option(min=1, help="Distinct keys of a generated workload.")
+        int, typer.Option(min=1, max=_MAX_DISTINCT, help="Distinct keys of a generated workload.")
     ] = 20_000,
     writes: Annotated[
         float | None,
@@ -92,7 +95,8 @@ def lab(
     ] = "2s",
     read: Annotated[str, typer.Option(help="Read level: eventual, fresh or source.")] = "eventual",
     source_delay: Annotated[
-        float, typer.Option(min=0, help="Milliseconds added to each read of the database.")
+        float,
+        typer.Option(min=0, max=60_000, help="Milliseconds added to each read of the database."),
     ] = 0.0,
     plain_requests: Annotated[
         int, typer.Option(min=1, help="Requests for the contender without a cache.")

@@ -125,7 +125,7 @@ def _workers(
                 target=work, args=(plan, share, index, processes, board, lock, theirs), daemon=True
             )
             started[ours] = process
-            with _ctrl_c_held():
+            with _signals_held():
                 process.start()
             theirs.close()
         yield started
@@ -136,16 +136,25 @@ def _workers(
 
 
 @contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """Hold SIGINT back. A process started meanwhile never sees one: it has no trace to show."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_held() -> Iterator[None]:
+    """Put off what SIGINT and SIGTERM do here, and keep SIGINT from a process started meanwhile.
+
+    A process that is being started could not be ended; and one that was interrupted while it
+    starts would show a trace. Blocking alone would not do: other threads take signals too.
+    """
+    came: list[int] = []
+    held = (signal.SIGINT, signal.SIGTERM)
+    handlers = {number: signal.signal(number, lambda n, _: came.append(n)) for number in held}
+    mask = getattr(signal, "pthread_sigmask", lambda *_: ())  # Windows has none
+    before = mask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        mask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _end(process: BaseProcess) -> None:
