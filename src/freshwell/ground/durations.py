@@ -36,7 +36,10 @@ def duration_ns(value: float | str | timedelta, *, name: str, allow_zero: bool =
     Raises:
         ConfigurationError: It is no duration, negative, not finite, or zero without `allow_zero`.
     """
-    found_ns = _parsed(value)
+    try:
+        found_ns = _parsed(value)
+    except OverflowError:  # a number that no float can hold
+        found_ns = None
     if found_ns is None or not 0 <= found_ns <= _MAX_NS:
         raise ConfigurationError(
             f'{name} is {value!r}: give seconds, a timedelta, or text such as "5m" or "1h30m"'

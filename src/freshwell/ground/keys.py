@@ -11,8 +11,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Mapping, Sequence, Sized
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -40,6 +40,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:/+=,-]*")
 _MAX_TEXT: Final = 200
 _MAX_DEPTH: Final = 16
 _MAX_ITEMS: Final = 10_000
+_MAX_DECIMAL_BITS: Final = 256
 
 
 def digest8(key: bytes) -> bytes:
@@ -150,7 +151,9 @@ def _encoded(value: object, depth: int) -> str:
     if depth == 0:
         raise KeyRejected(f"arguments are nested more than {_MAX_DEPTH} deep")
     if isinstance(value, Enum):
-        return f"E{_named(type(value))}.{escaped(value.name)}"
+        # Combinations of flags may have no name.
+        member = value.value if value.name is None else value.name
+        return f"E{_named(type(value))}.{_encoded(member, depth - 1)}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         return f"D{_named(type(value))}{_items((getattr(value, n) for n in names), depth)}"
@@ -160,6 +163,8 @@ def _encoded(value: object, depth: int) -> str:
             f"an argument of type {type(value).__qualname__} cannot be part of a key: name "
             'what matters of it in the key template ("{arg.id}"), or leave it out (ignore=)'
         )
+    if isinstance(value, Sized) and len(value) > _MAX_ITEMS:
+        raise KeyRejected(f"an argument has more than {_MAX_ITEMS} items")
     return container(value, depth)
 
 
@@ -177,31 +182,38 @@ def _float(value: Any) -> str:
     return "fnan" if math.isnan(value) else f"f{(value + 0.0)!r}"
 
 
-def _datetime(value: Any) -> str:
-    return f"d{value.isoformat()}~{value.fold}".replace(":", ".")
+def _integer(value: Any) -> str:
+    # Python refuses to write very long numbers in decimals.
+    return f"i{value}" if value.bit_length() <= _MAX_DECIMAL_BITS else f"x{value:x}"
+
+
+def _clock_text(value: Any) -> str:
+    # A zone is more than its offset at that instant, and a time alone may have no offset.
+    text = f"{value.isoformat()}~{value.fold}".replace(":", ".")
+    zone = value.tzinfo
+    if zone is None or zone.__class__ is timezone:
+        return text
+    return f"{text}~{escaped(str(zone), also=',()')}"
 
 
 _SCALARS: Final[dict[type, Callable[[Any], str]]] = {
     type(None): lambda value: "n",
     bool: lambda value: "t" if value else "u",
-    int: lambda value: f"i{value}",
+    int: _integer,
     str: _text,
     bytes: _bytes,
     float: _float,
     Decimal: lambda value: f"c{value}",
     UUID: lambda value: f"g{value.hex}",
-    datetime: _datetime,
+    datetime: lambda value: f"d{_clock_text(value)}",
     date: lambda value: f"y{value.isoformat()}",
-    time: lambda value: f"h{value.isoformat()}~{value.fold}".replace(":", "."),
+    time: lambda value: f"h{_clock_text(value)}",
     timedelta: lambda value: f"p{value // timedelta(microseconds=1)}",
 }
 
 
 def _items(values: Any, depth: int) -> str:
-    parts = [_encoded(value, depth - 1) for value in values]
-    if len(parts) > _MAX_ITEMS:
-        raise KeyRejected(f"an argument has more than {_MAX_ITEMS} items")
-    return f"({','.join(parts)})"
+    return f"({','.join(_encoded(value, depth - 1) for value in values)})"
 
 
 def _unordered(mark: str) -> Callable[[Any, int], str]:

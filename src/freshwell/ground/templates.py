@@ -34,6 +34,7 @@ _MISTAKABLE: Final = re.compile(
     r"[+-]?[0-9][0-9_.eE+-]*|None|True|False|nan|inf|-inf|~.*", re.DOTALL
 )
 _MARK: Final = "~"
+_PLAIN_BITS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ def compile_template(
         raise ConfigurationError(
             f"{name} {text!r} has placeholders side by side: put a separator between them, or "
             "different values would run into one key"
+        )
+    if any("%" in literal for literal in literals[1:-1]):
+        raise ConfigurationError(
+            f"{name} {text!r} has '%' between placeholders, which marks escaped characters: use "
+            "another separator"
         )
     _check_used(text, parameters, sources, ignore, name, partial=partial)
     separators = "".join(_marker(literal) for literal in literals[1:-1])
@@ -189,14 +195,15 @@ def _marker(literal: str) -> str:
 
 
 def _writer(annotation: Any, separators: str) -> Callable[[Any], str]:
-    natural = _NATURAL.get(annotation)
+    # Other annotations need not be hashable.
+    natural = _NATURAL.get(annotation) if isinstance(annotation, str | type) else None
     unsafe = "%" + separators if separators else ""
 
     def write(value: Any) -> str:
         kind = value.__class__
         if kind is str and _stands_alone(value, natural):
             return escaped_in_template(value, unsafe)
-        if kind is int and natural is not str and natural is not UUID:
+        if kind is int and natural in (None, int) and value.bit_length() <= _PLAIN_BITS:
             return escaped_in_template(str(value), unsafe)
         if kind is UUID and natural is UUID:
             return escaped_in_template(str(value), unsafe)
