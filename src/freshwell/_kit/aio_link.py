@@ -192,7 +192,7 @@ class Link:
     it is given to its reply; one that is late ends the connection, since every later reply
     would be late too. With `repeat`, a command whose connection was lost is given once more.
 
-    Raises `LinkLost`, `LinkTimeout` and, for single commands, `ServerReplied`.
+    Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
     """
 
     def __init__(

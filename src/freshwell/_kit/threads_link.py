@@ -103,7 +103,7 @@ class Link:
     it is sent to its whole reply. With `repeat`, a command whose connection was lost is given
     once more. At most 64 connections; a thread waits for one as long as for a reply.
 
-    Raises `LinkLost`, `LinkTimeout` and, for single commands, `ServerReplied`.
+    Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
     """
 
     def __init__(
@@ -133,10 +133,6 @@ class Link:
         """Return the server's clock as estimated now. 0 before the first connection."""
         clock = self._clock
         return 0 if clock is None else server_ms(clock, self._now_ns())
-
-    def command(self, *command: Argument, repeat: bool = False) -> Reply:
-        """Send one command and return its reply."""
-        return unerring(self._send(pack(command), 1, repeat)[0])
 
     def get(self, key: bytes) -> bytes | None:
         """GET, given once more where the connection was lost. No text: as if it were empty."""

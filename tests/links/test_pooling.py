@@ -1,0 +1,71 @@
+"""The threads' link is a pool: how many connections, and what of those that broke while idle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from freshwell._kit import threads_link
+from freshwell._kit.endpoint import Endpoint
+from freshwell._kit.link_errors import LinkTimeout
+from freshwell._kit.resp import unerring
+from freshwell._kit.threads_link import Link
+from tests.support.servers import Server
+from tests.support.threads import all_of
+
+
+def ask(own: Link, *command: str) -> Any:
+    return unerring(own.batch([command])[0])
+
+
+def test_one_thread_uses_one_connection(redis_url: str) -> None:
+    own = Link(Endpoint.of(redis_url))
+    for _ in range(20):
+        ask(own, "PING")
+    assert own.connects == 1
+    own.close()
+
+
+def test_threads_share_a_bounded_number_of_connections(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads_link, "_MAX_CONNECTIONS", 4)
+    own = Link(Endpoint.of(redis_url), command_timeout_s=10)
+
+    def work() -> bool:
+        return all(ask(own, "PING") == b"PONG" for _ in range(50))
+
+    assert all(all_of(*[work] * 16))
+    assert own.connects <= 4
+    own.close()
+
+
+def test_a_thread_that_finds_no_connection_free_gives_up_in_time(
+    own_redis: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads_link, "_MAX_CONNECTIONS", 1)
+    own = Link(Endpoint.of(own_redis.url), command_timeout_s=0.3)
+    ask(own, "PING")
+    blocker = threading.Thread(target=lambda: ask(own, "DEBUG", "SLEEP", "0.25"))
+    blocker.start()
+    time.sleep(0.05)
+    quick = Link(Endpoint.of(own_redis.url), command_timeout_s=0.05)
+    quick._idle, quick._open = [], 1
+    with pytest.raises(LinkTimeout, match="connections were in use"):
+        ask(quick, "PING")
+    blocker.join()
+    own.close()
+
+
+def test_connections_that_broke_while_idle_are_not_used(
+    own_redis: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads_link, "_TRUSTED_IDLE_S", 0.0)
+    own = Link(Endpoint.of(own_redis.url))
+    ask(own, "PING")
+    own_redis.restart()
+    assert ask(own, "INCR", "k") == 1, "what may not be repeated went to a new connection"
+    own.close()
