@@ -306,6 +306,35 @@ def test_an_entry_has_one_alias_at_a_time(clock: ManualClock) -> None:
     assert other == {"seven": table.get("k")}
 
 
+def test_an_entry_made_before_aliases_were_expected_is_attached_as_well(clock: ManualClock) -> None:
+    table = make_table(clock)
+    slim = fill(table, clock, "k", stale_s=5, size_bytes=77)
+    assert slim is not None
+    before = _facts(slim)
+    aliases: dict[Any, Entry] = {}
+    assert table.attach("k", aliases, 7, int)
+    entry = table.get("k")
+    assert entry is not None
+    assert aliases == {7: entry}
+    assert _facts(entry) == before
+    assert not slim.alive, "an entry that is no longer in the table could not be invalidated"
+    table.drop("k")
+    assert aliases == {}
+
+
+def test_an_entry_made_when_aliases_are_expected_stays_itself(clock: ManualClock) -> None:
+    table = make_table(clock)
+    table.expect_aliases()
+    entry = fill(table, clock, "k")
+    assert table.attach("k", {}, 7, int)
+    assert table.get("k") is entry
+
+
+def _facts(entry: Entry) -> tuple[object, ...]:
+    times = (entry.calm_until_ns, entry.fresh_until_ns, entry.stale_until_ns, entry.born_ns)
+    return (*times, entry.cost_ns, entry.size, entry.negative, entry.value)
+
+
 def test_nothing_is_attached_to_an_entry_that_is_not_there(clock: ManualClock) -> None:
     table = make_table(clock)
     aliases: dict[Any, Entry] = {}

@@ -85,9 +85,9 @@ class TableAndModel(RuleBasedStateMachine):
 
     @rule(key=_KEYS)
     def attach(self, key: str) -> None:
-        held = self.table.get(key)
-        assert self.table.attach(key, self.aliases, key, str) == (held is not None)
-        assert self.aliases.get(key) is held
+        known = self.table.get(key) is not None
+        assert self.table.attach(key, self.aliases, key, str) == known
+        assert self.aliases.get(key) is self.table.get(key)
 
     @rule(seconds=st.integers(0, 10))
     def wait(self, seconds: int) -> None:

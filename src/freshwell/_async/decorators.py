@@ -143,6 +143,8 @@ class _Cached:
         self._values = key_function(recipe)
         in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
         self._aliased = in_l1 and not recipe.has_many
+        if self._aliased:
+            host.table.expect_aliases()
         self.call = write_wrapper(
             recipe,
             slow=self.slow,

@@ -19,11 +19,13 @@ entries with about the same deadline share one integer object (`round_down`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from freshwell.ground.freshness import LONG_AGO_NS
 
-__all__ = ["ENTRY_BYTES", "NOWHERE", "Entry", "round_down"]
+__all__ = ["ENTRY_BYTES", "NOWHERE", "AliasedEntry", "Entry", "expired", "like", "round_down"]
+
+E = TypeVar("E", bound="Entry")
 
 ENTRY_BYTES = 200
 """What an entry costs over its key and its value. Measured: see decision record 2."""
@@ -59,20 +61,15 @@ class Entry:
 
     - `value`, `key`; `calm_until_ns`: up to here the value may be served with nothing to decide.
     - `mark`: truthy when there was a hit since eviction last looked.
-    - `aliases`, `alias`, `kinds`: the dictionary in which a cached function finds this entry by
-      its arguments, under which key, and the arguments' types (None: no alias).
     - `queue`, `before`, `after`: the eviction policy's.
     """
 
     __slots__ = (
         "_packed",
         "after",
-        "alias",
-        "aliases",
         "before",
         "calm_until_ns",
         "key",
-        "kinds",
         "mark",
         "queue",
         "value",
@@ -82,9 +79,6 @@ class Entry:
     key: str
     calm_until_ns: int
     mark: int
-    aliases: dict[Any, Entry] | None
-    alias: Any
-    kinds: Any
     queue: Any
     before: Entry
     after: Entry
@@ -110,9 +104,6 @@ class Entry:
         self.key = key
         self.value = value
         self.mark = 0
-        self.aliases = None
-        self.alias = None
-        self.kinds = None
         self.queue = None
         self.before = self.after = NOWHERE
         grace_ns = max(stale_until_ns - fresh_until_ns, 0)
@@ -187,6 +178,67 @@ class Entry:
             self._packed = ~packed
         self.calm_until_ns = LONG_AGO_NS
 
+    def unlink(self) -> None:
+        """Remove the entry's alias: this kind has none."""
+
     def __repr__(self) -> str:
         state = "alive" if self.alive else "killed"
         return f"<{type(self).__name__} {state}, {self.size} bytes>"
+
+
+class AliasedEntry(Entry):
+    """An entry that a cached function can find by its arguments.
+
+    - `aliases`, `alias`, `kinds`: the dictionary in which the function finds it, under which
+      key, and the arguments' types (None: no alias).
+    """
+
+    __slots__ = ("alias", "aliases", "kinds")
+
+    aliases: dict[Any, Entry] | None
+    alias: Any
+    kinds: Any
+
+    def __init__(self, key: str, value: Any, **times: Any) -> None:
+        super().__init__(key, value, **times)
+        self.aliases = None
+        self.alias = None
+        self.kinds = None
+
+    def link(self, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> None:
+        """Let ``aliases[alias]`` be this entry, and nothing else any more."""
+        self.unlink()
+        self.aliases, self.alias, self.kinds = aliases, alias, kinds
+        aliases[alias] = self
+
+    def unlink(self) -> None:
+        """Remove the entry's alias, unless another entry has taken it."""
+        aliases = self.aliases
+        if aliases is not None:
+            if aliases.get(self.alias) is self:
+                del aliases[self.alias]
+            self.aliases = self.alias = self.kinds = None
+
+
+def expired(old: Entry, now_ns: int) -> Entry:
+    """Return an entry like `old` whose freshness has ended by `now_ns`."""
+    return like(
+        old,
+        type(old),
+        calm_until_ns=LONG_AGO_NS,
+        fresh_until_ns=min(old.fresh_until_ns, now_ns),
+    )
+
+
+def like(old: Entry, kind: type[E], **changes: int) -> E:
+    """Return a new entry with what `old` has, but for the changes, and without its alias."""
+    times = {
+        "calm_until_ns": old.calm_until_ns,
+        "fresh_until_ns": old.fresh_until_ns,
+        "stale_until_ns": old.stale_until_ns,
+        "born_ns": old.born_ns,
+        "cost_ns": old.cost_ns,
+    }
+    new = kind(old.key, old.value, size=old.size, negative=old.negative, **(times | changes))
+    new.mark = old.mark
+    return new

@@ -19,12 +19,19 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from freshwell.engines.entry import ENTRY_BYTES, NOWHERE, Entry, round_down
+from freshwell.engines.entry import (
+    ENTRY_BYTES,
+    NOWHERE,
+    AliasedEntry,
+    Entry,
+    expired,
+    like,
+    round_down,
+)
 from freshwell.engines.eviction import AdaptiveClock, Policy
 from freshwell.engines.fetches import Fetch, Fetches
 from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
-from freshwell.ground.freshness import LONG_AGO_NS
 
 __all__ = ["Entry", "Fetch", "Table"]
 
@@ -54,6 +61,7 @@ class Table:
     __slots__ = (
         "_cursor",
         "_entries",
+        "_entry_class",
         "_fetches",
         "_grid",
         "_guard",
@@ -82,6 +90,7 @@ class Table:
         self._new_policy = policy
         self._policy = policy()
         self._entries: dict[str, Entry] = {}
+        self._entry_class: type[Entry] = Entry
         self._fetches = Fetches()
         self._guard = Guard(self._reset)
         self._grid: dict[int, int] = {}
@@ -155,7 +164,7 @@ class Table:
         if size_bytes is None:
             size_bytes = estimate_bytes(value)
         now_ns = self._now_ns()
-        entry = Entry(
+        entry = (self._entry_class if alias is None else AliasedEntry)(
             key,
             value,
             calm_until_ns=self._on_grid(calm_until_ns, now_ns),
@@ -175,19 +184,29 @@ class Table:
         _let_go(dead)
         return entry if stored else None
 
+    def expect_aliases(self) -> None:
+        """Make room for an alias in the entries to come. Those without take 32 bytes less."""
+        self._entry_class = AliasedEntry
+
     def attach(self, key: str, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> bool:
         """Let ``aliases[alias]`` be the entry under `key` until it leaves the table.
 
         `kinds` is kept in the entry for the wrapper to compare. The alias is made of builtin
         immutable types only: comparing it must run no foreign code. An entry has one alias at
-        a time. False: there is no such entry (any more).
+        a time; one that was made before aliases were expected is replaced by its like.
+        False: there is no such entry (any more).
         """
+        dead: list[Entry] = []
         with self._guard as entered:
             entry = self._entries.get(key)
             if not entered or entry is None:
                 return False
-            self._link(entry, aliases, alias, kinds)
-            return True
+            if not isinstance(entry, AliasedEntry):
+                old, entry = entry, like(entry, AliasedEntry)
+                self._swap(old, entry, dead)
+            entry.link(aliases, alias, kinds)
+        _let_go(dead)
+        return True
 
     # -- removing ----------------------------------------------------------------------------
 
@@ -229,7 +248,7 @@ class Table:
                 self._fetches.void(key)
                 old = self._entries.get(key)
                 if old is not None:
-                    self._swap(old, _expired(old, self._now_ns()), dead)
+                    self._swap(old, expired(old, self._now_ns()), dead)
                 known = old is not None
             else:
                 known = self._kill_now([key]) > 0
@@ -252,7 +271,7 @@ class Table:
         for start in range(0, len(dead), _CHUNK):
             with self._guard:
                 for entry in dead[start : start + _CHUNK]:
-                    _unlink(entry)
+                    entry.unlink()
         _let_go(dead)
         return len(dead)
 
@@ -322,8 +341,8 @@ class Table:
             self._entries[entry.key] = entry
             self._policy.insert(entry)
             self.bytes += entry.size
-        if alias is not None and entry.alive:
-            self._link(entry, *alias)
+        if alias is not None and isinstance(entry, AliasedEntry) and entry.alive:
+            entry.link(*alias)
         return True
 
     def _make_room(self, entries: int, size: int, now_ns: int, dead: list[Entry]) -> None:
@@ -385,14 +404,8 @@ class Table:
     def _end(entry: Entry, dead: list[Entry]) -> None:
         """Kill an entry. Its value is let go by the caller, after the section."""
         entry.kill()
-        _unlink(entry)
+        entry.unlink()
         dead.append(entry)
-
-    @staticmethod
-    def _link(entry: Entry, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> None:
-        _unlink(entry)
-        entry.aliases, entry.alias, entry.kinds = aliases, alias, kinds
-        aliases[alias] = entry
 
     def _start_over(self) -> list[Entry]:
         """Become empty in a constant number of steps. Return the entries, still to be killed."""
@@ -406,7 +419,7 @@ class Table:
     def _reset(self) -> None:
         for entry in self._start_over():
             entry.kill()
-            _unlink(entry)
+            entry.unlink()
 
     # -- when a section was interrupted by a call to this table ------------------------------
 
@@ -434,32 +447,6 @@ class Table:
             grid.clear()
         rounded_ns = round_down(calm_until_ns, calm_until_ns - now_ns)
         return grid.setdefault(rounded_ns, rounded_ns)
-
-
-def _expired(old: Entry, now_ns: int) -> Entry:
-    """Return an entry like `old` whose freshness has ended by `now_ns`."""
-    new = Entry(
-        old.key,
-        old.value,
-        calm_until_ns=LONG_AGO_NS,
-        fresh_until_ns=min(old.fresh_until_ns, now_ns),
-        stale_until_ns=old.stale_until_ns,
-        born_ns=old.born_ns,
-        cost_ns=old.cost_ns,
-        size=old.size,
-        negative=old.negative,
-    )
-    new.mark = old.mark
-    return new
-
-
-def _unlink(entry: Entry) -> None:
-    """Remove an entry's alias, unless another entry has taken it."""
-    aliases = entry.aliases
-    if aliases is not None:
-        if aliases.get(entry.alias) is entry:
-            del aliases[entry.alias]
-        entry.aliases = entry.alias = entry.kinds = None
 
 
 def _let_go(dead: list[Entry]) -> None:
