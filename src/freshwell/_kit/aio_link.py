@@ -1,7 +1,8 @@
 """One multiplexed connection to one server, for all tasks of an event loop.
 
 redis-py connects (URL, TLS, ACL, HELLO, SELECT); then its transport gets a protocol of ours.
-Commands of one tick of the loop leave in one write; replies come back in order.
+A command leaves at once where nothing is under way; otherwise all commands of one tick of the
+loop leave in one write. Replies come back in order.
 """
 
 from __future__ import annotations
@@ -92,11 +93,12 @@ class _Line(asyncio.Protocol):
         self._transport.resume_reading()
 
     def get(self, key: bytes) -> asyncio.Future[Reply]:
-        """GET. Equal keys asked for in one tick share one command."""
+        """GET. Equal keys asked for in one tick share one command, while it has not left."""
         same = self._gets.get(key)
         if same is None:
             pending = self._append(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1)
-            self._gets[key] = pending
+            if self._unsent:
+                self._gets[key] = pending
             return pending.future
         future: asyncio.Future[Reply] = self._loop.create_future()
         same.others.append(future)
@@ -113,9 +115,13 @@ class _Line(asyncio.Protocol):
         elif len(self._pending) >= _MAX_PENDING:
             pending.fail(LinkTimeout(f"{_MAX_PENDING:,} commands are waiting for their replies"))
         else:
-            if not self._unsent:
-                self._loop.call_soon(self._flush)
-            self._unsent.append(data)
+            if not self._pending:
+                # Nothing is under way: waiting for company would only cost time.
+                self._transport.write(data)
+            else:
+                if not self._unsent:
+                    self._loop.call_soon(self._flush)
+                self._unsent.append(data)
             self._pending.append(pending)
             if self._timer is None:
                 self._timer = self._loop.call_later(self._timeout_ns / _NS_PER_S, self._check)
