@@ -37,6 +37,8 @@ __all__ = ["RENAMES", "UNWRAPPED", "check", "main", "rules", "write"]
 
 RENAMES: Mapping[str, str] = {
     "AsyncCache": "Cache",
+    "AsyncCachedFunction": "CachedFunction",
+    "AsyncReadThrough": "ReadThrough",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "_async": "_sync",
