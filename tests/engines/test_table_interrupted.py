@@ -219,7 +219,7 @@ def eager_switching() -> Iterator[None]:
 @pytest.mark.race
 @pytest.mark.usefixtures("eager_switching")
 def test_threads_that_do_everything_at_once_leave_a_whole_table(clock: ManualClock) -> None:
-    table = make_table(clock, max_entries=40, max_bytes=40 * 260)
+    table = make_table(clock, max_entries=40, max_bytes=40 * 300)
     aliases: dict[Any, Entry] = {}
 
     def work(seed: int) -> None:
