@@ -54,12 +54,7 @@ class Endpoint:
         Raises:
             ConfigurationError: It is neither, or redis-py is not installed.
         """
-        try:
-            from redis.asyncio.connection import parse_url
-        except ImportError:
-            raise ConfigurationError(
-                'Redis needs redis-py: pip install "freshwell[redis]"'
-            ) from None
+        parse_url = _redis().asyncio.connection.parse_url
         if isinstance(given, str):
             url = "redis" + given[6:] if given.startswith("valkey:") else given
             try:
@@ -89,20 +84,14 @@ class Endpoint:
 
     def connection(self, *, asynchronous: bool, timeout_s: float, **more: Any) -> Any:
         """Return a new connection of redis-py, not connected yet, with our own time limits."""
-        import redis.asyncio.connection
-        import redis.asyncio.retry
-        import redis.backoff
-        import redis.connection
-        import redis.maint_notifications
-        import redis.retry
-
-        module: Any = redis.asyncio.connection if asynchronous else redis.connection
-        retry: Any = redis.asyncio.retry.Retry if asynchronous else redis.retry.Retry
-        return getattr(module, self._kind)(
+        redis = _redis()
+        module = redis.asyncio if asynchronous else redis
+        retry = module.retry.Retry(redis.backoff.NoBackoff(), 0)
+        return getattr(module.connection, self._kind)(
             **self._settings,
             protocol=2,
             decode_responses=False,
-            retry=retry(redis.backoff.NoBackoff(), 0),
+            retry=retry,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             maint_notifications_config=redis.maint_notifications.MaintNotificationsConfig(
@@ -110,6 +99,23 @@ class Endpoint:
             ),
             **more,
         )
+
+
+def _redis() -> Any:
+    """Import redis-py and return it. Endpoints are built where that may take its time."""
+    try:
+        import hiredis  # noqa: F401 - the links parse replies with it
+        import redis.asyncio.connection
+        import redis.asyncio.retry
+        import redis.backoff
+        import redis.connection
+        import redis.maint_notifications
+        import redis.retry
+    except ImportError as error:
+        raise ConfigurationError(
+            f'Redis needs {error.name}: pip install "freshwell[redis]"'
+        ) from None
+    return redis
 
 
 def _redacted(url: str) -> str:

@@ -502,8 +502,10 @@ class Cache:
                         f"{self!r} is in use by another running event loop: build one cache "
                         "for each loop"
                     )
-                self._session.restart()
-                self._table.clear()
+                if self._endpoint is not None:
+                    # The feed that kept L1 coherent has ended with its home.
+                    self._session.restart()
+                    self._table.clear()
             self._opened = open_here(
                 self._options,
                 self._endpoint,
