@@ -14,8 +14,10 @@ demo: setup-demo  ## serve a real workload through the cache, and show a table
 	@.venv/bin/freshwell lab
 
 test: setup servers  ## everything: check, and all tests against real servers
-	@$(MAKE) --no-print-directory check
-	@$(PY) -m pytest
+	@status=0; \
+	$(MAKE) --no-print-directory check || status=$$?; \
+	$(PY) -m pytest || status=$$?; \
+	exit $$status
 
 quick: setup  ## the tests that need no server and take no time
 	@$(PY) -m pytest -q -m "not server and not slow"

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 VENV=.venv
 LOG=$(mktemp)
-POLICY=/usr/sbin/policy-rc.d
+POLICY=${FRESHWELL_SETUP_POLICY:-/usr/sbin/policy-rc.d}  # named by the tests of this script
 policy_is_ours=no
 
 fail() {
@@ -145,10 +145,10 @@ find_server() {
 # The tests start servers of their own. The package's service would take memory and a port for
 # nothing, so it is neither started now nor at the next boot.
 without_service() {
-    if [ ! -e $POLICY ]; then
+    if [ ! -e "$POLICY" ]; then
         policy_is_ours=yes
-        printf '#!/bin/sh\nexit 101\n' | as_root tee $POLICY >/dev/null
-        as_root chmod 755 $POLICY
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+        as_root chmod 755 "$POLICY"
     fi
     install_packages redis-server || return 1
     if [ -d /run/systemd/system ]; then as_root systemctl disable --now redis-server || :; fi

@@ -1,0 +1,144 @@
+"""What ``tools/setup.sh`` does about servers, on machines made of stand-ins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NEEDED = ("sh", "dirname", "mktemp", "tail", "rm", "cat", "env", "tee", "chmod", "touch", "id")
+INSTALLED = "Redis server v=7.0.15 sha=0"
+
+
+class Machine:
+    """A PATH of its own, with a few real programs, and with those that are put there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "bin"
+        self.policy = folder / "policy-rc.d"
+        self.calls = folder / "calls"
+        self.bin.mkdir()
+        for name in NEEDED:
+            real = shutil.which(name)
+            assert real is not None, f"this machine has no {name}"
+            (self.bin / name).symlink_to(real)
+        self.put("id", "echo 0")
+
+    def put(self, name: str, script: str) -> None:
+        path = self.bin / name
+        path.unlink(missing_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def put_packages(self, *, lists: bool = True, offline: bool = False) -> None:
+        """Put an apt-get there: with lists of packages or without, reaching its hosts or not."""
+        known = self.bin / "lists"
+        if lists:
+            known.touch()
+        self.put(
+            "apt-get",
+            f"""
+echo "$1" "$([ -e {self.policy} ] && echo refused)" >>{self.calls}
+{"echo offline; exit 100" if offline else ""}
+if [ "$1" = update ]; then touch {known}; exit; fi
+[ -e {known} ] || exit 100
+printf '#!/bin/sh\\necho {INSTALLED}\\n' >{self.bin}/redis-server
+chmod 755 {self.bin}/redis-server""",
+        )
+
+    def calls_of_packages(self) -> list[str]:
+        return self.calls.read_text().split("\n")[:-1] if self.calls.exists() else []
+
+    def set_up(self, *, wanted: str | None = None) -> subprocess.CompletedProcess[str]:
+        named = {} if wanted is None else {"FRESHWELL_TEST_SERVER": wanted}
+        rest = {k: v for k, v in os.environ.items() if k != "FRESHWELL_TEST_SERVER"}
+        return subprocess.run(
+            [ROOT / "tools" / "setup.sh", "servers"],
+            env={
+                **rest,
+                "PATH": str(self.bin),
+                "FRESHWELL_SETUP_POLICY": str(self.policy),
+                **named,
+            },
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_a_server_that_is_there_is_left_alone(machine: Machine) -> None:
+    machine.put("valkey-server", "echo Valkey server v=9.0.1 sha=0")
+    machine.put_packages()
+    done = machine.set_up()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert machine.calls_of_packages() == []
+
+
+def test_a_missing_server_is_installed_and_its_service_is_not_started(machine: Machine) -> None:
+    machine.put_packages()
+    done = machine.set_up()
+    assert (done.returncode, done.stderr) == (0, "setup: installing redis-server\n")
+    assert machine.calls_of_packages() == ["install refused"]
+    assert not machine.policy.exists()
+
+
+def test_lists_of_packages_are_fetched_where_there_are_none(machine: Machine) -> None:
+    machine.put_packages(lists=False)
+    assert machine.set_up().returncode == 0
+    calls = [call.split()[0] for call in machine.calls_of_packages()]
+    assert calls == ["install", "update", "install"]
+
+
+def test_a_policy_that_was_there_before_is_kept(machine: Machine) -> None:
+    machine.policy.write_text("mine")
+    machine.put_packages()
+    assert machine.set_up().returncode == 0
+    assert machine.policy.read_text() == "mine"
+
+
+def test_an_install_that_fails_says_so_and_cleans_up(machine: Machine) -> None:
+    machine.put_packages(offline=True)
+    done = machine.set_up()
+    assert done.returncode == 1
+    assert "offline" in done.stderr
+    assert "setup: redis-server could not be installed: install it" in done.stderr
+    assert not machine.policy.exists()
+
+
+def test_without_a_way_to_install_one_sentence_says_what_to_do(machine: Machine) -> None:
+    done = machine.set_up()
+    assert done.returncode == 1
+    assert done.stderr.startswith("setup: no redis-server or valkey-server was found, and it takes")
+    assert done.stderr.count("\n") == 1
+
+
+def test_who_is_not_root_and_has_no_sudo_is_told(machine: Machine) -> None:
+    machine.put_packages()
+    machine.put("id", "echo 1000")
+    done = machine.set_up()
+    assert (done.returncode, machine.calls_of_packages()) == (1, [])
+    assert "root or sudo" in done.stderr
+
+
+def test_a_named_server_that_is_not_there_is_an_error(machine: Machine) -> None:
+    machine.put_packages()
+    done = machine.set_up(wanted="no-such-server")
+    assert (done.returncode, machine.calls_of_packages()) == (1, [])
+    assert "'no-such-server', which is not there" in done.stderr
+
+
+def test_an_old_server_is_refused(machine: Machine) -> None:
+    machine.put("redis-server", "echo Redis server v=6.0.16 sha=0")
+    done = machine.set_up()
+    assert done.returncode == 1
+    assert "redis-server is older than 7.0" in done.stderr
