@@ -43,6 +43,6 @@ __all__ = [
     "Lookup",
     "NestedLoadError",
     "ReadThrough",
-    "StoreUnavailable",
     "Stats",
+    "StoreUnavailable",
 ]
