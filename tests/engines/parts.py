@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from freshwell.engines.entry import Entry
-from freshwell.engines.table import Alias, Fetch, Table
+from freshwell.engines.table import Alias, Table
 from tests.support.clock import ManualClock
 
 __all__ = ["NS", "fill", "make_table", "serve"]
@@ -26,7 +26,7 @@ def fill(
     ttl_s: float = 10,
     stale_s: float = 0,
     size_bytes: int | None = 0,
-    fetch: Fetch | None = None,
+    since: int | None = None,
     alias: Alias | None = None,
 ) -> Entry | None:
     """Store a value that was loaded now."""
@@ -40,7 +40,7 @@ def fill(
         born_ns=clock(),
         cost_ns=1_000_000,
         size_bytes=size_bytes,
-        fetch=fetch,
+        since=since,
         alias=alias,
     )
 

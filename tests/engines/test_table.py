@@ -1,4 +1,4 @@
-"""What one thread sees of the L1 table: bounds, replacement, removal, aliases, fetches."""
+"""What one thread sees of the L1 table: bounds, replacement, removal, aliases, overtaken fills."""
 
 from __future__ import annotations
 
@@ -158,21 +158,21 @@ def test_a_sweep_survives_that_the_entry_it_stands_on_leaves(clock: ManualClock)
         table.check()
 
 
-# -- removal and fetches ---------------------------------------------------------------------
+# -- removal, and fills that it overtakes ----------------------------------------------------
 
 
 @pytest.mark.parametrize("removal", ["drop", "drop_many", "expire", "clear"])
 def test_an_invalidation_voids_the_fills_under_way(clock: ManualClock, removal: str) -> None:
     table = make_table(clock)
-    fetch = table.begin("k")
+    since = table.moment()
     _remove(table, removal, "k")
-    assert fill(table, clock, "k", "old", fetch=fetch) is None
+    assert fill(table, clock, "k", "old", since=since) is None
     assert serve(table, clock, "k") is None
     assert table.refused == 1
 
 
 @pytest.mark.parametrize("removal", ["drop", "drop_many", "expire", "clear"])
-def test_without_a_fetch_the_old_value_would_have_been_stored(
+def test_without_a_moment_the_old_value_would_have_been_stored(
     clock: ManualClock, removal: str
 ) -> None:
     table = make_table(clock)
@@ -183,33 +183,28 @@ def test_without_a_fetch_the_old_value_would_have_been_stored(
 
 def test_a_fill_begun_after_the_invalidation_is_stored(clock: ManualClock) -> None:
     table = make_table(clock)
-    voided = table.begin("k")
+    voided = table.moment()
     table.drop("k")
-    live = table.begin("k")
-    assert fill(table, clock, "k", "new", fetch=live) is not None
-    assert fill(table, clock, "k", "old", fetch=voided) is None
+    live = table.moment()
+    assert fill(table, clock, "k", "new", since=live) is not None
+    assert fill(table, clock, "k", "old", since=voided) is None
     assert serve(table, clock, "k") == "new"
 
 
 def test_an_invalidation_leaves_the_fills_of_other_keys_alone(clock: ManualClock) -> None:
     table = make_table(clock)
-    fetch = table.begin("k")
+    since = table.moment()
     table.drop("other")
     table.expire("other")
-    assert fill(table, clock, "k", fetch=fetch) is not None
+    assert fill(table, clock, "k", since=since) is not None
 
 
-def test_a_fetch_stores_once_and_only_under_its_own_key(clock: ManualClock) -> None:
+def test_a_fill_older_than_all_drops_that_are_remembered_is_refused(clock: ManualClock) -> None:
     table = make_table(clock)
-    fetch = table.begin("k")
-    assert fill(table, clock, "other", fetch=fetch) is None
-    fetch = table.begin("k")
-    assert fill(table, clock, "k", fetch=fetch) is not None
-    assert fill(table, clock, "k", fetch=fetch) is None
-    fetch = table.begin("k")
-    table.end(fetch)
-    table.end(fetch)
-    assert fill(table, clock, "k", fetch=fetch) is None
+    since = table.moment()
+    table.drop_many(str(i) for i in range(20_000))
+    assert fill(table, clock, "k", since=since) is None
+    assert fill(table, clock, "k", since=table.moment()) is not None
 
 
 @pytest.mark.parametrize("removal", ["drop", "drop_many", "expire", "clear"])
@@ -352,10 +347,10 @@ def test_an_alias_that_was_taken_over_stays_with_the_new_entry(clock: ManualCloc
 
 def test_a_refused_fill_leaves_no_alias(clock: ManualClock) -> None:
     table = make_table(clock)
-    fetch = table.begin("k")
+    since = table.moment()
     table.drop("k")
     aliases: dict[Any, Entry] = {}
-    fill(table, clock, "k", fetch=fetch, alias=(aliases, 7, int))
+    fill(table, clock, "k", since=since, alias=(aliases, 7, int))
     assert aliases == {}
 
 

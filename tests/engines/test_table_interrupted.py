@@ -68,30 +68,20 @@ def test_a_drop_inside_a_change_is_in_force_at_once_and_done_afterwards(clock: M
 
 def test_a_drop_inside_the_storing_of_the_same_key_wins(clock: ManualClock) -> None:
     table, foreign = _interrupted(clock)
-    fetch = table.begin("k")
+    since = table.moment()
     foreign.append(lambda: table.drop("k"))
-    entry = fill(table, clock, "k", fetch=fetch)
+    entry = fill(table, clock, "k", since=since)
     assert table.get("k") is None
     assert entry is None or not entry.alive
 
 
-def test_a_fill_inside_a_change_is_refused_and_its_fetch_ends(clock: ManualClock) -> None:
+def test_a_fill_inside_a_change_is_refused(clock: ManualClock) -> None:
     table, foreign = _interrupted(clock)
-    fetch = table.begin("inner")
     results: list[object] = []
-    foreign.append(lambda: results.append(fill(table, clock, "inner", fetch=fetch)))
+    foreign.append(lambda: results.append(fill(table, clock, "inner", since=table.moment())))
     fill(table, clock, "outer")
     assert results == [None]
-    assert not fetch.live
     assert table.get("inner") is None
-
-
-def test_a_fetch_begun_inside_a_change_stores_nothing(clock: ManualClock) -> None:
-    table, foreign = _interrupted(clock)
-    fetches = []
-    foreign.append(lambda: fetches.append(table.begin("k")))
-    fill(table, clock, "other")
-    assert fill(table, clock, "k", fetch=fetches[0]) is None
 
 
 @pytest.mark.parametrize("removal", ["expire", "clear"])
@@ -100,7 +90,7 @@ def test_an_expire_or_clear_inside_a_change_ends_what_there_was(
 ) -> None:
     table, foreign = _interrupted(clock)
     old = fill(table, clock, "k")
-    fetch = table.begin("k")
+    since = table.moment()
     calls: dict[str, Callable[[], object]] = {
         "expire": lambda: table.expire("k"),
         "clear": table.clear,
@@ -109,7 +99,7 @@ def test_an_expire_or_clear_inside_a_change_ends_what_there_was(
     fill(table, clock, "other")
     assert old is not None
     assert not old.alive
-    assert fill(table, clock, "k", "old", fetch=fetch) is None
+    assert fill(table, clock, "k", "old", since=since) is None
     assert table.get("k") is None
 
 
@@ -119,7 +109,7 @@ def test_a_change_that_an_exception_breaks_off_leaves_an_empty_whole_table(
     table, foreign = _interrupted(clock)
     aliases: dict[Any, Entry] = {}
     old = fill(table, clock, "k", alias=(aliases, 1, int))
-    fetch = table.begin("k")
+    since = table.moment()
 
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -132,7 +122,7 @@ def test_a_change_that_an_exception_breaks_off_leaves_an_empty_whole_table(
     assert old is not None
     assert not old.alive
     assert aliases == {}
-    assert fill(table, clock, "k", fetch=fetch) is None
+    assert fill(table, clock, "k", since=since) is None
     assert fill(table, clock, "k") is not None
 
 
@@ -189,8 +179,8 @@ def test_a_collection_in_the_middle_of_anything_does_not_stop_the_table(
     with _collecting_all_the_time():
         for i in range(2_000):
             Cycle(i % 100)
-            fetch = table.begin(str(i % 100))
-            fill(table, clock, str(i % 100), fetch=fetch, size_bytes=None)
+            since = table.moment()
+            fill(table, clock, str(i % 100), since=since, size_bytes=None)
     table.check()
     assert called
 
@@ -256,9 +246,9 @@ def _anything(
         case 5 | 6 | 7:
             table.get(key)
         case _:
-            fetch = table.begin(key)
+            since = table.moment()
             size = chance.randrange(100)
-            fill(table, clock, key, ttl_s=chance.random() / 100, size_bytes=size, fetch=fetch)
+            fill(table, clock, key, ttl_s=chance.random() / 100, size_bytes=size, since=since)
             clock.advance(ns=NS // 10_000)
 
 
@@ -287,8 +277,8 @@ def test_no_reader_gets_a_value_that_was_dropped_before_it_looked(clock: ManualC
                 value = entry.value
                 if clock() < entry.calm_until_ns and value < at_least:
                     wrong.append((value, at_least))
-            fetch = table.begin("k")
-            fill(table, clock, "k", source[0], fetch=fetch)
+            since = table.moment()
+            fill(table, clock, "k", source[0], since=since)
 
     done = threading.Event()
     until = time.monotonic() + 0.7

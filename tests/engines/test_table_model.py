@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from freshwell.engines.entry import ENTRY_BYTES, Entry
-from freshwell.engines.table import Fetch
 from tests.engines.parts import NS, fill, make_table
 from tests.support.clock import ManualClock
 
@@ -30,7 +29,7 @@ class TableAndModel(RuleBasedStateMachine):
         self.table = make_table(self.clock, max_entries=4, max_bytes=_MAX_BYTES)
         self.model: dict[str, tuple[int, int, int]] = {}
         self.aliases: dict[Any, Entry] = {}
-        self.fetches: list[tuple[str, Fetch, bool]] = []
+        self.fills: list[tuple[str, int, bool]] = []
         self.count = 0
 
     # -- what is done ------------------------------------------------------------------------
@@ -41,16 +40,16 @@ class TableAndModel(RuleBasedStateMachine):
 
     @rule(key=_KEYS)
     def begin(self, key: str) -> None:
-        self.fetches.append((key, self.table.begin(key), True))
+        self.fills.append((key, self.table.moment(), True))
 
-    @precondition(lambda self: self.fetches)
+    @precondition(lambda self: self.fills)
     @rule(pick=st.integers(0, 1 << 30), ttl_s=_TTLS_S)
     def finish(self, pick: int, ttl_s: int) -> None:
-        key, fetch, valid = self.fetches.pop(pick % len(self.fetches))
+        key, since, valid = self.fills.pop(pick % len(self.fills))
         if valid:
-            self._put(key, ttl_s, 0, 0, fetch)
+            self._put(key, ttl_s, 0, 0, since)
         else:
-            assert fill(self.table, self.clock, key, "stale fill", fetch=fetch) is None
+            assert fill(self.table, self.clock, key, "stale fill", since=since) is None
 
     @rule(key=_KEYS)
     def drop(self, key: str) -> None:
@@ -115,7 +114,7 @@ class TableAndModel(RuleBasedStateMachine):
         assert entry.fresh_until_ns <= fresh_until_ns
         assert entry.stale_until_ns <= stale_until_ns
 
-    def _put(self, key: str, ttl_s: int, stale_s: int, size: int, fetch: Fetch | None) -> None:
+    def _put(self, key: str, ttl_s: int, stale_s: int, size: int, since: int | None) -> None:
         self.count += 1
         entry = fill(
             self.table,
@@ -125,7 +124,7 @@ class TableAndModel(RuleBasedStateMachine):
             ttl_s=ttl_s,
             stale_s=stale_s,
             size_bytes=size,
-            fetch=fetch,
+            since=since,
         )
         fresh_until_ns = self.clock() + ttl_s * NS
         self.model[key] = (self.count, fresh_until_ns, fresh_until_ns + stale_s * NS)
@@ -133,9 +132,9 @@ class TableAndModel(RuleBasedStateMachine):
         assert self.table.get(key) is entry, "a new entry was evicted by its own arrival"
 
     def _void(self, keys: set[str] | None) -> None:
-        self.fetches = [
-            (key, fetch, valid and keys is not None and key not in keys)
-            for key, fetch, valid in self.fetches
+        self.fills = [
+            (key, since, valid and keys is not None and key not in keys)
+            for key, since, valid in self.fills
         ]
 
 

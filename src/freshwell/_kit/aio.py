@@ -115,8 +115,10 @@ class Gate:
 
     async def enter(self, timeout_s: float) -> bool:
         """Wait for a slot, at most `timeout_s` seconds. False when none came free."""
+        if not self._slots.locked():
+            return await self._slots.acquire()
         try:
-            async with asyncio.timeout(None if not self._slots.locked() else timeout_s):
+            async with asyncio.timeout(timeout_s):
                 return await self._slots.acquire()
         except TimeoutError:
             return False

@@ -27,7 +27,6 @@ from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
 from freshwell.ground.options import EntryPolicy
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.ttl import calm_until_ns
 
 __all__ = ["ABSENT", "DOWN", "Reading", "Shelf", "Terms"]
 
@@ -49,7 +48,7 @@ class Terms:
 class Reading(NamedTuple):
     """What a tier has of one entry, on the caller's terms. Nothing is loaded to say it.
 
-    `times` is None where there is nothing to serve, and where nobody needs them (`read`).
+    `times` is None where there is nothing to serve.
     """
 
     word: L2Word
@@ -60,8 +59,6 @@ class Reading(NamedTuple):
     undecodable: bool = False
     tier: Literal["l1", "l2"] = "l2"
 
-
-_NS_PER_MS: Final = 1_000_000
 
 ABSENT: Final = Reading(L2Word.ABSENT)
 DOWN: Final = Reading(L2Word.DOWN, reason="l2 down")
@@ -94,39 +91,36 @@ class Shelf:
         if frame.state is not State.VALUE:
             return ABSENT._replace(reason=frame.state.name.lower())
         times = local_times(
-            born_ms=frame.born_ms,
-            fresh_until_ms=frame.fresh_until_ms,
-            cost_us=frame.cost_us,
-            server_ms=server_ms,
-            now_ns=now_ns,
-            stale_ns=terms.policy.stale_ns,
+            frame.fresh_until_ms,
+            frame.born_ms,
+            frame.cost_us,
+            server_ms,
+            now_ns,
+            terms.policy.stale_ns,
         )
         verdict = judge(times, now_ns, stale_ns=terms.policy.stale_ns, beta=terms.policy.beta, u=u)
         if verdict is Verdict.ABSENT:
             return ABSENT._replace(reason="expired", times=times)
         return self._decoded(key, frame, times, _WORDS[verdict], terms.codec)
 
-    def read_calm(self, key: bytes, blob: bytes, terms: Terms, server_ms: int) -> Reading | None:
+    def read_calm(
+        self, key: bytes, blob: bytes, terms: Terms, *, now_ns: int, server_ms: int
+    ) -> Reading | None:
         """Read a plain value that is fresh with nothing to decide: the usual case, at less cost.
 
-        The reading has no times. None: let `read` say what it is.
+        None: let `read` say what it is.
         """
-        times = plain_times(blob, terms.plain, digest8(key))
-        if times is None or len(blob) - HEAD_BYTES > self._max_value_bytes:
+        head = plain_times(blob, terms.plain, digest8(key))
+        if head is None or len(blob) - HEAD_BYTES > self._max_value_bytes:
             return None
-        fresh_until_ms, born_ms, cost_us = times
-        calm_ns = calm_until_ns(
-            fresh_until_ms * _NS_PER_MS,
-            cost_us * 1_000,
-            terms.policy.beta,
-            (fresh_until_ms - born_ms) * _NS_PER_MS,
-        )
-        if server_ms * _NS_PER_MS >= calm_ns:
+        times = local_times(*head, server_ms, now_ns, terms.policy.stale_ns)
+        if now_ns >= times.calm_until_ns(terms.policy.beta):
             return None
         try:
-            return Reading(L2Word.FRESH, terms.codec.decode(memoryview(blob)[HEAD_BYTES:], key))
+            value = terms.codec.decode(memoryview(blob)[HEAD_BYTES:], key)
         except CodecError:
             return None
+        return Reading(L2Word.FRESH, value, False, times, "fresh")
 
     def frame(
         self,

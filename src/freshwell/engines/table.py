@@ -5,7 +5,7 @@ Readers take no lock. What keeps them right:
 - An entry's value and times never change; a newer value is a new entry (`entry.py`).
 - An entry that leaves the table, for whatever reason, is killed before the call that removed
   it returns. Readers judge by deadlines that they read *after* the value.
-- A fill carries a `Fetch`, begun before its source was asked; an invalidation voids it.
+- A fill names the moment before its source was asked; a drop of its key since then voids it.
 
 Writers share one lock, for short sections without foreign code: sizes are estimated before
 it is taken, and values are let go after it is released. See `guard.py` for what interrupts.
@@ -19,6 +19,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from freshwell.engines.drops import Drops
 from freshwell.engines.entry import (
     ENTRY_BYTES,
     NOWHERE,
@@ -29,11 +30,10 @@ from freshwell.engines.entry import (
     round_down,
 )
 from freshwell.engines.eviction import AdaptiveClock, Policy
-from freshwell.engines.fetches import Fetch, Fetches
 from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
 
-__all__ = ["Entry", "Fetch", "Table"]
+__all__ = ["Entry", "Table"]
 
 _SWEEP_STEPS = 8
 _IDLE_SWEEP_STEPS = 2
@@ -60,9 +60,9 @@ class Table:
 
     __slots__ = (
         "_cursor",
+        "_drops",
         "_entries",
         "_entry_class",
-        "_fetches",
         "_grid",
         "_guard",
         "_new_policy",
@@ -91,7 +91,7 @@ class Table:
         self._policy = policy()
         self._entries: dict[str, Entry] = {}
         self._entry_class: type[Entry] = Entry
-        self._fetches = Fetches()
+        self._drops = Drops()
         self._guard = Guard(self._reset)
         self._grid: dict[int, int] = {}
         self._cursor: Entry | None = None
@@ -126,18 +126,9 @@ class Table:
 
     # -- filling -----------------------------------------------------------------------------
 
-    def begin(self, key: str) -> Fetch:
-        """Register a fill of `key`. Call it before the source or L2 is asked."""
-        with self._guard as entered:
-            return self._fetches.begin(key) if entered else Fetch(key, live=False)
-
-    def end(self, fetch: Fetch) -> None:
-        """Forget a fill, stored or not. Idempotent; `put` does it as well."""
-        with self._guard as entered:
-            if entered:
-                self._fetches.end(fetch)
-            else:
-                self._guard.later(partial(self.end, fetch))
+    def moment(self) -> int:
+        """Return the present moment, for `put`. Ask for it before the source or L2 is asked."""
+        return self._drops.moment()
 
     def put(
         self,
@@ -151,13 +142,14 @@ class Table:
         cost_ns: int,
         size_bytes: int | None = None,
         negative: bool = False,
-        fetch: Fetch | None = None,
+        since: int | None = None,
         alias: Alias | None = None,
     ) -> Entry | None:
         """Store a value, and make room for it. Return its entry, or None where it was refused.
 
-        It is refused where an invalidation has voided `fetch`, and where it is larger than the
-        whole table; in the latter case an older value of the key leaves all the same.
+        It is refused where the key was dropped after the moment `since` (None: nothing can
+        have overtaken it), and where it is larger than the whole table; in the latter case an
+        older value of the key leaves all the same.
         `size_bytes` is the size of the value alone (None: estimated). Costs an amortised
         constant: at most 8 steps in search of expired entries, and evictions as needed.
         """
@@ -178,9 +170,10 @@ class Table:
         dead: list[Entry] = []
         with self._guard as entered:
             if not entered:
-                stored = self._refuse(fetch)
+                self.refused += 1
+                stored = False
             else:
-                stored = self._store(entry, fetch, alias, now_ns, dead)
+                stored = self._store(entry, since, alias, now_ns, dead)
         _let_go(dead)
         return entry if stored else None
 
@@ -226,7 +219,7 @@ class Table:
             with self._guard as entered:
                 if entered:
                     for key in chunk:
-                        self._fetches.void(key)
+                        self._drops.note(key)
                         entry = self._entries.get(key)
                         if entry is not None:
                             self._take_out(entry, dead)
@@ -245,7 +238,7 @@ class Table:
         dead: list[Entry] = []
         with self._guard as entered:
             if entered:
-                self._fetches.void(key)
+                self._drops.note(key)
                 old = self._entries.get(key)
                 if old is not None:
                     self._swap(old, expired(old, self._now_ns()), dead)
@@ -263,6 +256,7 @@ class Table:
         """
         with self._guard as entered:
             if not entered:
+                self._drops.note_all()
                 self._guard.later(self.clear)
                 return self._kill_now(list(self._entries))
             dead = self._start_over()
@@ -291,7 +285,7 @@ class Table:
         """Raise `AssertionError`, in words, where the structure contradicts itself. O(n)."""
         with self._guard as entered:
             assert entered, "the table is checked while it is being changed"
-            self._fetches.check()
+            self._drops.check()
             self._policy.check()
             held = {id(entry) for entry in self._policy}
             assert len(held) == len(self._entries), (
@@ -313,12 +307,12 @@ class Table:
     def _store(
         self,
         entry: Entry,
-        fetch: Fetch | None,
+        since: int | None,
         alias: Alias | None,
         now_ns: int,
         dead: list[Entry],
     ) -> bool:
-        if fetch is not None and not self._fetches.take(fetch, entry.key):
+        if since is not None and self._drops.overtook(since, entry.key):
             self.refused += 1
             return False
         old = self._entries.get(entry.key)
@@ -411,7 +405,7 @@ class Table:
         """Become empty in a constant number of steps. Return the entries, still to be killed."""
         dead, self._entries = self._entries, {}
         self._policy = self._new_policy()
-        self._fetches.void_all()
+        self._drops.note_all()
         self._cursor = None
         self.bytes = 0
         return list(dead.values())
@@ -423,19 +417,13 @@ class Table:
 
     # -- when a section was interrupted by a call to this table ------------------------------
 
-    def _refuse(self, fetch: Fetch | None) -> bool:
-        if fetch is not None:
-            self._guard.later(partial(self.end, fetch))
-        self.refused += 1
-        return False
-
     def _kill_now(self, keys: Sequence[str]) -> int:
         """Kill entries and void fills without touching the structure, which is being changed."""
         entries = [entry for key in keys if (entry := self._entries.get(key)) is not None]
         for entry in entries:
             entry.kill()
         for key in keys:
-            self._fetches.void_now(key)
+            self._drops.note(key)
         return len(entries)
 
     def _on_grid(self, calm_until_ns: int, now_ns: int) -> int:

@@ -67,9 +67,8 @@ def times_after_load(now_ns: int, *, ttl_ns: int, stale_ns: int, cost_ns: int) -
 
 
 def local_times(
-    *,
-    born_ms: int,
     fresh_until_ms: int,
+    born_ms: int,
     cost_us: int,
     server_ms: int,
     now_ns: int,

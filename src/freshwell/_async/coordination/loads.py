@@ -7,7 +7,7 @@ before an invalidation can be stored after it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from freshwell._kit.aio import Gate, Owner, resolve
 from freshwell.engines.counters import Counters
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
-from freshwell.engines.table import Fetch, Table
+from freshwell.engines.table import Table
 from freshwell.errors import LoadShed, StoreUnavailable
 from freshwell.ground.freshness import Times, times_after_load
 from freshwell.ground.plan import L2Word, ReadLevel
@@ -145,25 +145,21 @@ class Loads:
         Values found on the way go to `results`; the second part of the answer is how long the
         shortest lease of another process still stands, in milliseconds.
         """
-        asked_ns = self._t.now_ns()
-        fetches = [self._t.table.begin(key) for key in keys]
-        try:
-            answers = await self._ask(keys, errand)
-            leases: dict[str, bytes] = {}
-            unreadable: list[str] = []
-            held_ms = 2**31
-            for key, answer, fetch in zip(keys, answers, fetches, strict=True):
-                if answer.grant is Grant.GRANTED:
-                    leases[key] = answer.token
-                elif answer.grant is Grant.HELD:
-                    held_ms = min(held_ms, max(1, answer.left_ms))
-                elif (found := self._found(key, answer, errand, asked_ns, fetch)) is not None:
-                    results[key] = found
-                else:
-                    unreadable.append(key)
-        finally:
-            for fetch in fetches:
-                self._t.table.end(fetch)
+        if not self._t.store.shared:
+            return dict.fromkeys(keys, b""), 0
+        asked_ns, since = self._t.now_ns(), self._t.table.moment()
+        leases: dict[str, bytes] = {}
+        unreadable: list[str] = []
+        held_ms = 2**31
+        for key, answer in zip(keys, await self._ask(keys, errand), strict=True):
+            if answer.grant is Grant.GRANTED:
+                leases[key] = answer.token
+            elif answer.grant is Grant.HELD:
+                held_ms = min(held_ms, max(1, answer.left_ms))
+            elif (found := self._found(key, answer, errand, asked_ns, since)) is not None:
+                results[key] = found
+            else:
+                unreadable.append(key)
         if unreadable:
             forced = await self._ask(unreadable, errand, forced=True)
             leases.update(
@@ -186,12 +182,12 @@ class Loads:
             return [Acquired(Grant.GRANTED, b"")] * len(keys)
 
     def _found(
-        self, key: str, answer: Acquired, errand: Errand, asked_ns: int, fetch: Fetch
+        self, key: str, answer: Acquired, errand: Errand, asked_ns: int, since: int
     ) -> Loaded | None:
         reading = self.read(key, answer.frame, errand.terms)
         if reading.times is None or reading.word is L2Word.ABSENT:
             return None
-        self.keep(key, reading, reading.times, asked_ns, fetch, errand.terms)
+        self.keep(key, reading, reading.times, asked_ns, since, errand.terms)
         return Loaded(reading.value, reading.negative, -1, asked_ns)
 
     def _pause_s(self, waits: int) -> float:
@@ -220,23 +216,17 @@ class Loads:
         However the load ends, leases that did not become values are given back.
         """
         leases = [(self._t.l2_key(key), token) for key, token in tokens.items() if token]
-        # Without an L2, the L1 fetch is what an invalidation during the load voids.
-        fetches = {} if self._t.store.shared else self._begin(tokens)
+        since = self._t.table.moment()
         self._t.heart.hold(leases)
         try:
             began_ns, values = await self._call(list(tokens), errand)
             cost_ns = self._t.now_ns() - began_ns
-            return await self._store(tokens, values, errand, began_ns, cost_ns, fetches)
+            return await self._store(tokens, values, errand, began_ns, cost_ns, since)
         except BaseException:
             self._give_back(leases)
             raise
         finally:
             self._t.heart.drop(leases)
-            for fetch in fetches.values():
-                self._t.table.end(fetch)
-
-    def _begin(self, keys: Iterable[str]) -> dict[str, Fetch]:
-        return {key: self._t.table.begin(key) for key in keys}
 
     async def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
         gated = not errand.nested
@@ -278,19 +268,19 @@ class Loads:
         errand: Errand,
         began_ns: int,
         cost_ns: int,
-        fetches: dict[str, Fetch],
+        since: int,
     ) -> dict[str, Loaded]:
         """Fill L2 under the leases, then L1 with what stands."""
         drafts = {key: self._draft(key, values, errand.terms, cost_ns) for key in tokens}
         if self._t.store.shared:
             # L2 decides whether the value stands; what L1 must watch begins with the fill.
-            fetches.update(self._begin(tokens))
+            since = self._t.table.moment()
         sent_ns = self._t.now_ns()
         stood = await self._fill(tokens, drafts, errand.terms, cost_ns)
         loaded: dict[str, Loaded] = {}
         for key, draft in drafts.items():
             if key in stood and draft.times is not None:
-                self.keep(key, draft, draft.times, sent_ns, fetches[key], errand.terms)
+                self.keep(key, draft, draft.times, sent_ns, since, errand.terms)
             valid_at_ns = sent_ns if key in stood else began_ns
             loaded[key] = Loaded(draft.value, draft.negative, began_ns, valid_at_ns)
         return loaded
@@ -372,11 +362,12 @@ class Loads:
         )
 
     def keep(
-        self, key: str, reading: Reading, times: Times, asked_ns: int, fetch: Fetch, terms: Terms
+        self, key: str, reading: Reading, times: Times, asked_ns: int, since: int, terms: Terms
     ) -> None:
-        """Put a value into L1, unless an invalidation has overtaken its fetch.
+        """Put a value into L1, unless an invalidation has overtaken it.
 
-        `asked_ns` is when L2 was asked for it, or told of it.
+        `asked_ns` is when L2 was asked for it, or told of it, and `since` the table's moment
+        before that.
         """
         session = self._t.session
         if session.live_until_ns < asked_ns:
@@ -392,5 +383,5 @@ class Loads:
             born_ns=times.born_ns,
             cost_ns=times.cost_ns,
             negative=reading.negative,
-            fetch=fetch,
+            since=since,
         )

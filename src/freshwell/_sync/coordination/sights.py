@@ -117,8 +117,7 @@ class Sights:
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
     def _ask(self, key: str, terms: Terms) -> Reading:
-        if self._t.session.mode is not CoherenceMode.OFF:
-            return self._ask_many([key], terms)[0]
+        asked_ns, since = self._t.now_ns(), self._t.table.moment()
         l2_key = self._t.l2_key(key)
         try:
             blob = self._t.store.fetch(l2_key)
@@ -127,32 +126,30 @@ class Sights:
             return DOWN
         if blob is None:
             return ABSENT
-        calm = self._t.shelf.read_calm(l2_key, blob, terms, self._t.store.server_ms())
-        return self._loads.read(key, blob, terms) if calm is None else calm
+        calm = self._t.shelf.read_calm(
+            l2_key, blob, terms, now_ns=asked_ns, server_ms=self._t.store.server_ms()
+        )
+        reading = self._loads.read(key, blob, terms) if calm is None else calm
+        self._keep(key, reading, asked_ns, since, terms)
+        return reading
 
     def _ask_many(self, keys: Sequence[str], terms: Terms) -> list[Reading]:
-        asked_ns = self._t.now_ns()
-        fetches = [self._t.table.begin(key) for key in keys]
+        asked_ns, since = self._t.now_ns(), self._t.table.moment()
         try:
-            blobs = self._fetch(keys)
-            readings = [
-                self._loads.read(key, blob, terms) for key, blob in zip(keys, blobs, strict=True)
-            ]
-            for key, reading, fetch in zip(keys, readings, fetches, strict=True):
-                if reading.times is not None and reading.word is not L2Word.ABSENT:
-                    self._loads.keep(key, reading, reading.times, asked_ns, fetch, terms)
+            blobs = self._t.store.fetch_many([self._t.l2_key(key) for key in keys])
         except StoreUnavailable:
             self._t.counters.l2_errors += 1
             return [DOWN] * len(keys)
-        finally:
-            for fetch in fetches:
-                self._t.table.end(fetch)
+        readings = []
+        for key, blob in zip(keys, blobs, strict=True):
+            reading = self._loads.read(key, blob, terms)
+            self._keep(key, reading, asked_ns, since, terms)
+            readings.append(reading)
         return readings
 
-    def _fetch(self, keys: Sequence[str]) -> list[bytes | None]:
-        if len(keys) == 1:
-            return [self._t.store.fetch(self._t.l2_key(keys[0]))]
-        return self._t.store.fetch_many([self._t.l2_key(key) for key in keys])
+    def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
+        if reading.times is not None and reading.word is not L2Word.ABSENT:
+            self._loads.keep(key, reading, reading.times, asked_ns, since, terms)
 
 
 def _judged(l1: Reading, l2: Reading) -> Sight:

@@ -48,8 +48,8 @@ class Writes:
         self._drop(list(drafts))
         for key, draft in drafts.items():
             if draft.times is not None:
-                fetch = self._t.table.begin(key)
-                self._loads.keep(key, draft, draft.times, draft.times.born_ns, fetch, terms)
+                since = self._t.table.moment()
+                self._loads.keep(key, draft, draft.times, draft.times.born_ns, since, terms)
 
     def invalidate(self, keys: Sequence[str]) -> None:
         """Make the entries absent everywhere and void the loads of them that are under way.

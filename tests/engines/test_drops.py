@@ -1,0 +1,47 @@
+"""The memory of drops: what it says of a fill, and that it is bounded."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freshwell.engines import drops
+from freshwell.engines.drops import Drops
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", None])), st.integers(0, 30))
+def test_a_fill_is_overtaken_by_every_later_drop_of_its_key(
+    events: list[str | None], at: int
+) -> None:
+    seen = Drops()
+    before, after = events[:at], events[at:]
+    for part in (before, after):
+        if part is after:
+            since = seen.moment()
+        for key in part:
+            if key is None:
+                seen.note_all()
+            else:
+                seen.note(key)
+        seen.check()
+    assert seen.overtook(since, "a") == ("a" in after or None in after)
+
+
+def test_only_the_latest_drops_are_remembered_and_older_fills_are_overtaken() -> None:
+    seen = Drops()
+    first = seen.moment()
+    for i in range(drops._LIMIT):
+        seen.note(str(i))
+    assert not seen.overtook(first, "x")
+    seen.note("one too many")
+    assert seen.overtook(first, "x")
+    assert not seen.overtook(seen.moment(), "x")
+    assert len(seen) == drops._LIMIT
+    seen.check()
+
+
+def test_a_key_that_is_dropped_again_is_remembered_once() -> None:
+    seen = Drops()
+    for _ in range(10):
+        seen.note("k")
+    assert len(seen) == 1
