@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from freshwell._async.assembly import Opened, open_here
-from freshwell._async.decorators import Decoration, Host, decorate
+from freshwell._async.decorators import Decoration, decorate
 from freshwell._async.strategies.cache_aside import as_lookup, single
+from freshwell._async.strategies.calls import Host
 from freshwell._async.strategies.read_through import ReadThrough, Source
 from freshwell._kit.aio import home, home_is_gone, resolve
 from freshwell._kit.endpoint import Endpoint
@@ -141,7 +142,7 @@ class AsyncCache:
         self._closed = False
         self._plain_terms = self._new_terms(Any, None, {})
         self._known_terms: dict[Any, Terms] = {}
-        self._host = Host(self._engine, self._table, self._session, self._counters)
+        self._host = Host(self._engine, self._table, self._session, self._counters, self._checked)
 
     def __repr__(self) -> str:
         where = "in process" if self._endpoint is None else repr(self._endpoint)
@@ -402,9 +403,7 @@ class AsyncCache:
         def terms_for(result_type: Any) -> Terms:
             return Terms(policy, self._bound(result_type), level or self._options.read)
 
-        return decorate(
-            self._host, terms_for, self._checked, template=key, type=type, ignore=tuple(ignore)
-        )
+        return decorate(self._host, terms_for, template=key, type=type, ignore=tuple(ignore))
 
     def read_through(
         self,
@@ -436,7 +435,7 @@ class AsyncCache:
             jitter=jitter,
             beta=beta,
         )
-        return ReadThrough(self._engine, source, key, terms, self._checked)
+        return ReadThrough(self._host, source, key, terms)
 
     # -- looking at it -----------------------------------------------------------------------
 

@@ -7,27 +7,20 @@ descriptor, so that the helpers of ``obj.method`` know their object.
 
 from __future__ import annotations
 
-import functools
 import inspect
-import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import partial, update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
-from freshwell._async.assembly import Opened
-from freshwell._async.strategies.cache_aside import as_lookup, single
-from freshwell._kit.aio import ASYNCHRONOUS, check_kind, each
+from freshwell._async.strategies.calls import Call, Host
+from freshwell._kit.aio import check_kind, each
 from freshwell.codecs.types import return_type
-from freshwell.engines.counters import Counters
-from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
-from freshwell.engines.table import Table
-from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
-from freshwell.ground.plan import ReadLevel
+from freshwell.engines.wrapper import Recipe
 from freshwell.ground.templates import Naming, compile_template, default_naming
 from freshwell.typing import Lookup
 
-__all__ = ["CachedFunction", "Decoration", "Host", "decorate"]
+__all__ = ["CachedFunction", "Decoration", "decorate"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -36,16 +29,6 @@ S = TypeVar("S")
 
 _HELPERS = ("expire", "invalidate", "key", "lookup", "many", "refresh", "uncached")
 _MANY_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What a decorated function needs of its cache."""
-
-    engine: Callable[[], Opened]
-    table: Table
-    session: Session
-    counters: Counters
 
 
 class CachedFunction(Protocol[P, R]):
@@ -105,7 +88,6 @@ class Decoration(Protocol):
 def decorate(
     host: Host,
     terms_for: Callable[[Any], Terms],
-    checked: Callable[[str], str],
     *,
     template: str | None,
     type: Any,
@@ -117,132 +99,73 @@ def decorate(
         check_kind(function)
         recipe, naming = _recipe(function, template, ignore)
         result_type = return_type(function) if type is None else type
-        entry = _Cached(host, terms_for(result_type), checked, recipe, naming)
-        return cast("CachedFunction[P, R]", _dressed(entry))
+        call = Call(host, terms_for(result_type), recipe, naming)
+        return cast("CachedFunction[P, R]", _dressed(call))
 
     return decoration
-
-
-class _Cached:
-    """What the wrapper and the helpers of one function share."""
-
-    def __init__(
-        self,
-        host: Host,
-        terms: Terms,
-        checked: Callable[[str], str],
-        recipe: Recipe,
-        naming: Naming,
-    ) -> None:
-        self.function = recipe.function
-        self.terms = terms
-        self._host = host
-        self._checked = checked
-        self._naming = naming
-        self._aliases: dict[Any, Any] = {}
-        self._values = key_function(recipe)
-        in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
-        self._aliased = in_l1 and not recipe.has_many
-        if self._aliased:
-            host.table.expect_aliases()
-        self.call = write_wrapper(
-            recipe,
-            slow=self.slow,
-            aliases=self._aliases,
-            now_ns=time.monotonic_ns,
-            session=host.session,
-            counters=host.counters,
-            asynchronous=ASYNCHRONOUS,
-            l1=self._aliased,
-        )
-
-    @property
-    def engine(self) -> Opened:
-        return self._host.engine()
-
-    def key(self, *args: Any, **kwargs: Any) -> str:
-        return self._checked(self._naming.render(self._values(*args, **kwargs)))
-
-    async def slow(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Any:
-        """Answer a call that the wrapper found no alias for, and leave one for the next."""
-        key = self._checked(self._naming.render(values))
-        result = await self.engine.aside.get_or_load(key, single(key, call), self.terms)
-        alias = alias_of(values) if self._aliased else None
-        if alias is not None:
-            self._host.table.attach(key, self._aliases, *alias)
-        return result
-
-    async def refresh(self, *args: Any, **kwargs: Any) -> Any:
-        key = self.key(*args, **kwargs)
-        terms = replace(self.terms, level=ReadLevel.SOURCE)
-        call = functools.partial(self.function, *args, **kwargs)
-        return await self.engine.aside.get_or_load(key, single(key, call), terms)
-
-    async def many(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        keys = [self.key(*args) for args in calls]
-        by_key = dict(zip(keys, calls, strict=True))
-
-        async def load(missing: Sequence[str]) -> Mapping[str, Any]:
-            work = [functools.partial(self.function, *by_key[key]) for key in missing]
-            return dict(zip(missing, await each(work, _MANY_AT_ONCE), strict=True))
-
-        found = await self.engine.aside.get_or_load_many(keys, load, self.terms)
-        return [found.get(key) for key in keys]
 
 
 class _Helpers:
     """The helpers of a cached function; of a method, with its object filled in."""
 
-    __slots__ = ("_bound", "_cached")
+    __slots__ = ("_bound", "_call")
 
-    def __init__(self, cached: _Cached, bound: tuple[Any, ...] = ()) -> None:
-        self._cached = cached
+    def __init__(self, call: Call, bound: tuple[Any, ...] = ()) -> None:
+        self._call = call
         self._bound = bound
 
     def key(self, *args: Any, **kwargs: Any) -> str:
-        return self._cached.key(*self._bound, *args, **kwargs)
+        return self._call.key(*self._bound, *args, **kwargs)
 
     async def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        await self._cached.engine.writes.invalidate([self.key(*args, **kwargs)])
+        await self._call.invalidate([self.key(*args, **kwargs)])
 
     async def expire(self, *args: Any, **kwargs: Any) -> None:
-        await self._cached.engine.writes.expire([self.key(*args, **kwargs)])
+        await self._call.expire([self.key(*args, **kwargs)])
 
     async def refresh(self, *args: Any, **kwargs: Any) -> Any:
-        return await self._cached.refresh(*self._bound, *args, **kwargs)
+        return await self._call.refresh(*self._bound, *args, **kwargs)
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup:
-        key = self.key(*args, **kwargs)
-        return as_lookup(await self._cached.engine.aside.look(key, self._cached.terms))
+        return await self._call.lookup(*self._bound, *args, **kwargs)
 
     async def uncached(self, *args: Any, **kwargs: Any) -> Any:
-        return await self._cached.function(*self._bound, *args, **kwargs)
+        return await self._call.function(*self._bound, *args, **kwargs)
 
     async def many(self, calls: Iterable[Any]) -> list[Any]:
         rows = [call if isinstance(call, tuple) else (call,) for call in calls]
-        return await self._cached.many([self._bound + row for row in rows])
+        keys = [self.key(*row) for row in rows]
+        by_key = dict(zip(keys, rows, strict=True))
+
+        async def load(missing: Sequence[str]) -> Mapping[str, Any]:
+            work = [partial(self._call.function, *self._bound, *by_key[key]) for key in missing]
+            return dict(zip(missing, await each(work, _MANY_AT_ONCE), strict=True))
+
+        aside = self._call.engine.aside
+        found = await aside.get_or_load_many(keys, load, self._call.terms)
+        return [found.get(key) for key in keys]
 
 
 class _Bound(_Helpers):
     """A cached method, bound to its object."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._cached.call(*self._bound, *args, **kwargs)
+        return self._call.run(*self._bound, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         """Return what every function has, such as its name, as the wrapped one has it."""
-        return getattr(self._cached.function, name)
+        return getattr(self._call.function, name)
 
 
 class _Method(_Bound):
     """A cached method as its class holds it."""
 
-    def __init__(self, cached: _Cached) -> None:
-        super().__init__(cached)
-        functools.update_wrapper(self, cached.function)
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        update_wrapper(self, call.function)
 
     def __get__(self, instance: object, owner: type | None = None) -> _Bound:
-        return self if instance is None else _Bound(self._cached, (instance,))
+        return self if instance is None else _Bound(self._call, (instance,))
 
 
 def _recipe(
@@ -260,12 +183,12 @@ def _recipe(
     return Recipe(function, signature, naming.sources), naming
 
 
-def _dressed(cached: _Cached) -> Any:
+def _dressed(call: Call) -> Any:
     """Return what takes the function's place: a function with helpers, or a descriptor."""
-    if next(iter(inspect.signature(cached.function).parameters), None) == "self":
-        return _Method(cached)
-    wrapper: Any = functools.update_wrapper(cached.call, cached.function)
-    helpers = _Helpers(cached)
+    if next(iter(inspect.signature(call.function).parameters), None) == "self":
+        return _Method(call)
+    wrapper: Any = update_wrapper(call.run, call.function)
+    helpers = _Helpers(call)
     for name in _HELPERS:
         setattr(wrapper, name, getattr(helpers, name))
     return wrapper

@@ -2,18 +2,17 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from freshwell._sync.coordination.writes import Writes
-from freshwell._sync.strategies.cache_aside import CacheAside, as_lookup
+from freshwell._sync.strategies.calls import Call, Host
 from freshwell._kit.threads import each, resolve
 from freshwell.engines.shelf import Terms
+from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError
-from freshwell.ground.plan import ReadLevel
-from freshwell.ground.templates import compile_template
+from freshwell.ground.templates import Naming, compile_template
 from freshwell.typing import Lookup
 
 __all__ = ["ReadThrough", "Source"]
@@ -23,6 +22,7 @@ V_co = TypeVar("V_co", covariant=True)
 V = TypeVar("V")
 
 _MANY_AT_ONCE = 16
+_OF_ID = inspect.Signature([inspect.Parameter("id", inspect.Parameter.POSITIONAL_ONLY)])
 
 
 class Source(Protocol[K_contra, V_co]):
@@ -36,16 +36,6 @@ class Source(Protocol[K_contra, V_co]):
         """Return the value of `id`. None says that there is none."""
 
 
-class _Engine(Protocol):
-    """The open cache, as far as a reader needs it."""
-
-    @property
-    def aside(self) -> CacheAside: ...
-
-    @property
-    def writes(self) -> Writes: ...
-
-
 class ReadThrough(Generic[V]):
     """A reader over one source. Built by `read_through`; shares its cache's connections.
 
@@ -55,28 +45,28 @@ class ReadThrough(Generic[V]):
 
     def __init__(
         self,
-        engine: Callable[[], _Engine],
+        host: Host,
         source: Source[Any, V] | Callable[[Any], V],
         template: str,
         terms: Terms,
-        checked: Callable[[str], str],
     ) -> None:
-        self._engine = engine
-        self._load_one, self._load_many = _loaders(source)
-        self._template = compile_template(template, ("id",), name="key")
-        self._terms = terms
-        self._checked = checked
+        load_one, self._load_many = _loaders(source)
+        compiled = compile_template(template, ("id",), name="key")
+        recipe = Recipe(load_one, _OF_ID, compiled.sources)
+        self._call = Call(host, terms, recipe, Naming(compiled.sources, compiled.render))
+        self._shown = compiled.text
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._template.text!r}>"
+        return f"<{type(self).__name__} {self._shown!r}>"
 
     def key(self, id: Any) -> str:
         """Return the key of the entry of `id`."""
-        return self._checked(self._template.render((id,)))
+        return self._call.key(id)
 
     def get(self, id: Any) -> V | None:
         """Return the value of `id`, from a tier or from the source. None: there is none."""
-        return self._get(id, self._terms)
+        value: V | None = self._call.run(id)
+        return value
 
     def get_many(self, ids: Sequence[Any]) -> dict[Any, V]:
         """Return the values of those `ids` that exist, asking the source once for the missing."""
@@ -86,43 +76,33 @@ class ReadThrough(Generic[V]):
             values = self._load_all([by_key[key] for key in keys])
             return {key: values[by_key[key]] for key in keys if by_key[key] in values}
 
-        aside = self._engine().aside
-        found = aside.get_or_load_many(list(by_key), load, self._terms)
+        aside = self._call.engine.aside
+        found = aside.get_or_load_many(list(by_key), load, self._call.terms)
         return {by_key[key]: value for key, value in found.items() if value is not None}
 
     def refresh(self, id: Any) -> V | None:
         """Ask the source now, store its answer, and return it."""
-        return self._get(id, replace(self._terms, level=ReadLevel.SOURCE))
+        value: V | None = self._call.refresh(id)
+        return value
 
     def invalidate(self, *ids: Any) -> None:
         """Make the entries of `ids` absent everywhere. Call it after the source has changed."""
-        if ids:
-            self._engine().writes.invalidate([self.key(id) for id in ids])
+        self._call.invalidate([self.key(id) for id in ids])
 
     def expire(self, *ids: Any) -> None:
         """End the freshness of the entries of `ids`; `stale_ttl` goes on."""
-        if ids:
-            self._engine().writes.expire([self.key(id) for id in ids])
+        self._call.expire([self.key(id) for id in ids])
 
     def lookup(self, id: Any) -> Lookup:
         """Say what the tiers have for `id`, without asking the source."""
-        return as_lookup(self._engine().aside.look(self.key(id), self._terms))
-
-    def _get(self, id: Any, terms: Terms) -> V | None:
-        key = self.key(id)
-
-        def load(keys: Sequence[str]) -> Mapping[str, Any]:
-            return {key: resolve(self._load_one(id))}
-
-        value: V | None = self._engine().aside.get_or_load(key, load, terms)
-        return value
+        return self._call.lookup(id)
 
     def _load_all(self, ids: list[Any]) -> Mapping[Any, Any]:
         if self._load_many is not None:
             return resolve(self._load_many(ids))
 
         def load(id: Any) -> Any:
-            return resolve(self._load_one(id))
+            return resolve(self._call.function(id))
 
         values = each([partial(load, id) for id in ids], _MANY_AT_ONCE)
         return {id: value for id, value in zip(ids, values, strict=True) if value is not None}

@@ -1,0 +1,115 @@
+"""Calls whose results are entries: what the decorator and read-through have in common.
+
+A call's arguments are found in L1 by themselves, without making a key (``engines/wrapper``);
+the key is made when there is more to do than to return a fresh value.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from freshwell._sync.coordination.writes import Writes
+from freshwell._sync.strategies.cache_aside import CacheAside, as_lookup, single
+from freshwell._kit.threads import ASYNCHRONOUS
+from freshwell.engines.counters import Counters
+from freshwell.engines.session import CoherenceMode, Session
+from freshwell.engines.shelf import Terms
+from freshwell.engines.table import Table
+from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
+from freshwell.ground.plan import ReadLevel
+from freshwell.ground.templates import Naming
+from freshwell.typing import Lookup
+
+__all__ = ["Call", "Engine", "Host"]
+
+
+class Engine(Protocol):
+    """An open cache, as far as calls need it."""
+
+    @property
+    def aside(self) -> CacheAside: ...
+
+    @property
+    def writes(self) -> Writes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What calls need of their cache, open or not. `checked` refuses keys that cannot be."""
+
+    engine: Callable[[], Engine]
+    table: Table
+    session: Session
+    counters: Counters
+    checked: Callable[[str], str]
+
+
+class Call:
+    """One function whose calls are entries. Safe for any number of tasks or threads.
+
+    `run` has the function's signature and answers from the tiers, or calls the function.
+    """
+
+    def __init__(self, host: Host, terms: Terms, recipe: Recipe, naming: Naming) -> None:
+        self.function = recipe.function
+        self.terms = terms
+        self._host = host
+        self._naming = naming
+        self._aliases: dict[Any, Any] = {}
+        self._values = key_function(recipe)
+        in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
+        self._aliased = in_l1 and not recipe.has_many
+        if self._aliased:
+            host.table.expect_aliases()
+        self.run = write_wrapper(
+            recipe,
+            slow=self._slow,
+            aliases=self._aliases,
+            now_ns=time.monotonic_ns,
+            session=host.session,
+            counters=host.counters,
+            asynchronous=ASYNCHRONOUS,
+            l1=self._aliased,
+        )
+
+    @property
+    def engine(self) -> Engine:
+        return self._host.engine()
+
+    def key(self, *args: Any, **kwargs: Any) -> str:
+        """Return the key of a call's entry."""
+        return self._host.checked(self._naming.render(self._values(*args, **kwargs)))
+
+    def refresh(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function now, store its result, and return it."""
+        key = self.key(*args, **kwargs)
+        terms = replace(self.terms, level=ReadLevel.SOURCE)
+        call = functools.partial(self.function, *args, **kwargs)
+        return self.engine.aside.get_or_load(key, single(key, call), terms)
+
+    def lookup(self, *args: Any, **kwargs: Any) -> Lookup:
+        """Say what the tiers have for a call."""
+        return as_lookup(self.engine.aside.look(self.key(*args, **kwargs), self.terms))
+
+    def invalidate(self, keys: Sequence[str]) -> None:
+        """Make entries absent everywhere."""
+        if keys:
+            self.engine.writes.invalidate(keys)
+
+    def expire(self, keys: Sequence[str]) -> None:
+        """End the freshness of entries."""
+        if keys:
+            self.engine.writes.expire(keys)
+
+    def _slow(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Any:
+        """Answer a call that was not found by its arguments, and let the next one be."""
+        key = self._host.checked(self._naming.render(values))
+        result = self.engine.aside.get_or_load(key, single(key, call), self.terms)
+        alias = alias_of(values) if self._aliased else None
+        if alias is not None:
+            self._host.table.attach(key, self._aliases, *alias)
+        return result
