@@ -121,7 +121,9 @@ WRITTEN: list[tuple[Any, Any, str]] = [
     (None, "-4.5e3", "~s6:-4.5e3"),
     (None, "None", "~s4:None"),
     (None, "True", "~s4:True"),
+    (None, "False", "~s5:False"),
     (None, "nan", "~s3:nan"),
+    (None, "-inf", "~s4:-inf"),
     (None, "~n", "~s4:%7En"),
     (None, "", "~s0:"),
     (None, None, "~n"),
@@ -164,6 +166,7 @@ def test_a_value_is_written_as_plainly_as_it_can_be(kind: Any, value: Any, text:
 def test_a_separator_is_escaped_in_values() -> None:
     assert key("{a}:{b}", "x:y", "z") == "x%3Ay:z"
     assert key("{a}:{b}", "x", "y:z") == "x:y%3Az"
+    assert key("{a},{b}", (1, 2), 3) == "~T(i1%2Ci2),3"
     assert key("{a}/{b}:{c}", "a/b:c%", 1, 2) == "a%2Fb%3Ac%25/1:2"
 
 
