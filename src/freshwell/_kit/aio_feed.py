@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.feed_notices import Flushed, Invalidated, Notice, Pong, Subscribed
+from freshwell._kit.feed_notices import CHANNEL, Notice, notice_of
 from freshwell._kit.link_errors import LinkLost, TrackingRefused
 
 __all__ = ["FeedLine"]
-
-_CHANNEL = b"__redis__:invalidate"
 
 
 class FeedLine:
@@ -49,7 +47,7 @@ class FeedLine:
         own_id = await self._ask("CLIENT", "ID")
         prefixes = [part for prefix in self._prefixes for part in ("PREFIX", prefix)]
         await self._ask("CLIENT", "TRACKING", "ON", "REDIRECT", own_id, "BCAST", *prefixes)
-        await self._ask("SUBSCRIBE", _CHANNEL)
+        await self._ask("SUBSCRIBE", CHANNEL)
 
     async def _ask(self, *command: Any) -> Any:
         await self._connection.send_command(*command)
@@ -75,7 +73,7 @@ class FeedLine:
             if type(error).__name__ == "TimeoutError":
                 return None
             raise LinkLost(f"the feed was lost ({type(error).__name__})") from None
-        return _notice(reply)
+        return notice_of(reply)
 
     def interrupt(self) -> None:
         """Have `receive` end soon, with `LinkLost`, because the connection is to be closed."""
@@ -89,14 +87,3 @@ class FeedLine:
             await self._connection.disconnect(nowait=True)
         except Exception:  # noqa: BLE001 - it is gone either way
             return
-
-
-def _notice(reply: Any) -> Notice | None:
-    if not isinstance(reply, list) or not reply:
-        return None
-    kind = reply[0]
-    if kind == b"message":
-        return Flushed() if reply[2] is None else Invalidated(tuple(reply[2]))
-    if kind == b"pong":
-        return Pong(reply[1])
-    return Subscribed() if kind == b"subscribe" else None

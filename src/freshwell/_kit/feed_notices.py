@@ -1,10 +1,14 @@
-"""What a feed can tell."""
+"""What a feed can tell, and how it is read off the wire (RESP2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Flushed", "Invalidated", "Notice", "Pong", "Subscribed"]
+__all__ = ["CHANNEL", "Flushed", "Invalidated", "Notice", "Pong", "Subscribed", "notice_of"]
+
+CHANNEL = b"__redis__:invalidate"
+"""Where the server tells a connection what it tracks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +36,15 @@ class Pong:
 
 
 Notice = Invalidated | Flushed | Subscribed | Pong
+
+
+def notice_of(reply: Any) -> Notice | None:
+    """Return what a message on the feed's connection says. None: nothing that concerns us."""
+    if not isinstance(reply, list) or not reply:
+        return None
+    kind = reply[0]
+    if kind == b"message":
+        return Flushed() if reply[2] is None else Invalidated(tuple(reply[2]))
+    if kind == b"pong":
+        return Pong(reply[1])
+    return Subscribed() if kind == b"subscribe" else None
