@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -87,7 +88,7 @@ def test_the_payload_is_not_copied() -> None:
 
 def test_what_is_left_out_is_zero() -> None:
     data = encode(state=State.LEASE, digest=DIGEST)
-    assert len(data) == HEAD_BYTES == 52
+    assert len(data) == HEAD_BYTES == 56
     assert decode(data, DIGEST) == Frame(
         State.LEASE, 0, 0, NO_TOKEN, 0, 0, 0, 0, DIGEST, (), memoryview(b"")
     )
@@ -112,7 +113,8 @@ def test_fields_are_where_scripts_expect_them() -> None:
     assert [int.from_bytes(data[at : at + 8]) for at in (16, 24, 32)] == [1, 2, 3]
     assert int.from_bytes(data[40:44]) == 4
     assert data[44:52] == b"DDDDDDDD"
-    assert data[52:] == b"tagtagtastampstapayload"
+    assert int.from_bytes(data[52:56]) == crc32(data[56:])
+    assert data[56:] == b"tagtagtastampstapayload"
 
 
 @pytest.mark.parametrize("cost_us", [2**32, 2**40])

@@ -16,11 +16,13 @@
     32     8   born, server milliseconds
     40     4   cost of the load, microseconds
     44     8   digest of the whole L2 key
-    52    16n  tag stamps: digest of the tag's key, stamp
+    52     4   CRC-32 of all that follows
+    56    16n  tag stamps: digest of the tag's key, stamp
     ...        payload
 
 Big-endian. Scripts on the server read and change the first 52 bytes only. A frame whose digest
-is not that of the key it was read from is another key's, and worth nothing.
+is not that of the key it was read from is another key's, and one whose sum is wrong is torn:
+both are worth nothing. The sum guards against accidents; against people there are seals.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from __future__ import annotations
 from enum import Enum, IntFlag
 from struct import Struct
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from freshwell.ground.keys import digest8
 
@@ -49,8 +52,8 @@ __all__ = [
 MAGIC: Final = b"fw"
 VERSION: Final = 1
 NO_TOKEN: Final = bytes(8)
-_HEAD: Final = Struct(">2sBcBBBB8sQQQI8s")
-_TIMES: Final = Struct(">24xQQI8s")
+_HEAD: Final = Struct(">2sBcBBBB8sQQQI8sI")
+_TIMES: Final = Struct(">24xQQI8sI")
 HEAD_BYTES: Final = _HEAD.size
 _STAMP_BYTES: Final = 16
 _MAX_STAMPS: Final = 255
@@ -85,6 +88,7 @@ class Rejected(Enum):
     FOREIGN = "foreign"
     NEWER = "newer version"
     TRUNCATED = "truncated"
+    TORN = "torn"
     OTHER_KEY = "other key"
     BAD_STATE = "unknown state"
     BAD_FLAGS = "unknown flags"
@@ -130,6 +134,7 @@ def encode(
     """
     if len(stamps) > _MAX_STAMPS:
         raise ValueError(f"an entry has at most {_MAX_STAMPS} tags, not {len(stamps)}")
+    body = b"".join((*(part for stamp in stamps for part in stamp), payload)) if stamps else payload
     head = _HEAD.pack(
         MAGIC,
         VERSION,
@@ -144,8 +149,9 @@ def encode(
         born_ms,
         min(cost_us, _MAX_COST_US),
         digest,
+        crc32(body),
     )
-    return b"".join((head, *(part for stamp in stamps for part in stamp), payload))
+    return head + body
 
 
 def decode(data: bytes, digest: bytes) -> Frame | Rejected:
@@ -158,7 +164,7 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
     if len(data) < HEAD_BYTES:
         return Rejected.TRUNCATED
     head = _HEAD.unpack_from(data)
-    _, version, state, flags, codec, count, _, token, lease, fresh, born, cost, owner = head
+    _, version, state, flags, codec, count, _, token, lease, fresh, born, cost, owner, total = head
     if version != VERSION:
         return Rejected.NEWER if version > VERSION else Rejected.FOREIGN
     if owner != digest:
@@ -168,12 +174,14 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
         return Rejected.BAD_STATE
     if flags & ~_KNOWN_FLAGS:
         return Rejected.BAD_FLAGS
-    body = HEAD_BYTES + count * _STAMP_BYTES
-    if len(data) < body:
+    start = HEAD_BYTES + count * _STAMP_BYTES
+    if len(data) < start:
         return Rejected.TRUNCATED
+    view = memoryview(data)
+    if crc32(view[HEAD_BYTES:]) != total:
+        return Rejected.TORN
     stamps = _stamps(data, count) if count else ()
-    view = memoryview(data)[body:]
-    return Frame(known, flags, codec, token, lease, fresh, born, cost, owner, stamps, view)
+    return Frame(known, flags, codec, token, lease, fresh, born, cost, owner, stamps, view[start:])
 
 
 def plain_start(codec: int) -> bytes:
@@ -189,8 +197,10 @@ def plain_times(data: bytes, start: bytes, digest: bytes) -> tuple[int, int, int
     """
     if len(data) < HEAD_BYTES or not data.startswith(start):
         return None
-    fresh_until_ms, born_ms, cost_us, owner = _TIMES.unpack_from(data)
-    return (fresh_until_ms, born_ms, cost_us) if owner == digest else None
+    fresh_until_ms, born_ms, cost_us, owner, total = _TIMES.unpack_from(data)
+    if owner != digest or crc32(memoryview(data)[HEAD_BYTES:]) != total:
+        return None
+    return fresh_until_ms, born_ms, cost_us
 
 
 def lease_frame(key: bytes) -> bytes:

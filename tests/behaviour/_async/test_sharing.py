@@ -204,7 +204,10 @@ BAD = {
     "unknown state": GOOD[:3] + b"?" + GOOD[4:],
     "unknown flags": GOOD[:4] + b"\xf0" + GOOD[5:],
     "sealed without a key": GOOD[:4] + b"\x04" + GOOD[5:],
-    "payload that is no json": GOOD[:-1] + b"{",
+    "torn": GOOD[:-1] + b"2",
+    "payload that is no json": encode(
+        state=State.VALUE, codec=1, digest=digest8(KEY), payload=b"{", fresh_until_ms=2**60
+    ),
 }
 
 
