@@ -25,6 +25,7 @@ from freshwell._kit.aio_feed import FeedLine
 from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
 from freshwell.engines.counters import Counters
+from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.table import Table
@@ -81,17 +82,19 @@ def open_here(
     chores = Owner("freshwell", _MAX_CHORES)
     store = _store(options, endpoint)
     watch = Watch()
+    incidents = Incidents(counters, options.namespace)
     tiers = Tiers(
         table=table,
         session=session,
         store=store,
-        shelf=Shelf(counters, max_value_bytes=options.max_value_bytes),
+        shelf=Shelf(incidents, max_value_bytes=options.max_value_bytes),
         watch=watch,
-        heart=Heart(store, chores, counters, lease_ms=options.lease_ms),
+        heart=Heart(store, chores, incidents, lease_ms=options.lease_ms),
         gate=Gate(options.max_loads),
         owner=Owner("freshwell", options.max_refreshes),
         chores=chores,
         counters=counters,
+        incidents=incidents,
         l2_key=partial(entry_key, options.namespace),
         now_ns=time.monotonic_ns,
         uniform=random.random,
@@ -123,6 +126,7 @@ def _feed(options: CacheOptions, endpoint: Endpoint, tiers: Tiers) -> Coherence:
         session=tiers.session,
         watch=tiers.watch,
         counters=tiers.counters,
+        incidents=tiers.incidents,
         owner=tiers.chores,
         now_ns=tiers.now_ns,
     )

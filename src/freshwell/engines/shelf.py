@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from freshwell.codecs.base import BoundCodec
-from freshwell.engines.counters import Counters
+from freshwell.engines.incidents import Incidents
 from freshwell.errors import CodecError
 from freshwell.ground.frame import (
     HEAD_BYTES,
@@ -72,10 +72,10 @@ _WORDS = {
 
 
 class Shelf:
-    """Writes and reads the frames of one cache. Thread-safe: it keeps nothing but counts."""
+    """Writes and reads the frames of one cache. Thread-safe."""
 
-    def __init__(self, counters: Counters, *, max_value_bytes: int) -> None:
-        self._counters = counters
+    def __init__(self, incidents: Incidents, *, max_value_bytes: int) -> None:
+        self._incidents = incidents
         self._max_value_bytes = max_value_bytes
 
     def read(
@@ -86,7 +86,7 @@ class Shelf:
             return ABSENT
         frame = decode(blob, digest8(key))
         if isinstance(frame, Rejected):
-            self._counters.rejected_frames += 1
+            self._incidents.rejected(frame.value)
             return ABSENT._replace(reason=f"rejected: {frame.value}", undecodable=True)
         if frame.state is not State.VALUE:
             return ABSENT._replace(reason=frame.state.name.lower())
@@ -138,7 +138,7 @@ class Shelf:
         """
         payload = b"" if negative else codec.encode(value, key)
         if len(payload) > self._max_value_bytes:
-            self._counters.oversize += 1
+            self._incidents.oversize(len(payload), self._max_value_bytes)
             return None
         return encode(
             state=State.VALUE,
@@ -161,7 +161,7 @@ class Shelf:
             if len(frame.payload) > self._max_value_bytes:
                 raise CodecError("the entry is larger than this cache allows")
             value = codec.decode(frame.payload, key)
-        except CodecError:
-            self._counters.codec_errors += 1
+        except CodecError as error:
+            self._incidents.undecodable(str(error))
             return ABSENT._replace(reason="codec", undecodable=True)
         return Reading(word, value, False, times, word.value)

@@ -24,6 +24,7 @@ from freshwell._kit.aio_feed import FeedLine
 from freshwell._kit.feed_notices import Flushed, Invalidated, Notice, Pong, Subscribed
 from freshwell._kit.link_errors import LinkTimeout, TrackingRefused
 from freshwell.engines.counters import Counters
+from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import Session
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
@@ -48,6 +49,7 @@ class Coherence:
         session: Session,
         watch: Watch,
         counters: Counters,
+        incidents: Incidents,
         owner: Owner,
         now_ns: Callable[[], int],
     ) -> None:
@@ -57,6 +59,7 @@ class Coherence:
         self._session = session
         self._watch = watch
         self._counters = counters
+        self._incidents = incidents
         self._owner = owner
         self._now_ns = now_ns
         self._probe_ns = session.max_staleness_ns // _PROBES_PER_BOUND
@@ -79,12 +82,13 @@ class Coherence:
                 await line.connect()
                 pause_s = _FIRST_PAUSE_S
                 await self._listen(line)
-            except TrackingRefused:
+            except TrackingRefused as error:
                 self._table.clear()
                 self._session.fall_back()
+                self._incidents.untracked(error)
                 return
-            except StoreUnavailable:
-                self._counters.l2_errors += 1
+            except StoreUnavailable as error:
+                self._incidents.l2_failed(error)
             finally:
                 await line.aclose()
             if await self._stop.wait(pause_s):

@@ -16,6 +16,7 @@ from freshwell._async.coordination.watch import Watch
 from freshwell._async.stores.base import Acquired, Fill, Grant, Store
 from freshwell._kit.aio import Gate, Owner, resolve
 from freshwell.engines.counters import Counters
+from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
 from freshwell.engines.table import Table
@@ -85,6 +86,7 @@ class Tiers:
     owner: Owner
     chores: Owner
     counters: Counters
+    incidents: Incidents
     l2_key: Callable[[str], bytes]
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
@@ -177,8 +179,8 @@ class Loads:
                 fresh_beyond_ms=errand.refresh_within_ms or 0,
                 forced=forced or errand.forced,
             )
-        except StoreUnavailable:
-            self._t.counters.l2_errors += 1
+        except StoreUnavailable as error:
+            self._t.incidents.l2_failed(error)
             return [Acquired(Grant.GRANTED, b"")] * len(keys)
 
     def _found(
@@ -231,7 +233,7 @@ class Loads:
     async def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
         gated = not errand.nested
         if gated and not await self._t.gate.enter(self._t.load_wait_ns / _NS_PER_S):
-            self._t.counters.shed += 1
+            self._t.incidents.shed(self._t.load_wait_ns / _NS_PER_S)
             raise LoadShed(
                 f"{self._t.load_wait_ns / _NS_PER_S:g} s went by without a free load slot: the "
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
@@ -256,8 +258,8 @@ class Loads:
     async def _release(self, leases: Sequence[Lease]) -> None:
         try:
             await self._t.store.release(leases)
-        except StoreUnavailable:
-            self._t.counters.l2_errors += 1
+        except StoreUnavailable as error:
+            self._t.incidents.l2_failed(error)
 
     # -- storing -----------------------------------------------------------------------------
 
@@ -327,8 +329,8 @@ class Loads:
             return set()
         try:
             done = await self._t.store.fill([fill for _, fill in fills])
-        except StoreUnavailable:
-            self._t.counters.l2_errors += 1
+        except StoreUnavailable as error:
+            self._t.incidents.l2_failed(error)
             return set()
         stood = {key for (key, _), stored in zip(fills, done, strict=True) if stored}
         self._t.counters.fills += len(stood)

@@ -121,8 +121,8 @@ class Sights:
         l2_key = self._t.l2_key(key)
         try:
             blob = await self._t.store.fetch(l2_key)
-        except StoreUnavailable:
-            self._t.counters.l2_errors += 1
+        except StoreUnavailable as error:
+            self._t.incidents.l2_failed(error)
             return DOWN
         if blob is None:
             return ABSENT
@@ -137,8 +137,8 @@ class Sights:
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
         try:
             blobs = await self._t.store.fetch_many([self._t.l2_key(key) for key in keys])
-        except StoreUnavailable:
-            self._t.counters.l2_errors += 1
+        except StoreUnavailable as error:
+            self._t.incidents.l2_failed(error)
             return [DOWN] * len(keys)
         readings = []
         for key, blob in zip(keys, blobs, strict=True):

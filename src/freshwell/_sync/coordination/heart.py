@@ -11,7 +11,7 @@ from threading import Lock
 
 from freshwell._sync.stores.base import Store
 from freshwell._kit.threads import Owner, Signal
-from freshwell.engines.counters import Counters
+from freshwell.engines.incidents import Incidents
 from freshwell.errors import StoreUnavailable
 
 __all__ = ["Heart", "Lease"]
@@ -25,10 +25,10 @@ _IDLE_BEATS = 10
 class Heart:
     """Beats for the leases that are held. Runs in the background only while there are any."""
 
-    def __init__(self, store: Store, owner: Owner, counters: Counters, *, lease_ms: int) -> None:
+    def __init__(self, store: Store, owner: Owner, incidents: Incidents, *, lease_ms: int) -> None:
         self._store = store
         self._owner = owner
-        self._counters = counters
+        self._incidents = incidents
         self._interval_s = lease_ms / 3_000
         self._mutex = Lock()
         self._leases: set[Lease] = set()
@@ -71,7 +71,7 @@ class Heart:
     def _prolong(self, leases: list[Lease]) -> None:
         try:
             alive = self._store.beat(leases)
-        except StoreUnavailable:
-            self._counters.l2_errors += 1
+        except StoreUnavailable as error:
+            self._incidents.l2_failed(error)
             return
         self.drop([lease for lease, lives in zip(leases, alive, strict=True) if not lives])

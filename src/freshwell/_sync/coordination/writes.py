@@ -87,7 +87,7 @@ class Writes:
         self._forget_flights(keys)
 
     def _not_taken(self, keys: Sequence[str], error: StoreUnavailable) -> InvalidationError:
-        self._t.counters.l2_errors += 1
+        self._t.incidents.l2_failed(error)
         return InvalidationError(
             f"L2 may still serve {len(keys)} key(s) that were to be invalidated: repeat the "
             f"call when L2 answers again ({error})",

@@ -160,8 +160,8 @@ class CacheAside:
     def _refresh(self, keys: Sequence[str], errand: Errand) -> None:
         try:
             self._refreshes.run(keys, lambda led: self.loads.do(led, errand))
-        except Exception:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
-            self._t.counters.refresh_errors += 1
+        except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
+            self._t.incidents.refresh_failed(error)
 
     # -- without a loader --------------------------------------------------------------------
 

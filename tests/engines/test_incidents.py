@@ -1,0 +1,65 @@
+"""What degrades is said in the log: once a minute for each kind, with how often since."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from freshwell.engines.counters import Counters
+from freshwell.engines.incidents import Incidents
+from freshwell.errors import StoreUnavailable
+from tests.support.clock import ManualClock
+
+
+@pytest.fixture
+def counters() -> Counters:
+    return Counters()
+
+
+@pytest.fixture
+def incidents(
+    counters: Counters, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> Incidents:
+    caplog.set_level(logging.WARNING, "freshwell")
+    return Incidents(counters, "app", clock)
+
+
+def test_the_first_of_a_kind_is_said(
+    incidents: Incidents, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.l2_failed(StoreUnavailable("no reply came within the time limit"))
+    assert caplog.messages == ["cache app: L2 failed: no reply came within the time limit"]
+
+
+def test_the_next_within_a_minute_are_counted_and_told_afterwards(
+    incidents: Incidents,
+    counters: Counters,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(5):
+        incidents.rejected("foreign")
+        clock.advance(1)
+    assert len(caplog.messages) == 1
+    clock.advance(60)
+    incidents.rejected("torn")
+    assert caplog.messages[1].endswith("torn (4 more since the last record)")
+    assert counters.rejected_frames == 6
+
+
+def test_kinds_do_not_silence_each_other(
+    incidents: Incidents, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.undecodable("the bytes are no JSON")
+    incidents.oversize(10, 5)
+    incidents.shed(0.5)
+    incidents.untracked(StoreUnavailable("NOPERM"))
+    assert len(caplog.messages) == 4
+
+
+def test_errors_of_loaders_are_named_by_class_alone(
+    incidents: Incidents, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.refresh_failed(LookupError("user 42 has no secret"))
+    assert caplog.messages == ["cache app: a refresh failed: LookupError"]
