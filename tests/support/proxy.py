@@ -1,0 +1,198 @@
+"""A TCP proxy that cuts, freezes and delays what goes through it, each direction by itself.
+
+It stands between a cache and a server, which stay untouched: what a test breaks here is the
+network. It runs in threads of its own.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+__all__ = ["DOWN", "UP", "Proxy", "proxy"]
+
+UP = "up"
+"""From the client to the server."""
+DOWN = "down"
+"""From the server to the client."""
+
+_READ_BYTES = 65536
+_POLL_S = 0.002
+
+
+class Proxy:
+    """What a test sees of the proxy. All methods return at once; any thread may call them."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._mutex = threading.Lock()
+        self._pairs: list[_Pair] = []
+        self._refusing = False
+        self._frozen = {UP: False, DOWN: False}
+        self._delay_s = {UP: 0.0, DOWN: 0.0}
+        self.closed = False
+        self.accepted = 0
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    @property
+    def pairs(self) -> list[_Pair]:
+        """The connections that are open, the oldest first. Each can be cut or held by itself."""
+        with self._mutex:
+            return [pair for pair in self._pairs if pair.open]
+
+    def cut(self) -> None:
+        """Close every connection there is; new ones are let through."""
+        for pair in self.pairs:
+            pair.cut()
+
+    def refuse(self) -> None:
+        """Close every connection there is, and new ones as soon as they come."""
+        self._refusing = True
+        self.cut()
+
+    def freeze(self, *directions: str) -> None:
+        """Hold the bytes of these directions (none named: both), of all connections."""
+        for direction in directions or (UP, DOWN):
+            self._frozen[direction] = True
+
+    def delay(self, seconds: float, *directions: str) -> None:
+        """Let bytes that come from now on arrive so much later (no direction named: both)."""
+        for direction in directions or (UP, DOWN):
+            self._delay_s[direction] = seconds
+
+    def heal(self) -> None:
+        """End all of it. Bytes that were held arrive now."""
+        self._refusing = False
+        for direction in (UP, DOWN):
+            self._frozen[direction] = False
+            self._delay_s[direction] = 0.0
+        for pair in self.pairs:
+            pair.held = False
+
+    def serve(self) -> None:
+        """Accept connections until `close`."""
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.accepted += 1
+                self._join(client)
+
+    def close(self) -> None:
+        """Close everything, which ends the threads."""
+        self.closed = True
+        # Closing alone would leave a thread in accept.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+    def holds(self, direction: str) -> bool:
+        return self._frozen[direction]
+
+    def delay_s(self, direction: str) -> float:
+        return self._delay_s[direction]
+
+    def _join(self, client: socket.socket) -> None:
+        if self._refusing:
+            client.close()
+            return
+        try:
+            server = socket.create_connection(self._target)
+        except OSError:
+            client.close()
+            return
+        pair = _Pair(self, client, server)
+        with self._mutex:
+            self._pairs.append(pair)
+        pair.start()
+
+
+class _Pair:
+    """One connection through the proxy."""
+
+    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
+        self._proxy = proxy
+        self._client = client
+        self._server = server
+        self.held = False
+        """Whether the bytes of this connection are held, both ways."""
+        self.open = True
+        self.passed = b""
+        """What the client sent, as far as it was let through."""
+        for own in (client, server):
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def start(self) -> None:
+        for origin, target, direction in (
+            (self._client, self._server, UP),
+            (self._server, self._client, DOWN),
+        ):
+            waiting: deque[tuple[float, bytes]] = deque()
+            for work in (self._read, self._write):
+                threading.Thread(
+                    target=work, args=(origin, target, direction, waiting), daemon=True
+                ).start()
+
+    def cut(self) -> None:
+        """Close both ends."""
+        self.open = False
+        for own in (self._client, self._server):
+            with suppress(OSError):
+                own.shutdown(socket.SHUT_RDWR)
+
+    def _read(
+        self,
+        origin: socket.socket,
+        target: socket.socket,
+        direction: str,
+        waiting: deque[tuple[float, bytes]],
+    ) -> None:
+        with suppress(OSError):
+            while data := origin.recv(_READ_BYTES):
+                waiting.append((time.monotonic() + self._proxy.delay_s(direction), data))
+        # An end is news too: a half-open link hears nothing of it.
+        waiting.append((0.0, b""))
+
+    def _write(
+        self,
+        origin: socket.socket,
+        target: socket.socket,
+        direction: str,
+        waiting: deque[tuple[float, bytes]],
+    ) -> None:
+        with suppress(OSError):
+            while self.open:
+                if not waiting or self.held or self._proxy.holds(direction):
+                    time.sleep(_POLL_S)
+                    continue
+                due_s, data = waiting[0]
+                if (left_s := due_s - time.monotonic()) > 0:
+                    time.sleep(min(left_s, _POLL_S))
+                    continue
+                waiting.popleft()
+                if not data:
+                    break
+                target.sendall(data)
+                if direction == UP:
+                    self.passed += data
+        self.cut()
+        target.close()
+
+
+@contextmanager
+def proxy(port: int) -> Iterator[Proxy]:
+    """Run a proxy in front of the server at a loopback port."""
+    made = Proxy(port)
+    threading.Thread(target=made.serve, daemon=True).start()
+    try:
+        yield made
+    finally:
+        made.close()
