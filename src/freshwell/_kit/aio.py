@@ -272,6 +272,8 @@ class Flights(Generic[R]):
         for future in flight.landed:
             if not future.done():
                 future.set_result(None)
+        # The task's context holds the flight: without this they would wait for the collector.
+        flight.landed, flight.task = [], None
 
     async def _wait(self, flight: Flight[R]) -> Mapping[str, R]:
         assert isinstance(flight, _Carried)

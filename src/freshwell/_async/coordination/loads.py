@@ -55,7 +55,7 @@ NOTHING = Loaded(None, False, -1, -1, found=False)
 """A refresh that somebody else is doing already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Errand:
     """What a flight's leader is to do.
 

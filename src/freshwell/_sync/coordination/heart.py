@@ -49,6 +49,8 @@ class Heart:
 
     def drop(self, leases: Sequence[Lease]) -> None:
         """Let these leases go."""
+        if not leases:
+            return
         with self._mutex:
             self._leases.difference_update(leases)
 
