@@ -61,13 +61,18 @@ class Opened:
 
     async def aclose(self) -> None:
         """End background work, wait for loads under way up to the drain time, disconnect."""
-        await self.tiers.owner.aclose(self._drain_s)
-        await self.aside.aclose(self._drain_s)
-        if self._coherence is not None:
-            self._coherence.stop()
-        self.tiers.heart.stop()
-        await self._chores.aclose(_CHORES_DRAIN_S)
-        await self.tiers.store.aclose()
+        until_s = time.monotonic() + self._drain_s
+        try:
+            await self.tiers.owner.aclose(self._drain_s)
+            await self.aside.aclose(max(0.0, until_s - time.monotonic()))
+        finally:
+            if self._coherence is not None:
+                self._coherence.stop()
+            self.tiers.heart.stop()
+            try:
+                await self._chores.aclose(_CHORES_DRAIN_S)
+            finally:
+                await self.tiers.store.aclose()
 
 
 def open_here(
@@ -127,6 +132,5 @@ def _feed(options: CacheOptions, endpoint: Endpoint, tiers: Tiers) -> Coherence:
         watch=tiers.watch,
         counters=tiers.counters,
         incidents=tiers.incidents,
-        owner=tiers.chores,
         now_ns=tiers.now_ns,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.feed_notices import CHANNEL, Notice, notice_of
-from freshwell._kit.link_errors import LinkLost, TrackingRefused
+from freshwell._kit.link_errors import LinkLost, feed_error
 
 __all__ = ["FeedLine"]
 
@@ -31,17 +31,12 @@ class FeedLine:
 
         Raises `TrackingRefused` where the server will not, `LinkLost` where it is not there.
         """
-        from redis.exceptions import RedisError, ResponseError
-
         try:
             async with asyncio.timeout(2 * self._timeout_s):
                 await self._connection.connect()
                 await self._arm()
-        except ResponseError as error:
-            code = str(error).partition(" ")[0]
-            raise TrackingRefused(f"the server refused client tracking ({code})") from None
-        except (RedisError, OSError, TimeoutError) as error:
-            raise LinkLost(f"the feed could not connect ({type(error).__name__})") from None
+        except Exception as error:  # noqa: BLE001 - whatever redis-py makes of its peer
+            raise feed_error(error) from None
 
     async def _arm(self) -> None:
         own_id = await self._ask("CLIENT", "ID")

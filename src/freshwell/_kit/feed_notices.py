@@ -44,7 +44,14 @@ def notice_of(reply: Any) -> Notice | None:
         return None
     kind = reply[0]
     if kind == b"message":
-        return Flushed() if reply[2] is None else Invalidated(tuple(reply[2]))
+        return _told(reply[2])
     if kind == b"pong":
         return Pong(reply[1])
     return Subscribed() if kind == b"subscribe" else None
+
+
+def _told(content: Any) -> Notice | None:
+    """Return what a message says. Anyone may publish on the channel: text is nothing of ours."""
+    if content is None:
+        return Flushed()
+    return Invalidated(tuple(content)) if isinstance(content, list) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from freshwell.errors import StoreUnavailable
 
-__all__ = ["LinkLost", "LinkTimeout", "ServerReplied", "TrackingRefused"]
+__all__ = ["LinkLost", "LinkTimeout", "ServerReplied", "TrackingRefused", "feed_error"]
 
 
 class LinkLost(StoreUnavailable):
@@ -25,3 +25,20 @@ class ServerReplied(StoreUnavailable):
 
 class TrackingRefused(StoreUnavailable):
     """The server would not push invalidations: forbidden, or unknown to it."""
+
+
+def feed_error(error: Exception) -> StoreUnavailable:
+    """Return what it means that a feed could not be set up because of `error`.
+
+    Only a server that does not know tracking, or forbids it, refuses for good. One that is
+    busy, loading or away will be asked again.
+    """
+    from redis.exceptions import NoPermissionError, ResponseError
+
+    # redis-py keeps the words of an error, but not the code ERR before them.
+    word = str(error).partition(" ")[0]
+    unknown = type(error) is ResponseError and not word.isupper()
+    if isinstance(error, NoPermissionError) or unknown:
+        code = "ERR" if unknown else "NOPERM"
+        return TrackingRefused(f"the server refused client tracking ({code})")
+    return LinkLost(f"the feed could not connect ({type(error).__name__})")

@@ -9,7 +9,7 @@ from typing import Any
 
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.feed_notices import CHANNEL, Notice, notice_of
-from freshwell._kit.link_errors import LinkLost, TrackingRefused
+from freshwell._kit.link_errors import LinkLost, feed_error
 
 __all__ = ["FeedLine"]
 
@@ -31,16 +31,11 @@ class FeedLine:
 
         Raises `TrackingRefused` where the server will not, `LinkLost` where it is not there.
         """
-        from redis.exceptions import RedisError, ResponseError
-
         try:
             self._connection.connect()
             self._arm()
-        except ResponseError as error:
-            code = str(error).partition(" ")[0]
-            raise TrackingRefused(f"the server refused client tracking ({code})") from None
-        except (RedisError, OSError) as error:
-            raise LinkLost(f"the feed could not connect ({type(error).__name__})") from None
+        except Exception as error:  # noqa: BLE001 - whatever redis-py makes of its peer
+            raise feed_error(error) from None
 
     def _arm(self) -> None:
         own_id = self._ask("CLIENT", "ID")

@@ -61,13 +61,18 @@ class Opened:
 
     def close(self) -> None:
         """End background work, wait for loads under way up to the drain time, disconnect."""
-        self.tiers.owner.close(self._drain_s)
-        self.aside.close(self._drain_s)
-        if self._coherence is not None:
-            self._coherence.stop()
-        self.tiers.heart.stop()
-        self._chores.close(_CHORES_DRAIN_S)
-        self.tiers.store.close()
+        until_s = time.monotonic() + self._drain_s
+        try:
+            self.tiers.owner.close(self._drain_s)
+            self.aside.close(max(0.0, until_s - time.monotonic()))
+        finally:
+            if self._coherence is not None:
+                self._coherence.stop()
+            self.tiers.heart.stop()
+            try:
+                self._chores.close(_CHORES_DRAIN_S)
+            finally:
+                self.tiers.store.close()
 
 
 def open_here(
@@ -127,6 +132,5 @@ def _feed(options: CacheOptions, endpoint: Endpoint, tiers: Tiers) -> Coherence:
         watch=tiers.watch,
         counters=tiers.counters,
         incidents=tiers.incidents,
-        owner=tiers.chores,
         now_ns=tiers.now_ns,
     )

@@ -48,8 +48,15 @@ class Session:
             self.live_until_ns = -1
 
     def fall_back(self) -> None:
-        """Go on without a feed: entries live for `max_staleness` from when L2 was asked."""
+        """Go on without a feed: new entries live for `max_staleness` from when L2 was asked.
+
+        L1 is silent until `answer`: what it has was stored under another rule.
+        """
+        self.live_until_ns = -1
         self.mode = CoherenceMode.TTL_ONLY
+
+    def answer(self) -> None:
+        """Let L1 answer without a feed, after `fall_back`."""
         self.live_until_ns = FOREVER_NS
 
     def cap_ns(self, asked_ns: int) -> int:

@@ -19,7 +19,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 from collections.abc import Callable
 
 from freshwell._sync.coordination.watch import Watch
-from freshwell._kit.threads import Owner, Signal
+from freshwell._kit.threads import Signal
 from freshwell._kit.threads_feed import FeedLine
 from freshwell._kit.feed_notices import Flushed, Invalidated, Notice, Pong, Subscribed
 from freshwell._kit.link_errors import LinkTimeout, TrackingRefused
@@ -50,7 +50,6 @@ class Coherence:
         watch: Watch,
         counters: Counters,
         incidents: Incidents,
-        owner: Owner,
         now_ns: Callable[[], int],
     ) -> None:
         self._new_line = new_line
@@ -60,14 +59,15 @@ class Coherence:
         self._watch = watch
         self._counters = counters
         self._incidents = incidents
-        self._owner = owner
         self._now_ns = now_ns
         self._probe_ns = session.max_staleness_ns // _PROBES_PER_BOUND
         self._stop = Signal()
+        self._stopping = False
         self._line: FeedLine | None = None
 
     def stop(self) -> None:
         """End the background work soon."""
+        self._stopping = True
         self._stop.notify()
         line = self._line
         if line is not None:
@@ -76,19 +76,22 @@ class Coherence:
     def run(self) -> None:
         """Keep a feed up until `stop`, or until the server refuses to track."""
         pause_s = _FIRST_PAUSE_S
-        while not self._owner.closing:
+        while not self._stopping:
             line = self._line = self._new_line()
             try:
                 line.connect()
                 pause_s = _FIRST_PAUSE_S
                 self._listen(line)
             except TrackingRefused as error:
-                self._table.clear()
+                # First the rule for new fills, then the end of old ones, then the answers.
                 self._session.fall_back()
+                self._table.clear()
+                self._session.answer()
                 self._incidents.untracked(error)
                 return
             except StoreUnavailable as error:
-                self._incidents.l2_failed(error)
+                if not self._stopping:
+                    self._incidents.l2_failed(error)
             finally:
                 line.close()
             if self._stop.wait(pause_s):
@@ -99,7 +102,7 @@ class Coherence:
         """Receive and probe until the line is lost or closing. A late answer is a loss."""
         self._start_over()
         probe, sent_ns, answered = 0, 0, True
-        while not self._owner.closing:
+        while not self._stopping:
             now_ns = self._now_ns()
             if answered and now_ns - sent_ns >= self._probe_ns:
                 probe, sent_ns, answered = probe + 1, now_ns, False
