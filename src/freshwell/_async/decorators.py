@@ -2,7 +2,8 @@
 
 A plain function becomes a plain function, written anew from its signature so that a hit costs
 one dictionary lookup (``engines/wrapper``), with the helpers as attributes. A method becomes a
-descriptor, so that the helpers of ``obj.method`` know their object.
+descriptor, so that the helpers of ``obj.method`` know their object. A class method does too, where
+``cached`` stands above ``@classmethod``; below it, its helpers take the class first.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overloa
 
 from freshwell._async.strategies.calls import Call, Host
 from freshwell._kit.aio import check_kind, each
+from freshwell._kit.callables import shown_name
 from freshwell.codecs.types import return_type
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
+from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.templates import Naming, compile_template, default_naming
 from freshwell.typing import Lookup
 
-__all__ = ["CachedFunction", "Decoration", "decorate"]
+__all__ = ["CachedFunction", "Decoration", "check_decorating", "decorate"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -29,6 +32,7 @@ S = TypeVar("S")
 
 _HELPERS = ("expire", "invalidate", "key", "lookup", "many", "refresh", "uncached")
 _MANY_AT_ONCE = 16
+_WRAPPED = (classmethod, staticmethod)
 
 
 class CachedFunction(Protocol[P, R]):
@@ -85,6 +89,19 @@ class Decoration(Protocol):
         """Return the function, cached."""
 
 
+def check_decorating(template: object, ignore: object) -> None:
+    """Refuse options of `cached` that are of the wrong kind, before there is a function."""
+    if callable(template):
+        raise ConfigurationError(
+            f"cached was given {shown_name(template)} as its key: write @cache.cached(), with "
+            'parentheses, or give a template, such as @cache.cached("user:{user_id}")'
+        )
+    if not isinstance(ignore, Iterable):
+        raise ConfigurationError(
+            f"ignore is an object of type {ignore.__class__.__name__}: give names of parameters"
+        )
+
+
 def decorate(
     host: Host,
     terms_for: Callable[[Any], Terms],
@@ -96,11 +113,12 @@ def decorate(
     """Return the decorator for the options given to `cached`."""
 
     def decoration(function: Callable[P, Coroutine[Any, Any, R]], /) -> CachedFunction[P, R]:
-        check_kind(function)
-        recipe, naming = _recipe(function, template, ignore)
-        result_type = return_type(function) if type is None else type
+        inner: Any = function.__func__ if isinstance(function, _WRAPPED) else function
+        check_kind(inner)
+        recipe, naming = _recipe(inner, template, ignore)
+        result_type = return_type(inner) if type is None else type
         call = Call(host, terms_for(result_type), recipe, naming)
-        return cast("CachedFunction[P, R]", _dressed(call))
+        return cast("CachedFunction[P, R]", _dressed(call, function.__class__))
 
     return decoration
 
@@ -133,6 +151,8 @@ class _Helpers:
         return await self._call.function(*self._bound, *args, **kwargs)
 
     async def many(self, calls: Iterable[Any]) -> list[Any]:
+        if isinstance(calls, str):
+            raise KeyRejected("many() was given one text: give a list of calls")
         rows = [call if isinstance(call, tuple) else (call,) for call in calls]
         keys = [self.key(*row) for row in rows]
         by_key = dict(zip(keys, rows, strict=True))
@@ -147,7 +167,9 @@ class _Helpers:
 
 
 class _Bound(_Helpers):
-    """A cached method, bound to its object."""
+    """A cached method, bound to its object or class. Each method has a subclass of its own."""
+
+    __slots__ = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call.run(*self._bound, *args, **kwargs)
@@ -156,16 +178,57 @@ class _Bound(_Helpers):
         """Return what every function has, such as its name, as the wrapped one has it."""
         return getattr(self._call.function, name)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Bound):
+            return NotImplemented
+        ours, theirs = self._bound, other._bound
+        return self._call is other._call and [*map(id, ours)] == [*map(id, theirs)]
+
+    def __hash__(self) -> int:
+        return hash((id(self._call), *map(id, self._bound)))
+
+    def __repr__(self) -> str:
+        return f"<cached method {shown_name(self._call.function)}>"
+
 
 class _Method(_Bound):
     """A cached method as its class holds it."""
 
-    def __init__(self, call: Call) -> None:
+    __slots__ = ("_kind",)
+
+    def __init__(self, call: Call, kind: type[_Bound]) -> None:
         super().__init__(call)
-        update_wrapper(self, call.function)
+        self._kind = kind
 
     def __get__(self, instance: object, owner: type | None = None) -> _Bound:
-        return self if instance is None else _Bound(self._call, (instance,))
+        return self if instance is None else self._kind(self._call, (instance,))
+
+
+class _ClassMethod(_Method):
+    """A cached class method as its class holds it."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: object, owner: type | None = None) -> _Bound:
+        return self._kind(self._call, (type(instance) if owner is None else owner,))
+
+
+def _method(call: Call, held: type[_Method]) -> _Method:
+    """Return a cached method that tells of itself what the function tells."""
+    function = call.function
+    signature = inspect.signature(function)
+    said: dict[str, Any] = {
+        "__slots__": (),
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+    }
+    said["__annotations__"] = getattr(function, "__annotations__", {})
+    said["__wrapped__"] = staticmethod(function)  # which keeps it from being bound
+    parameters = list(signature.parameters.values())[1:]
+    bound = said | {"__signature__": signature.replace(parameters=parameters)}
+    kind = type("BoundCachedMethod", (_Bound,), bound)
+    made = type("CachedMethod", (held,), said | {"__signature__": signature})
+    return cast("_Method", made(call, kind))
 
 
 def _recipe(
@@ -175,6 +238,7 @@ def _recipe(
     signature = inspect.signature(function)
     names = tuple(signature.parameters)
     if template is None:
+        _check_named(function)
         naming = default_naming(function.__module__, function.__qualname__, names, ignore)
     else:
         kinds = {name: p.annotation for name, p in signature.parameters.items()}
@@ -183,12 +247,26 @@ def _recipe(
     return Recipe(function, signature, naming.sources), naming
 
 
-def _dressed(call: Call) -> Any:
+def _check_named(function: Callable[..., Any]) -> None:
+    """Refuse functions whose name says too little to be the key of their results."""
+    name = getattr(function, "__qualname__", None)
+    if name is None or "<lambda>" in name or inspect.ismethod(function):
+        raise ConfigurationError(
+            f"the key cannot be made from the name of {shown_name(function)}, which others may "
+            "share (lambdas, bound methods and partial objects have no name of their own): "
+            'give a template, such as cached("user:{user_id}")'
+        )
+
+
+def _dressed(call: Call, given: type) -> Any:
     """Return what takes the function's place: a function with helpers, or a descriptor."""
-    if next(iter(inspect.signature(call.function).parameters), None) == "self":
-        return _Method(call)
+    if given is classmethod:
+        return _method(call, _ClassMethod)
+    first = next(iter(inspect.signature(call.function).parameters), None)
+    if first == "self" and given is not staticmethod:
+        return _method(call, _Method)
     wrapper: Any = update_wrapper(call.run, call.function)
     helpers = _Helpers(call)
     for name in _HELPERS:
         setattr(wrapper, name, getattr(helpers, name))
-    return wrapper
+    return staticmethod(wrapper) if given is staticmethod else wrapper

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from freshwell._kit.callables import check_function, shown_name
 from freshwell._kit.flight import Flight, Roster, current_flight, in_flight
 from freshwell.errors import ConfigurationError, LoadCancelled
 
@@ -58,10 +59,11 @@ async def resolve(value: T | Awaitable[T]) -> T:
 
 def check_kind(function: object) -> None:
     """Refuse functions that this colour cannot cache. Raises `ConfigurationError`."""
+    check_function(function)
     if not inspect.iscoroutinefunction(function):
         raise ConfigurationError(
-            f"{getattr(function, '__qualname__', function)!r} is no async function: an "
-            "AsyncCache caches async functions, a Cache plain ones"
+            f"{shown_name(function)} is no async function: an AsyncCache caches async "
+            "functions, a Cache plain ones"
         )
 
 

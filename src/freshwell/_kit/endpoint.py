@@ -59,16 +59,18 @@ class Endpoint:
             url = "redis" + given[6:] if given.startswith("valkey:") else given
             try:
                 settings: dict[str, Any] = dict(parse_url(url))
-            except ValueError as error:
+            except ValueError:
+                # The parser's own message may hold a part of the password.
                 raise ConfigurationError(
-                    f"the URL {_redacted(given)!r} cannot be used ({error}): write "
-                    "redis://host:port/db, rediss://... or unix:///path"
+                    f"the URL {_redacted(given)!r} cannot be used: write redis://host:port/db, "
+                    "rediss://... or unix:///path, with special characters in names and "
+                    "passwords percent-escaped"
                 ) from None
             return cls._from(settings, settings.get("connection_class"), _redacted(given))
         pool = getattr(given, "connection_pool", None)
         if pool is None or not hasattr(pool, "connection_kwargs"):
             raise ConfigurationError(
-                f"url is a {type(given).__name__}: give a URL or a redis.Redis client"
+                f"url is an object of type {type(given).__name__}: give a URL or a redis.Redis client"
             )
         settings = dict(pool.connection_kwargs)
         shown = f"redis://{settings.get('host', settings.get('path', '?'))}"
@@ -119,11 +121,14 @@ def _redis() -> Any:
 
 
 def _redacted(url: str) -> str:
+    """Return a URL without user, password and options; "..." where what is what is not clear."""
+    scheme, separator, rest = url.partition("://")
     try:
         parts = urlsplit(url)
-        if "@" not in parts.netloc:
-            return url.partition("?")[0]
-        host = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://***@{host}{parts.path}"
+        parts.port  # noqa: B018 - raises where a password may stand in its place
     except ValueError:
         return "..."
+    _, at, host = parts.netloc.rpartition("@")
+    if not separator or "@" in rest[len(parts.netloc) :]:
+        return "..."
+    return f"{scheme}://{at and '***@'}{host}{parts.path}"

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from freshwell._kit.callables import check_function, shown_name
 from freshwell._kit.flight import Flight, Roster, current_flight, in_flight
 from freshwell.errors import ConfigurationError, LoadCancelled
 
@@ -65,10 +66,11 @@ def resolve(value: T) -> T:
 
 def check_kind(function: object) -> None:
     """Refuse functions that this colour cannot cache. Raises `ConfigurationError`."""
+    check_function(function)
     if inspect.iscoroutinefunction(function):
         raise ConfigurationError(
-            f"{getattr(function, '__qualname__', function)!r} is an async function: a Cache "
-            "caches plain functions, an AsyncCache async ones"
+            f"{shown_name(function)} is an async function: a Cache caches plain functions, "
+            "an AsyncCache async ones"
         )
 
 

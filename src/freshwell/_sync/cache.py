@@ -9,21 +9,22 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from freshwell._sync.assembly import Opened, open_here
-from freshwell._sync.decorators import Decoration, decorate
+from freshwell._sync.decorators import Decoration, check_decorating, decorate
 from freshwell._sync.strategies.cache_aside import as_lookup, single
 from freshwell._sync.strategies.calls import Host
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._kit.threads import home, home_is_gone, resolve
 from freshwell._kit.endpoint import Endpoint
-from freshwell.codecs.base import BoundCodec, Codec, resolve_codec
+from freshwell.codecs.base import BoundCodec, Codec, check_codec, resolve_codec
 from freshwell.codecs.none import NO_CODEC
 from freshwell.engines.counters import Counters, Stats
+from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
-from freshwell.errors import CacheClosed, ConfigurationError
+from freshwell.errors import CacheClosed, ConfigurationError, KeyRejected
 from freshwell.ground.keys import check_key
-from freshwell.ground.options import CacheOptions, Duration, as_read_level
+from freshwell.ground.options import CacheOptions, Duration, as_bool, as_read_level
 from freshwell.typing import Lookup, ReadLevelName
 
 __all__ = ["Cache"]
@@ -131,8 +132,11 @@ class Cache:
             drain=drain,
         )
         self._endpoint = None if url is None else Endpoint.of(url)
+        check_codec(codec)
         self._codec = None if url is None else resolve_codec(codec)
-        self._session = Session(_mode(url is not None, l1), self._options.max_staleness_ns)
+        self._session = Session(
+            _mode(url is not None, as_bool(l1, "l1")), self._options.max_staleness_ns
+        )
         self._table = Table(
             max_entries=self._options.max_entries, max_bytes=self._options.max_bytes
         )
@@ -150,6 +154,8 @@ class Cache:
         return f"<{type(self).__name__} {self._options.namespace!r} {where}{state}>"
 
     def __enter__(self) -> Self:
+        if self._closed:
+            raise self._used_closed()
         return self
 
     def __exit__(
@@ -204,7 +210,7 @@ class Cache:
 
         One round trip at the most. Raises as `get` does.
         """
-        checked = [self._checked(key) for key in keys]
+        checked = self._all_checked(keys)
         return self._engine().aside.get_many(checked, self._terms(type, read))
 
     def get_or_load(
@@ -269,7 +275,7 @@ class Cache:
         set) and left out of the answer. Keys being loaded by other callers are waited for.
         Raises as `get_or_load` does.
         """
-        checked = [self._checked(key) for key in keys]
+        checked = self._all_checked(keys)
         terms = self._terms(
             type,
             read,
@@ -281,7 +287,7 @@ class Cache:
         )
 
         def load(missing: Sequence[str]) -> Mapping[str, T]:
-            return resolve(loader(list(missing)))
+            return by_name(resolve(loader(list(missing))), missing)
 
         return self._engine().aside.get_or_load_many(checked, load, terms)
 
@@ -336,7 +342,8 @@ class Cache:
         type: Any = Any,
     ) -> None:
         """Store many values, in one round trip. Raises as `set` does."""
-        checked = {self._checked(key): value for key, value in values.items()}
+        check_mapping(values, "set_many")
+        checked = {self._checked(key): storable(value) for key, value in values.items()}
         terms = self._terms(type, None, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter)
         self._engine().writes.put(checked, terms)
 
@@ -378,14 +385,16 @@ class Cache:
         beta: float | None = None,
         type: Any = None,
         read: ReadLevelName | None = None,
-        ignore: Sequence[str] = (),
+        ignore: str | Sequence[str] = (),
     ) -> Decoration:
         """Cache the results of a function or method by its arguments.
 
         ``key`` is a template over the parameters, such as ``"user:{user_id}"`` or
         ``"page:{self.site}:{n}"``; without one the key is made from the function's name and
         all its arguments, typed, so that ``1``, ``"1"`` and ``True`` never meet. Parameters
-        named in `ignore` are no part of it. All is checked here, when decorating.
+        named in `ignore` are no part of it. All is checked here, when decorating. Stands above
+        ``@classmethod`` and ``@staticmethod``, and below ``@property``. Generators are refused:
+        return a list.
 
         The function keeps its signature, and gets helpers that take the same arguments:
         ``.invalidate``, ``.expire``, ``.refresh``, ``.lookup``, ``.key``, ``.uncached``, and
@@ -395,6 +404,8 @@ class Cache:
         Raises:
             ConfigurationError: The template, an option, or the return type cannot work.
         """
+        check_decorating(key, ignore)
+        ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
         level = None if read is None else as_read_level(read)
         policy = self._options.policy.narrowed(
             ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
@@ -403,11 +414,11 @@ class Cache:
         def terms_for(result_type: Any) -> Terms:
             return Terms(policy, self._bound(result_type), level or self._options.read)
 
-        return decorate(self._host, terms_for, template=key, type=type, ignore=tuple(ignore))
+        return decorate(self._host, terms_for, template=key, type=type, ignore=ignored)
 
     def read_through(
         self,
-        source: Source[Any, T] | Callable[[Any], T],
+        source: Source[Any, T] | Callable[[Any], T | None],
         *,
         key: str,
         ttl: Duration | None = None,
@@ -459,6 +470,11 @@ class Cache:
         check_key(key, self._options.max_key_bytes)
         return key
 
+    def _all_checked(self, keys: Sequence[str]) -> list[str]:
+        if isinstance(keys, str):
+            raise KeyRejected("the keys are one text: give a list of keys")
+        return [self._checked(key) for key in keys]
+
     def _bound(self, type: Any) -> BoundCodec:
         return NO_CODEC if self._codec is None else self._codec.bind(type)
 
@@ -487,11 +503,17 @@ class Cache:
             return opened
         return self._open()
 
+    def _used_closed(self) -> CacheClosed:
+        return CacheClosed(
+            f"{self!r} was used after its close: a cache lives as long as the service; build a "
+            "new one where that is not so"
+        )
+
     def _open(self) -> Opened:
         here = home()
         with self._mutex:
             if self._closed:
-                raise CacheClosed(f"{self!r} was used after its close")
+                raise self._used_closed()
             opened = self._opened
             if opened is not None and opened.home == here:
                 return opened

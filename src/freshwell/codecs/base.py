@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from freshwell.errors import ConfigurationError
 
-__all__ = ["BoundCodec", "Codec", "resolve_codec"]
+__all__ = ["BoundCodec", "Codec", "check_codec", "resolve_codec"]
 
 
 class BoundCodec(Protocol):
@@ -51,11 +51,8 @@ _BUILT_IN: Final = {
 }
 
 
-def resolve_codec(spec: str | Codec) -> Codec:
-    """Return the codec of that name, or the codec given.
-
-    Raises `ConfigurationError` for an unknown name, or a package that is not installed.
-    """
+def check_codec(spec: str | Codec) -> None:
+    """Refuse what can be no codec, without importing any. Raises `ConfigurationError`."""
     if spec == "pickle":
         raise ConfigurationError(
             'codec is "pickle": unpickling runs code, so it must be signed: give '
@@ -63,15 +60,27 @@ def resolve_codec(spec: str | Codec) -> Codec:
         )
     if isinstance(spec, str):
         if spec not in _BUILT_IN:
-            raise ConfigurationError(f"codec is {spec!r}: use one of {', '.join(_BUILT_IN)}")
-        module, name = _BUILT_IN[spec]
-        try:
-            made: Codec = getattr(import_module(module), name)()
-        except ImportError as error:
-            raise ConfigurationError(
-                f'codec {spec!r} needs {error.name}: pip install "freshwell[redis]"'
-            ) from None
-        return made
-    if not isinstance(spec, Codec):
-        raise ConfigurationError(f"codec is a {type(spec).__name__}: give a name or a codec object")
-    return spec
+            names = ", ".join(repr(name) for name in _BUILT_IN)
+            raise ConfigurationError(f"codec is {spec!r}: use one of {names}, or a codec object")
+    elif isinstance(spec, type) or not isinstance(spec, Codec):
+        name = spec.__name__ if isinstance(spec, type) else type(spec).__name__
+        what = f"the class {name}" if isinstance(spec, type) else f"an object of type {name}"
+        raise ConfigurationError(f"codec is {what}: give a name or a codec object")
+
+
+def resolve_codec(spec: str | Codec) -> Codec:
+    """Return the codec of that name, or the codec given.
+
+    Raises `ConfigurationError` for an unknown name, or a package that is not installed.
+    """
+    check_codec(spec)
+    if not isinstance(spec, str):
+        return spec
+    module, name = _BUILT_IN[spec]
+    try:
+        made: Codec = getattr(import_module(module), name)()
+    except ImportError as error:
+        raise ConfigurationError(
+            f'codec {spec!r} needs {error.name}: pip install "freshwell[redis]"'
+        ) from None
+    return made

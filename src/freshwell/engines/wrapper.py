@@ -73,7 +73,7 @@ def write_wrapper(
         "_fw_function": recipe.function,
         "_fw_partial": partial,
     }
-    return _compiled(text, "_fw_wrapper", names)
+    return _named(_compiled(text, "_fw_wrapper", names), recipe)
 
 
 def alias_of(values: tuple[Any, ...]) -> tuple[Any, Any] | None:
@@ -90,7 +90,7 @@ def alias_of(values: tuple[Any, ...]) -> tuple[Any, Any] | None:
 def key_function(recipe: Recipe) -> Callable[..., tuple[Any, ...]]:
     """Return a function with the recipe's signature that returns the key's values."""
     text = f"def _fw_values({_head(recipe.signature)}):\n    return {_tuple(recipe.sources)}\n"
-    return _compiled(text, "_fw_values", _defaults(recipe.signature))
+    return _named(_compiled(text, "_fw_values", _defaults(recipe.signature)), recipe)
 
 
 def _wrapper_text(recipe: Recipe, *, asynchronous: bool, l1: bool) -> str:
@@ -129,6 +129,12 @@ def _compiled(text: str, name: str, names: dict[str, Any]) -> Callable[..., Any]
     namespace = dict(names)
     exec(compile(text, "<freshwell wrapper>", "exec"), namespace)  # noqa: S102
     function: Callable[..., Any] = namespace[name]
+    return function
+
+
+def _named(function: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
+    """Let errors about arguments speak of the function that the caller knows."""
+    function.__qualname__ = getattr(recipe.function, "__qualname__", "cached")
     return function
 
 

@@ -61,7 +61,9 @@ def check_key(key: str, max_bytes: int) -> str:
             characters or lone surrogates. The error names the key by its digest.
     """
     if key.__class__ is not str and not isinstance(key, str):
-        raise KeyRejected(f"a key is text, not {type(key).__name__}")
+        spread = ": give several one by one, as in invalidate(*keys)"
+        hint = spread if isinstance(key, list | tuple | set | frozenset) else ""
+        raise KeyRejected(f"a key is text, not {type(key).__name__}{hint}")
     if not key:
         raise KeyRejected("a key has at least one character")
     if len(key) * 4 > max_bytes and _length(key) > max_bytes:

@@ -21,6 +21,7 @@ __all__ = [
     "CacheOptions",
     "Duration",
     "EntryPolicy",
+    "as_bool",
     "as_read_level",
     "bounded_int",
     "ttl_ns",
@@ -170,6 +171,13 @@ def as_read_level(value: str | ReadLevel) -> ReadLevel:
     except ValueError:
         names = ", ".join(repr(level.value) for level in ReadLevel)
         raise ConfigurationError(f"read is {value!r}: use one of {names}") from None
+
+
+def as_bool(value: bool, name: str) -> bool:
+    """Return `value` if it is True or False, else raise `ConfigurationError`."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} is {value!r}: use True or False")
+    return value
 
 
 def bounded_int(value: int, name: str, least: int) -> int:

@@ -35,6 +35,8 @@ _MISTAKABLE: Final = re.compile(
 )
 _MARK: Final = "~"
 _PLAIN_BITS: Final = 256
+_OBJECTS: Final = ("self", "cls")
+"""Parameters that a template may leave out: methods whose object does not matter are common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,11 @@ def default_naming(
     """Return the naming of a function without a template: its name and all its arguments."""
     _check_ignored(parameters, ignore, "key")
     sources = tuple(name for name in parameters if name not in ignore)
-    if "self" in sources:
+    if sources and sources[0] in _OBJECTS:
+        kind, name, what = _METHODS[sources[0]]
         raise ConfigurationError(
-            f"{qualname} is a method: say in the key template what of its object matters "
-            '("...:{self.id}:..."), or that nothing does (ignore=("self",))'
+            f"{qualname} is a {kind}: say in the key template what of its {what} matters "
+            f'("...:{{{name}}}:..."), or that nothing does (ignore=("{sources[0]}",))'
         )
     prefix = escaped(f"{module}.{qualname}") + ":"
     return Naming(sources, lambda values: prefix + encode_arguments(values))
@@ -153,6 +156,7 @@ def _source(inside: str, parameters: Sequence[str], text: str, name: str) -> str
     root = inside.partition(".")[0]
     if root not in parameters:
         near = difflib.get_close_matches(root, parameters, n=1)
+        near = near or list(parameters) * (len(parameters) == 1)
         hint = f"; did you mean {{{near[0]}}}?" if near else ""
         raise ConfigurationError(
             f"{name} {text!r} names {root!r}, which is no parameter (there are "
@@ -172,7 +176,7 @@ def _check_used(
 ) -> None:
     _check_ignored(parameters, ignore, name)
     used = {source.partition(".")[0] for source in sources}
-    unused = [p for p in parameters if p not in used and p not in ignore and p != "self"]
+    unused = [p for p in parameters if p not in used and p not in ignore and p not in _OBJECTS]
     if unused and not partial:
         raise ConfigurationError(
             f"{name} {text!r} leaves out {_listed(unused)}: calls that differ in it would share "
@@ -187,6 +191,12 @@ def _check_ignored(parameters: Sequence[str], ignore: Sequence[str], name: str) 
             f"ignore names {_listed(unknown)}, which is no parameter (there are "
             f"{_listed(parameters)})"
         )
+
+
+_METHODS: Final = {
+    "self": ("method", "self.id", "object"),
+    "cls": ("class method", "cls.__name__", "class"),
+}
 
 
 def _marker(literal: str) -> str:

@@ -15,6 +15,7 @@ from freshwell import (
     LoadShed,
     NestedLoadError,
 )
+from freshwell._kit.threads import sleep
 
 
 class Loader:
@@ -176,6 +177,24 @@ def test_an_expired_entry_is_served_stale_only_to_those_who_accept_it() -> None:
         assert cache.lookup("a").state == "expired"
         assert cache.get_or_load("a", giving("new"), stale_ttl=60) == "old"
         assert cache.stats().stale_serves == 1
+
+
+def test_a_source_that_fails_is_left_alone_for_a_while_by_refreshes() -> None:
+    calls: list[int] = []
+
+    def fail() -> str:
+        calls.append(1)
+        raise LookupError("the source is down")
+
+    with Cache() as cache:
+        cache.set("a", "old", stale_ttl=60)
+        cache.expire("a")
+        for _ in range(50):
+            assert cache.get_or_load("a", fail, stale_ttl=60) == "old"
+            sleep(0.001)
+        assert len(calls) == 1
+        assert cache.stats().refresh_errors == 1
+        assert cache.stats().stale_serves == 50
 
 
 def test_an_invalidated_entry_is_not_served_stale() -> None:

@@ -109,14 +109,15 @@ class Loads:
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
         while todo:
-            leases, held_ms = await self._acquire(todo, errand, results)
+            since = self._t.table.moment()
+            leases, held_ms = await self._acquire(todo, errand, results, since)
             if leases:
                 results.update(await self._load(leases, errand))
             todo = [key for key in todo if key not in results]
             if todo and errand.refresh_within_ms is not None:
                 return results | dict.fromkeys(todo, NOTHING)
             if todo:
-                await self._wait(todo, min(held_ms / 1_000, self._pause_s(waits)))
+                await self._wait(todo, min(held_ms / 1_000, self._pause_s(waits)), since)
                 waits += 1
         return results
 
@@ -140,7 +141,7 @@ class Loads:
     # -- leases ------------------------------------------------------------------------------
 
     async def _acquire(
-        self, keys: Sequence[str], errand: Errand, results: dict[str, Loaded]
+        self, keys: Sequence[str], errand: Errand, results: dict[str, Loaded], since: int
     ) -> tuple[dict[str, bytes], int]:
         """Ask for the leases. Returns the tokens granted (empty: L2 is down), by key.
 
@@ -149,7 +150,7 @@ class Loads:
         """
         if not self._t.store.shared:
             return dict.fromkeys(keys, b""), 0
-        asked_ns, since = self._t.now_ns(), self._t.table.moment()
+        asked_ns = self._t.now_ns()
         leases: dict[str, bytes] = {}
         unreadable: list[str] = []
         held_ms = 2**31
@@ -202,11 +203,13 @@ class Loads:
         first_s, last_s = _TOLD_PAUSES_S if told else _ASKING_PAUSES_S
         return min(first_s * 2.0**waits, last_s)
 
-    async def _wait(self, keys: Sequence[str], timeout_s: float) -> None:
+    async def _wait(self, keys: Sequence[str], timeout_s: float, since: int) -> None:
+        """Wait until one of the keys changes, unless it did already since that moment."""
         self._t.counters.lease_waits += 1
         signal = self._t.watch.expect(keys)
         try:
-            await signal.wait(timeout_s)
+            if not any(self._t.table.dropped_since(since, key) for key in keys):
+                await signal.wait(timeout_s)
         finally:
             self._t.watch.dismiss(keys, signal)
 

@@ -5,14 +5,18 @@ Loads go through flights, so that callers of one key share one.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 from freshwell._async.coordination.loads import Errand, Load, Loaded, Loads, Tiers
 from freshwell._async.coordination.sights import Sights
 from freshwell._kit.aio import Flights, in_flight, resolve
+from freshwell.engines.results import storable
 from freshwell.engines.shelf import Reading, Terms
+from freshwell.errors import ConfigurationError
 from freshwell.ground.freshness import Times
 from freshwell.ground.plan import L2Word, Plan, ReadLevel
 from freshwell.typing import Lookup
@@ -21,6 +25,8 @@ __all__ = ["CacheAside", "as_lookup", "single"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
+_REST_AFTER_FAILURE_NS = 1_000_000_000
+_MAX_RESTING = 10_000
 _SLACK_SHARE = 10
 """A value with a tenth of its life more than expected was refreshed by somebody else."""
 
@@ -30,12 +36,25 @@ _FRESH = (L2Word.FRESH, L2Word.EARLY)
 
 
 def single(key: str, loader: Callable[[], Awaitable[Any] | Any]) -> Load:
-    """Return the loader of one entry as a loader of many."""
+    """Return the loader of one entry as a loader of many.
+
+    Raises `ConfigurationError` for what cannot be called.
+    """
+    if not callable(loader):
+        raise _no_loader(loader)
 
     async def load(keys: Sequence[str]) -> Mapping[str, Any]:
-        return {key: await resolve(loader())}
+        return {key: storable(await resolve(loader()))}
 
     return load
+
+
+def _no_loader(given: object) -> ConfigurationError:
+    hint = ": give the function without calling it, such as lambda: load(1)"
+    if inspect.iscoroutine(given):
+        given.close()
+        return ConfigurationError("the loader is a coroutine, which can run only once" + hint)
+    return ConfigurationError(f"the loader is an object of type {type(given).__name__}" + hint)
 
 
 def as_lookup(reading: Reading) -> Lookup:
@@ -64,6 +83,8 @@ class CacheAside:
         self._sights = Sights(tiers, self.loads)
         self._flights: Flights[Loaded] = Flights()
         self._refreshes: Flights[Loaded] = Flights()
+        self._mutex = Lock()
+        self._resting_until_ns: dict[str, int] = {}
 
     @property
     def in_flight(self) -> int:
@@ -146,11 +167,18 @@ class CacheAside:
     # -- refresh in the background -----------------------------------------------------------
 
     def refresh_later(self, due: Mapping[str, Times | None], load: Load, terms: Terms) -> None:
-        """Load entries anew in the background, unless that is being done; nobody waits."""
-        keys = [key for key in due if key not in self._refreshes]
+        """Load entries anew in the background; nobody waits.
+
+        Not where that is being done already, nor for a second after it failed.
+        """
+        now_ns = self._t.now_ns()
+        keys = [
+            key
+            for key in due
+            if key not in self._refreshes and self._resting_until_ns.get(key, 0) <= now_ns
+        ]
         if not keys:
             return
-        now_ns = self._t.now_ns()
         errand = Errand(
             load, terms, refresh_within_ms=max(_left_ms(due[key], now_ns) for key in keys)
         )
@@ -162,6 +190,15 @@ class CacheAside:
             await self._refreshes.run(keys, lambda led: self.loads.do(led, errand))
         except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
             self._t.incidents.refresh_failed(error)
+            self._rest(keys)
+
+    def _rest(self, keys: Sequence[str]) -> None:
+        """Leave the source alone with these keys for a while: it has just failed."""
+        until_ns = self._t.now_ns() + _REST_AFTER_FAILURE_NS
+        with self._mutex:
+            if len(self._resting_until_ns) > _MAX_RESTING:
+                self._resting_until_ns.clear()
+            self._resting_until_ns.update(dict.fromkeys(keys, until_ns))
 
     # -- without a loader --------------------------------------------------------------------
 

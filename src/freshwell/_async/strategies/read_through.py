@@ -9,9 +9,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from freshwell._async.strategies.calls import Call, Host
 from freshwell._kit.aio import each, resolve
+from freshwell.engines.results import by_name
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
-from freshwell.errors import ConfigurationError
+from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.templates import Naming, compile_template
 from freshwell.typing import Lookup
 
@@ -32,7 +33,7 @@ class Source(Protocol[K_contra, V_co]):
     exist to their values; without it ids are loaded one by one, a few at a time.
     """
 
-    def load(self, id: K_contra, /) -> Awaitable[V_co]:
+    def load(self, id: K_contra, /) -> Awaitable[V_co | None]:
         """Return the value of `id`. None says that there is none."""
 
 
@@ -46,12 +47,16 @@ class ReadThrough(Generic[V]):
     def __init__(
         self,
         host: Host,
-        source: Source[Any, V] | Callable[[Any], Awaitable[V]],
+        source: Source[Any, V] | Callable[[Any], Awaitable[V | None]],
         template: str,
         terms: Terms,
     ) -> None:
         load_one, self._load_many = _loaders(source)
-        compiled = compile_template(template, ("id",), name="key")
+        compiled = compile_template(template, ("id",), name="key", partial=True)
+        if not compiled.sources:
+            raise ConfigurationError(
+                f'key {template!r} has no placeholder for the id: write it as in "user:{{}}"'
+            )
         recipe = Recipe(load_one, _OF_ID, compiled.sources)
         self._call = Call(host, terms, recipe, Naming(compiled.sources, compiled.render))
         self._shown = compiled.text
@@ -70,6 +75,8 @@ class ReadThrough(Generic[V]):
 
     async def get_many(self, ids: Sequence[Any]) -> dict[Any, V]:
         """Return the values of those `ids` that exist, asking the source once for the missing."""
+        if isinstance(ids, str):
+            raise KeyRejected("the ids are one text: give a list of ids")
         by_key = {self.key(id): id for id in ids}
 
         async def load(keys: Sequence[str]) -> Mapping[str, Any]:
@@ -87,19 +94,29 @@ class ReadThrough(Generic[V]):
 
     async def invalidate(self, *ids: Any) -> None:
         """Make the entries of `ids` absent everywhere. Call it after the source has changed."""
-        await self._call.invalidate([self.key(id) for id in ids])
+        await self._call.invalidate(self._keys(ids))
 
     async def expire(self, *ids: Any) -> None:
         """End the freshness of the entries of `ids`; `stale_ttl` goes on."""
-        await self._call.expire([self.key(id) for id in ids])
+        await self._call.expire(self._keys(ids))
 
     async def lookup(self, id: Any) -> Lookup:
         """Say what the tiers have for `id`, without asking the source."""
         return await self._call.lookup(id)
 
+    def _keys(self, ids: Sequence[Any]) -> list[str]:
+        """Return the keys of ids given one by one. A list of ids is no id, and names nothing."""
+        for id in ids:
+            if isinstance(id, list | set | frozenset | dict):
+                raise KeyRejected(
+                    f"an id is a {type(id).__name__}: give ids one by one, as in invalidate(*ids)"
+                )
+        return [self.key(id) for id in ids]
+
     async def _load_all(self, ids: list[Any]) -> Mapping[Any, Any]:
         if self._load_many is not None:
-            return await resolve(self._load_many(ids))
+            found: Mapping[Any, Any] = await resolve(self._load_many(ids))
+            return by_name(found, ids)
 
         async def load(id: Any) -> Any:
             return await resolve(self._call.function(id))
@@ -112,6 +129,10 @@ def _loaders(
     source: Any,
 ) -> tuple[Callable[[Any], Any], Callable[[list[Any]], Any] | None]:
     """Return the source's loader of one id, and of many where it has one."""
+    if inspect.isclass(source) and hasattr(source, "load"):
+        raise ConfigurationError(
+            f"the source is the class {source.__name__}: give an object of it, {source.__name__}()"
+        )
     load = getattr(source, "load", None)
     if load is None and callable(source):
         return source, None
