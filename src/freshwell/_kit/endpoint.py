@@ -70,7 +70,8 @@ class Endpoint:
         pool = getattr(given, "connection_pool", None)
         if pool is None or not hasattr(pool, "connection_kwargs"):
             raise ConfigurationError(
-                f"url is an object of type {type(given).__name__}: give a URL or a redis.Redis client"
+                f"url is an object of type {type(given).__name__}: give a URL as text, or a "
+                "redis.Redis client"
             )
         settings = dict(pool.connection_kwargs)
         shown = f"redis://{settings.get('host', settings.get('path', '?'))}"

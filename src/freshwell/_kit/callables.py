@@ -1,0 +1,35 @@
+"""What can be cached at all: functions that return their result once."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Final
+
+from freshwell.errors import ConfigurationError
+
+__all__ = ["check_function", "shown_name"]
+
+_GENERATORS: Final = {
+    True: "an async generator",
+    False: "a generator",
+}
+
+
+def check_function(function: object) -> None:
+    """Refuse what is no function, and generators. Raises `ConfigurationError`."""
+    if isinstance(function, property):
+        raise ConfigurationError("cached stands above a property: put @property above it")
+    if not callable(function):
+        raise ConfigurationError(f"cached needs a function, and was given {shown_name(function)}")
+    asynchronous = inspect.isasyncgenfunction(function)
+    if asynchronous or inspect.isgeneratorfunction(function):
+        raise ConfigurationError(
+            f"{shown_name(function)} is {_GENERATORS[asynchronous]}, whose items can be read "
+            "only once: return a list"
+        )
+
+
+def shown_name(function: object) -> str:
+    """Return by what name errors speak of a function: its own, or its class's. Never its repr."""
+    name = getattr(function, "__qualname__", None)
+    return repr(name) if isinstance(name, str) else f"an object of type {type(function).__name__}"

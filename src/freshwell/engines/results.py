@@ -1,0 +1,63 @@
+"""What loaders return and callers store: refused where it cannot be what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, Final, TypeVar
+
+from freshwell.errors import ConfigurationError
+
+__all__ = ["by_name", "check_mapping", "storable"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_READ_ONCE: Final = frozenset({AsyncGeneratorType, CoroutineType, GeneratorType})
+
+
+def storable(value: V) -> V:
+    """Return `value`, unless it is something that can be read only once.
+
+    Raises `ConfigurationError` for generators, and for coroutines that nobody awaited.
+    """
+    if value.__class__ not in _READ_ONCE:
+        return value
+    if isinstance(value, CoroutineType):
+        value.close()
+        raise ConfigurationError("the value is a coroutine: await it first")
+    kind = "a generator" if isinstance(value, GeneratorType) else "an async generator"
+    raise ConfigurationError(f"the value is {kind}, which can be read only once: give a list")
+
+
+def check_mapping(values: object, method: str) -> None:
+    """Refuse what is no mapping. Raises `ConfigurationError`."""
+    if not isinstance(values, Mapping):
+        raise ConfigurationError(
+            f"{method} was given an object of type {values.__class__.__name__}: give a mapping "
+            "from keys to values"
+        )
+
+
+def by_name(found: Mapping[K, Any], asked: Collection[K]) -> Mapping[K, Any]:
+    """Return what a loader of many found, if that can be an answer to what was asked.
+
+    What a loader leaves out is remembered as absent; so a loader that answers otherwise than
+    by a mapping from what it was asked for must not be believed.
+
+    Raises `ConfigurationError`: it is no mapping, has only names that nobody asked for, or
+    has values that can be read only once.
+    """
+    if not isinstance(found, Mapping):
+        raise ConfigurationError(
+            f"the loader returned an object of type {found.__class__.__name__}: a loader of many "
+            "returns a mapping from what it was asked for to values, without what does not exist"
+        )
+    if found and not any(name in found for name in asked):
+        raise ConfigurationError(
+            "the loader returned a mapping that has nothing of what it was asked for: its keys "
+            "must be equal to those that it was given"
+        )
+    for value in found.values():
+        storable(value)
+    return found
