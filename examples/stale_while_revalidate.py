@@ -32,6 +32,7 @@ async def main() -> None:
         await cache.expire("report")  # as if the TTL had passed
         print("stale, at once:", await cache.get_or_load("report", report))
         await one_load()  # its refresh fails, and the entry stays
+        await asyncio.sleep(1)  # for so long a source that has failed is left alone
 
         print("stale again:", await cache.get_or_load("report", report))
         await one_load()

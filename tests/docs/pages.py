@@ -113,7 +113,8 @@ def run(file: Path, folder: Path, server_url: str | None = None) -> Ran:
         timeout=_RUN_S,
         check=False,
     )
-    return Ran(done.returncode, done.stdout.split(_MARK + "\n"), done.stderr)
+    errors = _LOG_RECORD.sub("", done.stderr)
+    return Ran(done.returncode, done.stdout.split(_MARK + "\n"), errors)
 
 
 def commands(text: str, program_name: str) -> list[str]:

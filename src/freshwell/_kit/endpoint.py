@@ -36,6 +36,15 @@ _DROPPED: Final = (
 )
 
 
+_FOR_THREADS_ALONE: Final = (
+    "ssl_validate_ocsp",
+    "ssl_validate_ocsp_stapled",
+    "ssl_ocsp_context",
+    "ssl_ocsp_expected_cert",
+)
+"""Settings that redis-py knows in one colour, and gives to each of its clients unset."""
+
+
 class Endpoint:
     """How to reach one server. Its repr names no secret."""
 
@@ -79,29 +88,44 @@ class Endpoint:
 
     @classmethod
     def _from(cls, settings: dict[str, Any], kind: type | None, shown: str) -> Endpoint:
-        name = "Connection" if kind is None else kind.__name__
-        if name not in ("Connection", "SSLConnection", "UnixDomainSocketConnection"):
-            raise ConfigurationError(f"connections of the kind {name} are not supported yet")
-        kept = {k: v for k, v in settings.items() if k not in _DROPPED}
-        return cls(kept, name, shown)
+        kind_name = "Connection" if kind is None else kind.__name__
+        if kind_name not in ("Connection", "SSLConnection", "UnixDomainSocketConnection"):
+            raise ConfigurationError(f"connections of the kind {kind_name} are not supported yet")
+        kept = {
+            name: setting
+            for name, setting in settings.items()
+            if name not in _DROPPED and (setting or name not in _FOR_THREADS_ALONE)
+        }
+        endpoint = cls(kept, kind_name, shown)
+        # Settings that cannot work show here, and not at the first read.
+        endpoint.connection(asynchronous=False, timeout_s=1.0)
+        return endpoint
 
     def connection(self, *, asynchronous: bool, timeout_s: float, **more: Any) -> Any:
-        """Return a new connection of redis-py, not connected yet, with our own time limits."""
+        """Return a new connection of redis-py, not connected yet, with our own time limits.
+
+        Raises `ConfigurationError` for settings that such a connection does not know.
+        """
         redis = _redis()
         module = redis.asyncio if asynchronous else redis
-        retry = module.retry.Retry(redis.backoff.NoBackoff(), 0)
-        return getattr(module.connection, self._kind)(
-            **self._settings,
-            protocol=2,
-            decode_responses=False,
-            retry=retry,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            maint_notifications_config=redis.maint_notifications.MaintNotificationsConfig(
-                enabled=False
-            ),
-            **more,
-        )
+        try:
+            return getattr(module.connection, self._kind)(
+                **self._settings,
+                protocol=2,
+                decode_responses=False,
+                retry=module.retry.Retry(redis.backoff.NoBackoff(), 0),
+                socket_timeout=timeout_s,
+                socket_connect_timeout=timeout_s,
+                maint_notifications_config=redis.maint_notifications.MaintNotificationsConfig(
+                    enabled=False
+                ),
+                **more,
+            )
+        except (TypeError, ValueError, redis.RedisError) as error:
+            raise ConfigurationError(
+                f"connections to {self._shown} cannot be made ({type(error).__name__}): an "
+                "option is unknown to redis-py, or has a value that cannot be"
+            ) from None
 
 
 def _redis() -> Any:

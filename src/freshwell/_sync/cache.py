@@ -33,6 +33,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 _MAX_KNOWN_TERMS = 1_000
+_NOTHING_SAID = dict.fromkeys(("ttl", "stale_ttl", "negative_ttl", "jitter", "beta"))
 
 
 class Cache:
@@ -480,7 +481,7 @@ class Cache:
 
     def _terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
         """Return the terms of a call. Calls spelled alike share one object."""
-        if type is Any and read is None and not policy:
+        if type is Any and read is None and (not policy or policy == _NOTHING_SAID):
             return self._plain_terms
         spelled = (type, read, *((name, value, value.__class__) for name, value in policy.items()))
         try:

@@ -114,6 +114,11 @@ class Stats:
     l1_live: bool
     in_flight: int
 
+    def __repr__(self) -> str:
+        """Show what there is to see: counts of 0 are left out."""
+        shown = [f"{name}={value!r}" for name, value in self.as_dict().items() if value != 0]
+        return f"Stats({', '.join([f'hit_ratio={self.hit_ratio:.3f}', *shown])})"
+
     @property
     def hit_ratio(self) -> float:
         """The share of answers that needed no loader. 0.0 where nothing was asked."""
