@@ -78,6 +78,7 @@ class FeedLine:
 
     async def aclose(self) -> None:
         """Close the connection. Idempotent."""
+        self.interrupt()  # a graceful end of TLS would wait for the server
         try:
             await self._connection.disconnect(nowait=True)
         except Exception:  # noqa: BLE001 - it is gone either way

@@ -118,6 +118,8 @@ class _Line(asyncio.Protocol):
             if not self._pending:
                 # Nothing is under way: waiting for company would only cost time.
                 self._transport.write(data)
+                if pending.sent_ns >= self._clock_due_ns:
+                    self._loop.call_soon(self._flush)
             else:
                 if not self._unsent:
                     self._loop.call_soon(self._flush)
@@ -139,8 +141,9 @@ class _Line(asyncio.Protocol):
             asked.future.add_done_callback(partial(self._take_clock, now_ns))
             self._pending.append(asked)
             self._unsent.append(_TIME)
-        self._transport.write(b"".join(self._unsent))
-        self._unsent.clear()
+        if self._unsent:
+            self._transport.write(b"".join(self._unsent))
+            self._unsent.clear()
 
     def _take_clock(self, sent_ns: int, asked: asyncio.Future[Reply]) -> None:
         if not asked.cancelled() and asked.exception() is None:
@@ -256,6 +259,7 @@ class Link:
         self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
+            await asyncio.wait((self._connecting,), timeout=self._connect_timeout_s)
         line, self._line = self._line, None
         if line is not None:
             line.fail(LinkLost("the link was closed"))
@@ -283,7 +287,14 @@ class Link:
                 raise LinkLost(f"{self._endpoint!r} could not be reached a moment ago")
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
             self._connecting.add_done_callback(self._connected)
-        return await asyncio.shield(self._connecting)
+        connecting = self._connecting
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and connecting.cancelled() and not (task and task.cancelling()):
+                raise LinkLost("the link was closed") from None
+            raise
 
     def _connected(self, task: asyncio.Task[_Line]) -> None:
         self._connecting = None
@@ -292,12 +303,12 @@ class Link:
         if task.exception() is not None:
             pause_s = _PAUSE_AFTER_FAILURE_S * (1 + random.random())  # noqa: S311 - no secret
             self._resting_until_ns = self._now_ns() + int(pause_s * _NS_PER_S)
+        elif self._closed:
+            task.result().fail(LinkLost("the link was closed"))
         else:
             self._line = task.result()
 
     async def _connect(self) -> _Line:
-        from redis.exceptions import RedisError
-
         connection = self._endpoint.connection(asynchronous=True, timeout_s=self._connect_timeout_s)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
@@ -305,8 +316,10 @@ class Link:
                 sent_ns = self._now_ns()
                 await connection.send_command("TIME")
                 reply = await connection.read_response()
-        except (RedisError, OSError, TimeoutError) as error:
-            await connection.disconnect(nowait=True)
+        except BaseException as error:
+            await _let_go(connection)
+            if not isinstance(error, Exception):
+                raise
             raise LinkLost(
                 f"{self._endpoint!r} cannot be reached ({type(error).__name__})"
             ) from None
@@ -323,3 +336,11 @@ class Link:
         if isinstance(reply, list):
             new = sample(sent_ns, self._now_ns(), server_us_of(reply))
             self._clock = better(self._clock, new)
+
+
+async def _let_go(connection: Any) -> None:
+    """Close a connection of redis-py without waiting for its peer."""
+    writer = connection._writer
+    if writer is not None:
+        writer.transport.abort()
+    await connection.disconnect(nowait=True)
