@@ -22,6 +22,8 @@ OUTPUT = "<!-- output -->"
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})(.*)$")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _MARK = "--- end of block"
+_LOG_RECORD = re.compile(r"^cache [\w.-]+: .*\n", re.MULTILINE)
+"""What the library says in the log, which nobody has set up here: no error."""
 _RUN_S = 50
 
 

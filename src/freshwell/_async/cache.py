@@ -16,7 +16,9 @@ from freshwell._async.strategies.read_through import ReadThrough, Source
 from freshwell._kit.aio import home, home_is_gone, resolve
 from freshwell._kit.endpoint import Endpoint
 from freshwell.codecs.base import BoundCodec, Codec, check_codec, resolve_codec
+from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
+from freshwell.codecs.types import Unresolved
 from freshwell.engines.counters import Counters, Stats
 from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.session import CoherenceMode, Session
@@ -477,7 +479,11 @@ class AsyncCache:
         return [self._checked(key) for key in keys]
 
     def _bound(self, type: Any) -> BoundCodec:
-        return NO_CODEC if self._codec is None else self._codec.bind(type)
+        if self._codec is None:
+            return NO_CODEC
+        if isinstance(type, Unresolved):
+            return LateCodec(self._codec, type)
+        return self._codec.bind(type)
 
     def _terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
         """Return the terms of a call. Calls spelled alike share one object."""

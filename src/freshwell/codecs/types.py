@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from freshwell.errors import ConfigurationError
 
-__all__ = ["Adapter", "adapter_for", "return_type"]
+__all__ = ["Adapter", "Unresolved", "adapter_for", "return_type"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A return annotation that names what is not there yet."""
+
+    function: Callable[..., Any]
+    name: str
+
+    def resolve(self) -> Any:
+        """Try again. Returns the type, Any, or an `Unresolved` as before."""
+        return return_type(self.function)
 
 
 def return_type(function: Callable[..., Any]) -> Any:
-    """Return what a function's calls yield, by its annotations; Any where they do not say."""
+    """Return what a function's calls yield, by its annotations; Any where they do not say.
+
+    Only the return annotation is looked at: those of parameters may be for type checkers only.
+    Where it names what is not defined yet, the answer is an `Unresolved`.
+    """
+    inner = _annotated(function)
+    said = getattr(inner, "__annotations__", {}).get("return", Any)
+    lone = SimpleNamespace(__annotations__={"return": said})
     try:
-        found = typing.get_type_hints(inspect.unwrap(function)).get("return", Any)
-    except (NameError, TypeError):
+        found = typing.get_type_hints(lone, globalns=getattr(inner, "__globals__", {}))["return"]
+    except (NameError, AttributeError):
+        return Unresolved(function, repr(getattr(inner, "__qualname__", "a function")))
+    except (TypeError, SyntaxError):
         return Any
     if typing.get_origin(found) in (Awaitable, Coroutine):
         return typing.get_args(found)[-1]
     return found
+
+
+def _annotated(function: Any) -> Any:
+    """Return the function that holds the annotations of a callable."""
+    inner = inspect.unwrap(function)
+    while isinstance(inner, functools.partial):
+        inner = inspect.unwrap(inner.func)
+    if inspect.isroutine(inner) or isinstance(inner, type):
+        return inner
+    return type(inner).__call__
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,8 @@ class Stats:
 
     def __repr__(self) -> str:
         """Show what there is to see: counts of 0 are left out."""
-        shown = [f"{name}={value!r}" for name, value in self.as_dict().items() if value != 0]
+        told = {name: v for name, v in self.as_dict().items() if v or v is False}
+        shown = [f"{name}={value!r}" for name, value in told.items()]
         return f"Stats({', '.join([f'hit_ratio={self.hit_ratio:.3f}', *shown])})"
 
     @property
