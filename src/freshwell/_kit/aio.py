@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from freshwell._kit.callables import check_function, shown_name
 from freshwell._kit.flight import Flight, Roster, current_flight, in_flight
@@ -243,11 +244,12 @@ class Flights(Generic[R]):
         flight: Flight[R],
         work: Callable[[tuple[str, ...]], Awaitable[Mapping[str, R]]],
     ) -> None:
-        task = asyncio.get_running_loop().create_task(self._fly(flight, work))
+        task = _begun(self._fly(flight, work))
         assert isinstance(flight, _Carried)
-        flight.task = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if not task.done():
+            flight.task = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _fly(
         self,
@@ -290,6 +292,14 @@ class Flights(Generic[R]):
         self._roster.unhitch(flight)
         if self._roster.leave(flight) and flight.task is not None:
             flight.task.cancel()
+
+
+def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Start a task; where Python can, at once and not in the loop's next round."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(work, loop=loop, eager_start=True)
+    return loop.create_task(work)
 
 
 async def _as_coroutine(work: Callable[[], Awaitable[None]]) -> None:
