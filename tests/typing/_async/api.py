@@ -153,6 +153,7 @@ async def by_number(id: int) -> User:
 
 async def read_through() -> None:
     users = cache.read_through(Users(), key="user:{}")
+    assert_type(users, AsyncReadThrough[User])
     assert_type(await users.get(1), User | None)
     assert_type(await users.refresh(1), User | None)
     assert_type(users.key(1), str)

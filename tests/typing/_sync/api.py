@@ -153,6 +153,7 @@ def by_number(id: int) -> User:
 
 def read_through() -> None:
     users = cache.read_through(Users(), key="user:{}")
+    assert_type(users, ReadThrough[User])
     assert_type(users.get(1), User | None)
     assert_type(users.refresh(1), User | None)
     assert_type(users.key(1), str)

@@ -1,0 +1,361 @@
+"""What callers write, well or wrongly: whatever can be decorated, and what errors say.
+
+Caches are typed as Any here: most of this is what a type checker would refuse.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any
+
+import pytest
+
+from freshwell import AsyncCache, CacheClosed, CodecError, ConfigurationError, KeyRejected
+
+cache: Any = AsyncCache()
+cached: Callable[..., Callable[[Any], Any]] = cache.cached
+
+
+def new_cache(*args: Any, **options: Any) -> Any:
+    return AsyncCache(*args, **options)
+
+
+@dataclass
+class Named:
+    """Something with a cached method of each kind."""
+
+    name: str
+
+    @cached("using:{self.name}:{n}")
+    async def times(self, n: int = 1) -> str:
+        """Repeat the name."""
+        return self.name * n
+
+    @cached("using:{cls.__name__}:{n}")
+    @classmethod
+    async def kind(cls, n: int) -> str:
+        """Repeat the name of the class."""
+        return cls.__name__ * n
+
+    @cached("using:still:{n}")
+    @staticmethod
+    async def still(n: int) -> int:
+        return -n
+
+
+class Louder(Named):
+    async def times(self, n: int = 1) -> str:
+        return str(await super().times(n)).upper()
+
+
+# -- what can be decorated -------------------------------------------------------------------
+
+
+async def test_a_bound_method_tells_of_itself_what_its_function_tells() -> None:
+    method: Any = Named("ab").times
+    assert str(inspect.signature(method)) == "(n: 'int' = 1) -> 'str'"
+    assert str(inspect.signature(Named.times)) == "(self, n: 'int' = 1) -> 'str'"
+    assert (method.__name__, method.__doc__) == ("times", "Repeat the name.")
+    assert method.__module__ == Named.times.__module__ == __name__
+    assert method.__annotations__ == {"n": "int", "return": "str"}
+    assert inspect.iscoroutinefunction(method) == inspect.iscoroutinefunction(cache.get)
+    assert repr(method) == "<cached method 'Named.times'>"
+
+
+async def test_bound_methods_are_equal_when_their_objects_are_one() -> None:
+    a, b = Named("a"), Named("a")
+    assert a.times == a.times
+    assert len({a.times, a.times, b.times}) == 2
+    assert a.times != b.times
+    assert a.times != "a.times"
+
+
+async def test_a_subclass_calls_the_cached_method_of_its_base() -> None:
+    assert await Louder("ab").times(2) == "ABAB"
+    assert await cache.get("using:ab:2") == "abab"
+
+
+async def test_helpers_of_a_class_method_know_their_class() -> None:
+    assert await Named.kind(1) == await Named("x").kind(1) == "Named"
+    assert await Louder.kind(1) == "Louder"
+    assert Louder.kind.key(2) == "using:Louder:2"
+    assert str(inspect.signature(Louder.kind)) == "(n: 'int') -> 'str'"
+    await Named.kind.invalidate(1)
+    assert (await Named.kind.lookup(1)).state == "absent"
+    assert (await Louder.kind.lookup(1)).state == "fresh"
+
+
+async def test_a_static_method_is_called_without_an_object() -> None:
+    still: Any = Named("x").still
+    assert await still(1) == await Named.still(1) == -1
+    await still.invalidate(1)
+    assert (await Named.still.lookup(1)).state == "absent"
+
+
+async def test_a_class_method_without_a_template_must_say_what_of_its_class_matters() -> None:
+    async def kind(cls: type, n: int) -> int:
+        return n
+
+    with pytest.raises(ConfigurationError, match=r"is a class method.*cls.__name__"):
+        cache.cached()(classmethod(kind))
+
+
+async def test_a_partial_object_is_cached_under_a_template() -> None:
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    one_more = cache.cached("using:one more:{b}")(partial(add, 1))
+    assert await one_more(2) == await one_more(b=2) == 3
+    assert one_more.key(2) == "using:one more:2"
+
+
+async def test_names_that_others_may_share_do_not_make_keys() -> None:
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    class Adder:
+        async def add(self, n: int) -> int:
+            return n
+
+    for nameless in (partial(add, 1), Adder().add):
+        with pytest.raises(ConfigurationError, match=r"which others may share.*give a template"):
+            cache.cached()(nameless)
+
+
+async def test_a_decorated_function_is_called_by_the_signature_it_shows() -> None:
+    def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            return await function(*args, **kwargs)
+
+        return inner
+
+    @cached("using:logged:{n}:{deep}")
+    @logged
+    async def page(n: int, *, deep: bool = False) -> tuple[int, bool]:
+        return n, deep
+
+    assert await page(1) == (1, False)
+    assert await page(n=1, deep=True) == (1, True)
+
+
+async def test_generators_are_refused() -> None:
+    def items(n: int) -> Iterator[int]:
+        yield n
+
+    with pytest.raises(ConfigurationError, match=r"items' is a generator.*return a list"):
+        cache.cached("using:{n}")(items)
+    with pytest.raises(ConfigurationError, match=r"generator.*give a list"):
+        await cache.get_or_load("using:items", lambda: items(1))
+    with pytest.raises(ConfigurationError, match=r"generator.*give a list"):
+        await cache.set("using:items", items(1))
+    assert await cache.get("using:items") is None
+
+
+@pytest.mark.parametrize("thing", [None, 5, property(len)])
+async def test_what_is_no_function_is_refused(thing: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"function|property"):
+        cache.cached("using:x")(thing)
+
+
+async def test_parentheses_that_were_forgotten_are_asked_for() -> None:
+    async def user(user_id: int) -> int:
+        return user_id
+
+    with pytest.raises(ConfigurationError, match=r"user' as its key: write @cache.cached\(\)"):
+        cache.cached(user)
+
+
+async def test_one_name_to_ignore_may_be_given_as_it_is() -> None:
+    async def user(user_id: int, trace: str) -> int:
+        return user_id
+
+    wrapped = cache.cached("using:user:{user_id}", ignore="trace")(user)
+    assert wrapped.key(1, "x") == "using:user:1"
+    with pytest.raises(ConfigurationError, match="ignore is an object of type int"):
+        cache.cached("using:user:{user_id}", ignore=5)
+
+
+async def test_wrong_arguments_are_said_of_the_function_that_was_called() -> None:
+    @cached("using:user:{user_id}")
+    async def user(user_id: int) -> int:
+        return user_id
+
+    with pytest.raises(TypeError, match=r"user\(\) takes 1 positional argument but 2"):
+        await user(1, 2)
+    with pytest.raises(TypeError, match=r"user\(\) missing 1 required"):
+        await user.invalidate()
+    with pytest.raises(TypeError, match=r"Named.times\(\) takes"):
+        await Named("a").times(1, 2)
+
+
+# -- keys, ids and calls ---------------------------------------------------------------------
+
+
+async def test_a_text_is_no_list_of_keys() -> None:
+    reader = cache.read_through(lambda id: id, key="using:{}")
+    with pytest.raises(KeyRejected, match="one text: give a list"):
+        await cache.get_many("abc")
+    with pytest.raises(KeyRejected, match="one text: give a list"):
+        await cache.get_or_load_many("abc", lambda keys: {})
+    with pytest.raises(KeyRejected, match="one text: give a list"):
+        await reader.get_many("abc")
+    with pytest.raises(KeyRejected, match="one text: give a list"):
+        await Named("a").times.many("abc")
+
+
+async def test_a_list_is_no_key_and_no_id() -> None:
+    reader = cache.read_through(lambda id: id, key="using:{}")
+    with pytest.raises(KeyRejected, match=r"one by one, as in invalidate\(\*keys\)"):
+        await cache.invalidate(["a", "b"])
+    with pytest.raises(KeyRejected, match=r"one by one, as in invalidate\(\*ids\)"):
+        await reader.invalidate([1, 2])
+    with pytest.raises(KeyRejected, match="one by one"):
+        await reader.expire({1, 2})
+
+
+# -- loaders and values ----------------------------------------------------------------------
+
+
+async def test_a_loader_that_cannot_be_called_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"loader is an object of type int.*lambda"):
+        await cache.get_or_load("using:a", 5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "type NoneType: a loader of many returns a mapping"),
+        (["Ada"], "type list: a loader of many returns a mapping"),
+        ({1: "Ada"}, "nothing of what it was asked for"),
+        ({"1": (n for n in "Ada")}, "generator"),
+    ],
+)
+async def test_a_loader_of_many_that_answers_something_else_is_not_believed(
+    answer: Any, said: str
+) -> None:
+    class Source:
+        async def load(self, id: str) -> Any:
+            return None
+
+        async def load_many(self, ids: list[str]) -> Mapping[str, Any]:
+            found: Mapping[str, Any] = answer
+            return found
+
+    async with new_cache() as own:
+        with pytest.raises(ConfigurationError, match=said):
+            await own.get_or_load_many(["1"], lambda keys: answer)
+        assert (await own.lookup("1")).state == "absent"
+        if isinstance(answer, dict):
+            with pytest.raises(ConfigurationError, match=said):
+                await own.read_through(Source(), key="s:{}").get_many(["1"])
+            assert (await own.lookup("s:1")).state == "absent"
+
+
+async def test_a_loader_of_many_may_find_more_than_it_was_asked_for() -> None:
+    async with new_cache() as own:
+        found = {"1": "Ada", "2": "Grace"}
+        assert await own.get_or_load_many(["1", "3"], lambda keys: found) == {"1": "Ada"}
+
+
+async def test_many_values_are_a_mapping() -> None:
+    with pytest.raises(ConfigurationError, match="type list: give a mapping"):
+        await cache.set_many([("a", 1)])
+
+
+async def test_a_source_is_an_object_and_its_key_has_a_place_for_the_id() -> None:
+    class Source:
+        async def load(self, id: int, /) -> int | None:
+            return None
+
+    with pytest.raises(ConfigurationError, match=r"the class Source: give an object.*Source\(\)"):
+        cache.read_through(Source, key="using:{}")
+    with pytest.raises(ConfigurationError, match="no placeholder for the id"):
+        cache.read_through(Source(), key="using")
+    with pytest.raises(ConfigurationError, match=r"did you mean {id}"):
+        cache.read_through(Source(), key="using:{user_id}")
+
+
+# -- the cache itself ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"l1": "no"}, "l1 is 'no': use True or False"),
+        ({"codec": "yaml"}, "codec is 'yaml': use one of 'json', 'msgpack'"),
+        ({"codec": 3}, "codec is an object of type int"),
+        ({"ttl": None}, "every entry has a TTL"),
+        ({"ttl": float("inf")}, "ttl is inf"),
+        ({"max_ttl": None}, "max_ttl is None"),
+    ],
+)
+async def test_a_wrong_option_is_refused_where_the_cache_is_built(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        AsyncCache(**options)
+
+
+async def test_a_closed_cache_is_not_entered_again() -> None:
+    async with new_cache() as own:
+        await own.set("a", 1)
+    with pytest.raises(CacheClosed, match="build a new one"):
+        await own.get("a")
+    with pytest.raises(CacheClosed, match="build a new one"):
+        async with own:
+            pass
+
+
+async def test_stats_show_what_there_is_to_see() -> None:
+    async with new_cache() as own:
+        await own.get_or_load("a", lambda: 1)
+        await own.get("a")
+        shown = repr(own.stats())
+    assert shown.startswith("Stats(hit_ratio=0.500, hits_l1=1, misses=1, loads=1, ")
+    assert "shed" not in shown
+    assert "coherence='alone'" in shown
+
+
+# -- types that are defined later ------------------------------------------------------------
+
+
+async def test_a_method_may_return_objects_of_the_class_that_it_stands_in(redis_url: str) -> None:
+    here = new_cache(redis_url, namespace="using-later")
+    keep: Callable[..., Callable[[Any], Any]] = here.cached
+
+    class Users:
+        @keep("user:{n}")
+        @classmethod
+        async def load(cls, n: int) -> Later:
+            return Later(n)
+
+    assert await Users.load(1) == Later(1)
+    async with new_cache(redis_url, namespace="using-later") as there:
+        assert await there.get("user:1", type=Later) == Later(1)
+    assert (await Users.load.lookup(1)).value == Later(1)
+    assert await here.get("user:1", read="fresh", type=Later) == Later(1)
+    await here.aclose()
+
+
+async def test_an_annotation_that_is_for_type_checkers_only_leaves_plain_values(
+    redis_url: str,
+) -> None:
+    async with new_cache(redis_url, namespace="using-missing") as here:
+        keep: Callable[..., Callable[[Any], Any]] = here.cached
+
+        @keep("value:{n}")
+        async def value(n: int) -> Missing:  # type: ignore[name-defined]  # noqa: F821
+            return Later(n) if n else {"plain": True}
+
+        assert await value(0) == {"plain": True}
+        with pytest.raises(CodecError, match="value' cannot be resolved: import what it names"):
+            await value(1)
+
+
+@dataclass
+class Later:
+    n: int

@@ -1,0 +1,67 @@
+"""Errors tell no secrets, and a cache used from the wrong place says so."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from freshwell import AsyncCache, Cache, ConfigurationError
+
+SECRETS = [
+    "redis://:hush/tail@localhost:1/0",
+    "redis://:hush#tail@localhost/0",
+    "redis://:hush?tail@localhost/0",
+    "redis://:hush@[bad",
+    "user:hush@localhost:6379",
+    "redis:/:hush@localhost/0",
+    "http://user:hush@localhost/0",
+    "redis://localhost/0?password=hush&db=hush",
+]
+
+
+@pytest.mark.parametrize("url", SECRETS)
+def test_the_error_for_a_url_tells_nothing_that_may_be_a_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be used: write redis://") as caught:
+        Cache(url)
+    assert "hush" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:hu@sh@localhost:7000/3", "redis://***@localhost:7000/3"),
+        ("valkey://localhost/0?password=hush", "valkey://localhost/0"),
+        ("unix:///run/redis.sock?db=2", "unix:///run/redis.sock"),
+    ],
+)
+def test_a_cache_shows_where_it_is_without_credentials(url: str, shown: str) -> None:
+    with Cache(url) as cache:
+        assert repr(cache) == f"<Cache 'default' {shown}>"
+
+
+def test_a_url_that_is_no_text_is_refused_by_its_type() -> None:
+    with pytest.raises(ConfigurationError, match="url is an object of type bytes"):
+        Cache(b"redis://localhost")
+
+
+def test_a_second_event_loop_is_told_to_build_a_cache_of_its_own() -> None:
+    cache = AsyncCache()
+    said: list[str] = []
+
+    def elsewhere() -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            asyncio.run(cache.get("a"))
+        said.append(str(caught.value))
+
+    async def use() -> None:
+        await cache.set("a", 1)
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        await cache.aclose()
+
+    asyncio.run(use())
+    assert "another running event loop: build one cache for each loop" in said[0]
