@@ -67,6 +67,8 @@ class Endpoint:
         if isinstance(given, str):
             url = "redis" + given[6:] if given.startswith("valkey:") else given
             try:
+                if "://" not in url:  # which the parser may take for a server on this machine
+                    raise ValueError
                 settings: dict[str, Any] = dict(parse_url(url))
             except ValueError:
                 # The parser's own message may hold a part of the password.
