@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 
 import hiredis
 
+from tests.support.blocking import blocking_allowed
+
 __all__ = ["CUT", "SILENCE", "Impostor", "impostor"]
 
 SILENCE = b""
@@ -28,8 +30,9 @@ _GREETINGS = frozenset({b"CLIENT", b"SELECT", b"AUTH", b"HELLO"})
 class Impostor:
     """What the test sees of the server: its URL, and the commands that reached it."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, clock: bytes | None = None) -> None:
         self._answer = answer
+        self._clock = clock
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.connections = 0
@@ -41,6 +44,12 @@ class Impostor:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    def say(self, data: bytes) -> None:
+        """Send bytes on every connection, asked for or not."""
+        for connection in self._open:
+            with suppress(OSError), blocking_allowed():
+                connection.sendall(data)
 
     def serve(self) -> None:
         """Accept connections until `close`."""
@@ -80,6 +89,8 @@ class Impostor:
     def _reply(self, command: list[bytes]) -> bytes | None:
         if command[0] in _GREETINGS:
             return b"+OK\r\n"
+        if command[0] == b"TIME" and self._clock is not None:
+            return self._clock
         if command[0] == b"TIME":
             seconds, rest = divmod(time.time_ns(), 1_000_000_000)
             parts = [b"%d" % seconds, b"%d" % (rest // 1_000)]
@@ -89,9 +100,9 @@ class Impostor:
 
 
 @contextmanager
-def impostor(answer: Answer) -> Iterator[Impostor]:
-    """Run a server that answers every command by ``answer(command)``."""
-    server = Impostor(answer)
+def impostor(answer: Answer, *, clock: bytes | None = None) -> Iterator[Impostor]:
+    """Run a server that answers every command by ``answer(command)``, and TIME by `clock`."""
+    server = Impostor(answer, clock)
     threading.Thread(target=server.serve, daemon=True).start()
     try:
         yield server

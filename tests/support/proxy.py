@@ -35,6 +35,7 @@ class Proxy:
         self._refusing = False
         self._frozen = {UP: False, DOWN: False}
         self._delay_s = {UP: 0.0, DOWN: 0.0}
+        self._bytes_per_s = {UP: 0, DOWN: 0}
         self.closed = False
         self.accepted = 0
 
@@ -68,12 +69,18 @@ class Proxy:
         for direction in directions or (UP, DOWN):
             self._delay_s[direction] = seconds
 
+    def throttle(self, bytes_per_s: int, *directions: str) -> None:
+        """Take no more than so many bytes in a second (no direction named: both)."""
+        for direction in directions or (UP, DOWN):
+            self._bytes_per_s[direction] = bytes_per_s
+
     def heal(self) -> None:
         """End all of it. Bytes that were held arrive now."""
         self._refusing = False
         for direction in (UP, DOWN):
             self._frozen[direction] = False
             self._delay_s[direction] = 0.0
+            self._bytes_per_s[direction] = 0
         for pair in self.pairs:
             pair.held = False
 
@@ -99,6 +106,11 @@ class Proxy:
 
     def delay_s(self, direction: str) -> float:
         return self._delay_s[direction]
+
+    def pause_s(self, direction: str, size: int) -> float:
+        """Return how long to rest after having taken so many bytes."""
+        rate = self._bytes_per_s[direction]
+        return size / rate if rate else 0.0
 
     def _join(self, client: socket.socket) -> None:
         if self._refusing:
@@ -158,6 +170,8 @@ class _Pair:
         with suppress(OSError):
             while data := origin.recv(_READ_BYTES):
                 waiting.append((time.monotonic() + self._proxy.delay_s(direction), data))
+                if pause_s := self._proxy.pause_s(direction, len(data)):
+                    time.sleep(pause_s)
         # An end is news too: a half-open link hears nothing of it.
         waiting.append((0.0, b""))
 

@@ -24,7 +24,7 @@ from freshwell._kit.resp import (
     not_text,
     pack,
     server_us_of,
-    unerring,
+    values_of,
 )
 from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
 
@@ -161,7 +161,7 @@ class _Line(asyncio.Protocol):
                         continue
                     reply = pending.replies
                 pendings.popleft().resolve(reply)
-        except (ConnectionError, IndexError):
+        except (ConnectionError, IndexError, TypeError):
             self.fail(LinkLost("the server answered out of protocol"))
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -244,7 +244,11 @@ class Link:
         """MGET in chunks, in one write."""
         chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
         replies = await self.batch([(b"MGET", *chunk) for chunk in chunks], repeat=True)
-        return [value for reply in replies for value in unerring(reply)]
+        return [
+            value
+            for chunk, reply in zip(chunks, replies, strict=True)
+            for value in values_of(reply, len(chunk))
+        ]
 
     async def batch(
         self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
@@ -333,9 +337,9 @@ class Link:
         )
 
     def _observe(self, sent_ns: int, reply: Reply) -> None:
-        if isinstance(reply, list):
-            new = sample(sent_ns, self._now_ns(), server_us_of(reply))
-            self._clock = better(self._clock, new)
+        server_us = server_us_of(reply)
+        if server_us is not None:
+            self._clock = better(self._clock, sample(sent_ns, self._now_ns(), server_us))
 
 
 async def _let_go(connection: Any) -> None:

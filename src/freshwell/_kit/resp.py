@@ -15,6 +15,7 @@ __all__ = [
     "pack",
     "server_us_of",
     "unerring",
+    "values_of",
 ]
 
 Argument = bytes | str | int
@@ -60,6 +61,17 @@ def not_text(reply: Reply) -> bytes:
     return b""
 
 
-def server_us_of(reply: Sequence[bytes]) -> int:
-    """Return the answer of TIME in microseconds."""
-    return int(reply[0]) * 1_000_000 + int(reply[1])
+def values_of(reply: Reply, wanted: int) -> list[bytes | None]:
+    """Return the `wanted` values that an MGET was answered by, or raise the error that it is."""
+    if not isinstance(unerring(reply), list) or len(reply) != wanted:
+        raise ServerReplied("the answer to MGET has an unknown form", code="PROTOCOL")
+    return [v if v.__class__ is bytes or v is None else not_text(v) for v in reply]
+
+
+def server_us_of(reply: Reply) -> int | None:
+    """Return the answer of TIME in microseconds. None: it is no answer to that."""
+    try:
+        seconds, us = reply
+        return int(seconds) * 1_000_000 + int(us)
+    except (TypeError, ValueError):
+        return None

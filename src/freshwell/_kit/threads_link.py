@@ -26,7 +26,7 @@ from freshwell._kit.resp import (
     not_text,
     pack,
     server_us_of,
-    unerring,
+    values_of,
 )
 from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
 
@@ -76,7 +76,7 @@ class _Line:
                 self._hurry()
         except (TimeoutError, BlockingIOError):
             raise LinkTimeout("no whole reply came within the time limit") from None
-        except (OSError, ConnectionError) as error:
+        except (OSError, TypeError) as error:  # out of protocol is a ConnectionError or TypeError
             raise LinkLost(f"the connection was lost ({type(error).__name__})") from None
         if len(replies) > wanted:
             raise LinkLost("the server answered out of protocol")
@@ -130,8 +130,9 @@ class Link:
     """Commands to one server. Safe for any number of threads, and after a fork.
 
     Connects on first use, and again after a loss. A command has `command_timeout_s` from when
-    it is sent to its whole reply. With `repeat`, a command whose connection was lost is given
-    once more. At most 64 connections; a thread waits for one as long as for a reply.
+    it is sent to its whole reply, and each step of connecting (reaching the server, and up to
+    four questions) `connect_timeout_s`. With `repeat`, a command whose connection was lost is
+    given once more. At most 64 connections; a thread waits for one as long as for a reply.
 
     Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
     """
@@ -173,7 +174,11 @@ class Link:
         """MGET in chunks, in one write."""
         chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
         replies = self.batch([(b"MGET", *chunk) for chunk in chunks], repeat=True)
-        return [value for reply in replies for value in unerring(reply)]
+        return [
+            value
+            for chunk, reply in zip(chunks, replies, strict=True)
+            for value in values_of(reply, len(chunk))
+        ]
 
     def batch(self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False) -> list[Reply]:
         """Send commands in one write. The server's errors stand in the answer, in their place."""
@@ -300,6 +305,6 @@ class Link:
         sent_ns = self._now_ns()
         self._clock_due_ns = sent_ns + _CLOCK_EVERY_NS
         reply = line.exchange(b"*1\r\n$4\r\nTIME\r\n", 1)[0]
-        if isinstance(reply, list):
-            new = sample(sent_ns, self._now_ns(), server_us_of(reply))
-            self._clock = better(self._clock, new)
+        server_us = server_us_of(reply)
+        if server_us is not None:
+            self._clock = better(self._clock, sample(sent_ns, self._now_ns(), server_us))
