@@ -12,20 +12,31 @@ _TIMES = st.integers(0, 300 * _DAY_NS)
 
 
 @given(
-    born=_TIMES, life=_TIMES, calm=_TIMES, grace=_TIMES, cost=st.integers(0, 10**13),
+    born=_TIMES, life=_TIMES, lag=_TIMES, grace=_TIMES, cost=st.integers(0, 10**13),
     size=st.integers(0, 1 << 35), negative=st.booleans(),
 )  # fmt: skip
 def test_an_entry_gives_back_what_was_put_in(
-    born: int, life: int, calm: int, grace: int, cost: int, size: int, negative: bool
+    born: int, life: int, lag: int, grace: int, cost: int, size: int, negative: bool
 ) -> None:
     fresh = born + life
-    entry = _entry(born, min(calm, fresh), fresh, fresh + grace, cost, size, negative)
+    calm = max(fresh - lag, 0)
+    entry = _entry(born, calm, fresh, fresh + grace, cost, size, negative)
     assert entry.born_ns == born
-    assert entry.calm_until_ns == min(calm, fresh)
+    assert entry.calm_until_ns == calm
     assert entry.fresh_until_ns == fresh
     assert entry.stale_until_ns == fresh + grace
     assert (entry.cost_ns, entry.size, entry.negative) == (cost, size, negative)
     assert entry.alive
+
+
+@given(born=_TIMES, life=_TIMES, calm=_TIMES)
+def test_a_calm_end_too_far_back_to_keep_moves_no_later_than_birth(
+    born: int, life: int, calm: int
+) -> None:
+    fresh = born + life
+    entry = _entry(born, min(calm, fresh), fresh, fresh, 0, 0, False)
+    assert min(calm, fresh) <= entry.calm_until_ns <= max(min(calm, fresh), born)
+    assert (entry.born_ns, entry.fresh_until_ns) == (born, fresh)
 
 
 @given(size=st.integers(0, 1 << 35), negative=st.booleans())
