@@ -223,6 +223,7 @@ def test_threads_that_do_everything_at_once_leave_a_whole_table(clock: ManualClo
     for alias, entry in aliases.items():
         assert entry.alive, "an alias names a killed entry"
         assert table.get(str(alias)) is entry, "an alias names an entry that left"
+    fill(table, clock, "last")
     assert table.clear() > 0
     assert aliases == {}
 
