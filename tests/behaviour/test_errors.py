@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+import redis
 
 from freshwell import AsyncCache, Cache, ConfigurationError
 
@@ -40,6 +41,13 @@ def test_the_error_for_a_url_tells_nothing_that_may_be_a_password(url: str) -> N
 def test_a_cache_shows_where_it_is_without_credentials(url: str, shown: str) -> None:
     with Cache(url) as cache:
         assert repr(cache) == f"<Cache 'default' {shown}>"
+
+
+def test_a_cache_of_a_client_shows_where_that_is() -> None:
+    with Cache(redis.Redis("localhost", 7000, 3, password="hush")) as cache:
+        assert repr(cache) == "<Cache 'default' redis://localhost:7000/3>"
+    with Cache(redis.Redis(unix_socket_path="/run/redis.sock")) as cache:
+        assert repr(cache) == "<Cache 'default' unix:///run/redis.sock?db=0>"
 
 
 def test_a_url_that_is_no_text_is_refused_by_its_type() -> None:

@@ -85,8 +85,7 @@ class Endpoint:
                 "redis.Redis client"
             )
         settings = dict(pool.connection_kwargs)
-        shown = f"redis://{settings.get('host', settings.get('path', '?'))}"
-        return cls._from(settings, pool.connection_class, shown)
+        return cls._from(settings, pool.connection_class, _of_client(settings))
 
     @classmethod
     def _from(cls, settings: dict[str, Any], kind: type | None, shown: str) -> Endpoint:
@@ -145,6 +144,15 @@ def _redis() -> Any:
             f'Redis needs {error.name}: pip install "freshwell[redis]"'
         ) from None
     return redis
+
+
+def _of_client(settings: Mapping[str, Any]) -> str:
+    """Return the URL that a client's settings come to, without its credentials."""
+    database = settings.get("db") or 0
+    if settings.get("path"):
+        return f"unix://{settings['path']}?db={database}"
+    host = settings.get("host", "localhost")
+    return f"redis://{host}:{settings.get('port', 6379)}/{database}"
 
 
 def _redacted(url: str) -> str:

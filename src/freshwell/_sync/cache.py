@@ -76,7 +76,8 @@ class Cache:
         max_loads: How many loads this process runs at a time, and `load_wait`: how long a
             load waits for its turn before it is shed (`LoadShed`).
         lease: How long after its death a process's load is taken over by another.
-        max_key_bytes, max_value_bytes: Larger keys are refused; larger values are not stored.
+        max_key_bytes, max_value_bytes: Longer keys are refused; values that take more bytes in
+            L2 are not stored. Without L2 only `max_bytes` bounds them.
         max_refreshes: How many background refreshes run at a time.
         connect_timeout, command_timeout: Time limits of L2.
         drain: How long `close` waits for loads under way.

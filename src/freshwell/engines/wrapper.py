@@ -190,4 +190,6 @@ def _defaults(signature: inspect.Signature) -> dict[str, Any]:
 
 def _check_name(name: str) -> None:
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_fw_"):
-        raise ConfigurationError(f"the parameter name {name!r} cannot be used on a cached function")
+        raise ConfigurationError(
+            f"the parameter name {name!r} cannot be used on a cached function: rename it"
+        )

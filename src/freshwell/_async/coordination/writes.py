@@ -109,6 +109,6 @@ class Writes:
         if fill is None:
             raise CodecError(
                 f"the value for key {short_digest(key)} is larger than max_value_bytes: nothing "
-                "was stored"
+                "was stored. Store less of it, or raise the bound where the cache is built"
             )
         return fill
