@@ -171,11 +171,16 @@ class _Bound(_Helpers):
 
     __slots__ = ()
 
+    _hung: Mapping[str, Any]
+    """What other decorators have hung on the method, which its class holds."""
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call.run(*self._bound, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         """Return what every function has, such as its name, as the wrapped one has it."""
+        if name in self._hung:
+            return self._hung[name]
         return getattr(self._call.function, name)
 
     def __eq__(self, other: object) -> bool:
@@ -192,13 +197,12 @@ class _Bound(_Helpers):
 
 
 class _Method(_Bound):
-    """A cached method as its class holds it."""
-
-    __slots__ = ("_kind",)
+    """A cached method as its class holds it. Other decorators may hang attributes on it."""
 
     def __init__(self, call: Call, kind: type[_Bound]) -> None:
         super().__init__(call)
         self._kind = kind
+        type(self)._hung = kind._hung = vars(self)
 
     def __get__(self, instance: object, owner: type | None = None) -> _Bound:
         return self if instance is None else self._kind(self._call, (instance,))
@@ -206,8 +210,6 @@ class _Method(_Bound):
 
 class _ClassMethod(_Method):
     """A cached class method as its class holds it."""
-
-    __slots__ = ()
 
     def __get__(self, instance: object, owner: type | None = None) -> _Bound:
         return self._kind(self._call, (type(instance) if owner is None else owner,))
@@ -218,15 +220,14 @@ def _method(call: Call, held: type[_Method]) -> _Method:
     function = call.function
     signature = inspect.signature(function)
     said: dict[str, Any] = {
-        "__slots__": (),
+        "__annotations__": getattr(function, "__annotations__", {}),
         "__doc__": function.__doc__,
         "__module__": function.__module__,
+        "__wrapped__": staticmethod(function),  # which keeps it from being bound
     }
-    said["__annotations__"] = getattr(function, "__annotations__", {})
-    said["__wrapped__"] = staticmethod(function)  # which keeps it from being bound
     parameters = list(signature.parameters.values())[1:]
-    bound = said | {"__signature__": signature.replace(parameters=parameters)}
-    kind = type("BoundCachedMethod", (_Bound,), bound)
+    bound = {"__slots__": (), "__signature__": signature.replace(parameters=parameters)}
+    kind = type("BoundCachedMethod", (_Bound,), said | bound)
     made = type("CachedMethod", (held,), said | {"__signature__": signature})
     return cast("_Method", made(call, kind))
 

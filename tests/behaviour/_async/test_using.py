@@ -6,6 +6,7 @@ Caches are typed as Any here: most of this is what a type checker would refuse.
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -71,6 +72,38 @@ async def test_bound_methods_are_equal_when_their_objects_are_one() -> None:
     assert len({a.times, a.times, b.times}) == 2
     assert a.times != b.times
     assert a.times != "a.times"
+
+
+async def test_other_decorators_may_stand_above_a_cached_method() -> None:
+    def route(function: Any) -> Any:
+        function.path = "/times"
+        return function
+
+    class Abstract(ABC):
+        @route
+        @abstractmethod
+        @cached("using:{self}:{n}")
+        async def times(self, n: int) -> int:
+            """Say how often."""
+
+    class Concrete(Named):
+        @route
+        @cached("using:concrete:{self.name}")
+        async def loud(self) -> str:
+            return self.name.upper()
+
+        @property
+        @cached("using:length:{self.name}")
+        async def length(self) -> int:
+            return len(self.name)
+
+    with pytest.raises(TypeError, match="abstract"):
+        Abstract()  # type: ignore[abstract]
+    thing: Any = Concrete("ab")
+    assert thing.loud.path == Concrete.loud.path == "/times"
+    assert (await thing.loud(), await thing.length) == ("AB", 2)
+    with pytest.raises(AttributeError, match="road"):
+        _ = thing.loud.road
 
 
 async def test_a_subclass_calls_the_cached_method_of_its_base() -> None:
