@@ -10,7 +10,8 @@ import asyncio
 import contextvars
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from freshwell._kit.callables import check_function, shown_name
@@ -37,6 +38,9 @@ T = TypeVar("T")
 
 ASYNCHRONOUS = True
 """Whether this kit's callers await."""
+
+GRACE_S = 1.0
+"""How long cancelled work is waited for: one that ignores its cancellation is left behind."""
 
 sleep = asyncio.sleep
 
@@ -85,6 +89,7 @@ async def each(calls: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Signal:
@@ -165,12 +170,7 @@ class Owner:
     async def aclose(self, drain_s: float) -> None:
         """Refuse new work, wait up to `drain_s` seconds for what runs, and end the rest."""
         self.closing = True
-        tasks = [t for t in self._tasks if t is not asyncio.current_task()]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=drain_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await _end(self._tasks, drain_s)
 
 
 class _Carried(Flight[R]):
@@ -232,12 +232,7 @@ class Flights(Generic[R]):
 
     async def aclose(self, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for loads under way, then cancel them."""
-        tasks = [t for t in self._tasks if t is not asyncio.current_task()]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=drain_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await _end(self._tasks, drain_s)
 
     def _carry(
         self,
@@ -249,7 +244,13 @@ class Flights(Generic[R]):
         if not task.done():
             flight.task = task
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._ended, flight))
+
+    def _ended(self, flight: Flight[R], task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not flight.done:  # cancelled before its first step
+            flight.fail(_cancelled_inside(asyncio.CancelledError()))
+            self._land(flight)
 
     async def _fly(
         self,
@@ -300,6 +301,21 @@ def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, eager_start=True)
     return loop.create_task(work)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]], drain_s: float) -> None:
+    """Wait up to `drain_s` seconds for tasks, then cancel them. Done too when cancelled itself."""
+    left = [task for task in tasks if task is not asyncio.current_task()]
+    if not left:
+        return
+    try:
+        await asyncio.wait(left, timeout=drain_s)
+    finally:
+        for task in left:
+            task.cancel()
+    late = [task for task in left if not task.done()]
+    if late:
+        await asyncio.wait(late, timeout=GRACE_S)
 
 
 async def _as_coroutine(work: Callable[[], Awaitable[None]]) -> None:

@@ -209,16 +209,21 @@ class Flights(Generic[R]):
         Raises what the work raised, `NestedLoadError` when waiting would never end, and
         `LoadCancelled` when the leader's thread was interrupted.
         """
-        led, joined = self._roster.board(keys, _Carried)
         results: dict[str, R] = {}
-        waiting = joined if led is None else [led, *joined]
+        led: Flight[R] | None = None
+        waiting: list[Flight[R]] = []
         try:
+            led, joined = self._roster.board(keys, _Carried)
+            waiting = joined if led is None else [led, *joined]
             if led is not None:
                 self._fly(led, work)
             while waiting:
                 results.update(self._wait(waiting[0]))
                 self._roster.unhitch(waiting.pop(0))
         finally:
+            if led is not None and not led.done:  # interrupted before its work began
+                led.fail(_cancelled_inside(KeyboardInterrupt()))
+                self._land(led)
             for flight in waiting:
                 self._roster.unhitch(flight)
                 self._roster.leave(flight)
