@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.plugin import MakeServer
+from tests.support.resp import ServerError
 from tests.support.servers import Server, free_port
 
 _DAYS = "2"
@@ -47,20 +48,29 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def ways(make_redis: MakeServer, certificate: tuple[Path, Path], tmp_path: Path) -> Iterator[Ways]:
-    """Give a server of the test's own that listens in every way it can."""
-    held, key = certificate
+def by_socket(make_redis: MakeServer, tmp_path: Path) -> Iterator[tuple[Server, str]]:
+    """Give a server of the test's own that listens on a socket file too, and the URL of that."""
     # A path for a socket must be short.
     folder = Path("/tmp") / f"fw-{tmp_path.name[-20:]}-{free_port()}"
     folder.mkdir()
-    socket_path, port = folder / "s", free_port()
-    server = make_redis(
-        arguments=(
-            *("--tls-port", str(port), "--tls-auth-clients", "no"),
-            *("--tls-cert-file", str(held), "--tls-key-file", str(key)),
-            *("--tls-ca-cert-file", str(held), "--unixsocket", str(socket_path)),
-        )
-    )
-    url = f"rediss://127.0.0.1:{port}/0"
-    yield Ways(server, f"{url}?ssl_ca_certs={held}", url, f"unix://{socket_path}")
+    yield make_redis(arguments=("--unixsocket", str(folder / "s"))), f"unix://{folder / 's'}"
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def ways(by_socket: tuple[Server, str], certificate: tuple[Path, Path]) -> Ways:
+    """Give a server of the test's own that listens in every way it can."""
+    server, unix_url = by_socket
+    held, key = certificate
+    port = free_port()
+    try:
+        server.ask(
+            *("CONFIG", "SET", "tls-port", port, "tls-auth-clients", "no"),
+            *("tls-cert-file", str(held), "tls-key-file", str(key), "tls-ca-cert-file", str(held)),
+        )
+    except (ServerError, OSError):  # one that was built without TLS refuses, or falls over
+        if "connection type tls" in server.log() or not server.ask("CONFIG", "GET", "tls-port"):
+            pytest.skip("this server was built without TLS")
+        raise
+    url = f"rediss://127.0.0.1:{port}/0"
+    return Ways(server, f"{url}?ssl_ca_certs={held}", url, unix_url)

@@ -47,8 +47,9 @@ async def test_by_tls(ways: Ways) -> None:
     await works(ways.tls_url, ways.server.url)
 
 
-async def test_by_a_socket_in_the_file_system(ways: Ways) -> None:
-    await works(ways.unix_url, ways.server.url)
+async def test_by_a_socket_in_the_file_system(by_socket: tuple[Server, str]) -> None:
+    server, url = by_socket
+    await works(url, server.url)
 
 
 async def test_a_certificate_that_is_not_trusted_is_no_connection(ways: Ways) -> None:
