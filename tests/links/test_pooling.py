@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import threading
 import time
 from typing import Any
@@ -15,6 +17,8 @@ from freshwell._kit.resp import unerring
 from freshwell._kit.threads_link import Link
 from tests.support.servers import Server
 from tests.support.threads import all_of
+
+LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def ask(own: Link, *command: str) -> Any:
@@ -68,4 +72,48 @@ def test_connections_that_broke_while_idle_are_not_used(
     ask(own, "PING")
     own_redis.restart()
     assert ask(own, "INCR", "k") == 1, "what may not be repeated went to a new connection"
+    own.close()
+
+
+def test_an_idle_line_is_looked_at_whatever_the_number_of_its_descriptor(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads_link, "_TRUSTED_IDLE_S", 0.0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(LIMITS[0], min(LIMITS[1], 4_096)), LIMITS[1]))
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+        own = Link(Endpoint.of(redis_url))
+        ask(own, "PING")
+        assert own._idle[0]._socket.fileno() > 1_024, "beyond what select can look at"
+        ask(own, "PING")
+        assert own.connects == 1
+        own.close()
+    finally:
+        for number in taken:
+            os.close(number)
+
+
+def test_a_line_given_back_while_the_link_closes_is_closed(redis_url: str) -> None:
+    own = Link(Endpoint.of(redis_url))
+    ask(own, "PING")
+    line = own._take()
+
+    class Late(list[Any]):
+        def append(self, item: Any) -> None:
+            own.close()
+            super().append(item)
+
+    own._idle = Late()
+    own._give_back(line, True)
+    assert line._socket.fileno() == -1
+
+
+def test_a_child_whose_parent_forked_in_mid_air_connects_anew(redis_url: str) -> None:
+    own = Link(Endpoint.of(redis_url))
+    ask(own, "PING")
+    own._freed.acquire()  # as a thread that is not in the child
+    own._pid -= 1
+    own._idle[0].used_s = 0.0
+    assert ask(own, "PING") == b"PONG"
+    assert own.connects == 2
     own.close()

@@ -27,6 +27,7 @@ from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
 from freshwell.ground.options import EntryPolicy
 from freshwell.ground.plan import L2Word, ReadLevel
+from freshwell.ground.ttl import calm_until_ns
 
 __all__ = ["ABSENT", "DOWN", "Reading", "Shelf", "Terms"]
 
@@ -48,7 +49,7 @@ class Terms:
 class Reading(NamedTuple):
     """What a tier has of one entry, on the caller's terms. Nothing is loaded to say it.
 
-    `times` is None where there is nothing to serve.
+    `times` is None where there is nothing to serve, and where nobody asked for them.
     """
 
     word: L2Word
@@ -59,6 +60,8 @@ class Reading(NamedTuple):
     undecodable: bool = False
     tier: Literal["l1", "l2"] = "l2"
 
+
+_NS_PER_MS: Final = 1_000_000
 
 ABSENT: Final = Reading(L2Word.ABSENT)
 DOWN: Final = Reading(L2Word.DOWN, reason="l2 down")
@@ -104,22 +107,23 @@ class Shelf:
         return self._decoded(key, frame, times, _WORDS[verdict], terms.codec)
 
     def read_calm(
-        self, key: bytes, blob: bytes, terms: Terms, *, now_ns: int, server_ms: int
+        self, key: bytes, blob: bytes, terms: Terms, *, now_ns: int, server_ms: int, timed: bool
     ) -> Reading | None:
         """Read a plain value that is fresh with nothing to decide: the usual case, at less cost.
 
-        None: let `read` say what it is.
+        The reading has times where they are asked for. None: let `read` say what it is.
         """
         head = plain_times(blob, terms.plain, digest8(key))
         if head is None or len(blob) - HEAD_BYTES > self._max_value_bytes:
             return None
-        times = local_times(*head, server_ms, now_ns, terms.policy.stale_ns)
-        if now_ns >= times.calm_until_ns(terms.policy.beta):
+        if server_ms * _NS_PER_MS >= _calm_until_ns(*head, terms.policy.beta):
             return None
         try:
             value = terms.codec.decode(memoryview(blob)[HEAD_BYTES:], key)
         except CodecError:
             return None
+        stale_ns = terms.policy.stale_ns
+        times = local_times(*head, server_ms, now_ns, stale_ns) if timed else None
         return Reading(L2Word.FRESH, value, False, times, "fresh")
 
     def frame(
@@ -165,3 +169,9 @@ class Shelf:
             self._incidents.undecodable(str(error))
             return ABSENT._replace(reason="codec", undecodable=True)
         return Reading(word, value, False, times, word.value)
+
+
+def _calm_until_ns(fresh_until_ms: int, born_ms: int, cost_us: int, beta: float) -> int:
+    """Return up to when, on the server's clock, an entry is fresh with nothing to decide."""
+    life_ns = (fresh_until_ms - born_ms) * _NS_PER_MS
+    return calm_until_ns(fresh_until_ms * _NS_PER_MS, cost_us * 1_000, beta, life_ns)

@@ -127,10 +127,16 @@ class Sights:
         if blob is None:
             return ABSENT
         calm = self._t.shelf.read_calm(
-            l2_key, blob, terms, now_ns=asked_ns, server_ms=self._t.store.server_ms()
+            l2_key,
+            blob,
+            terms,
+            now_ns=asked_ns,
+            server_ms=self._t.store.server_ms(),
+            timed=self._t.session.mode is not CoherenceMode.OFF,
         )
         reading = self._loads.read(key, blob, terms) if calm is None else calm
-        self._keep(key, reading, asked_ns, since, terms)
+        if reading.times is not None:
+            self._keep(key, reading, reading.times, asked_ns, since, terms)
         return reading
 
     async def _ask_many(self, keys: Sequence[str], terms: Terms) -> list[Reading]:
@@ -143,13 +149,16 @@ class Sights:
         readings = []
         for key, blob in zip(keys, blobs, strict=True):
             reading = self._loads.read(key, blob, terms)
-            self._keep(key, reading, asked_ns, since, terms)
+            if reading.times is not None:
+                self._keep(key, reading, reading.times, asked_ns, since, terms)
             readings.append(reading)
         return readings
 
-    def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
-        if reading.times is not None and reading.word is not L2Word.ABSENT:
-            self._loads.keep(key, reading, reading.times, asked_ns, since, terms)
+    def _keep(
+        self, key: str, reading: Reading, times: Times, asked_ns: int, since: int, terms: Terms
+    ) -> None:
+        if reading.word is not L2Word.ABSENT:
+            self._loads.keep(key, reading, times, asked_ns, since, terms)
 
 
 def _judged(l1: Reading, l2: Reading) -> Sight:
