@@ -207,7 +207,7 @@ def _marker(literal: str) -> str:
 def _writer(annotation: Any, separators: str) -> Callable[[Any], str]:
     # Other annotations need not be hashable.
     natural = _NATURAL.get(annotation) if isinstance(annotation, str | type) else None
-    unsafe = "%" + separators if separators else ""
+    unsafe = frozenset("%" + separators if separators else "")
 
     def write(value: Any) -> str:
         kind = value.__class__
@@ -222,9 +222,9 @@ def _writer(annotation: Any, separators: str) -> Callable[[Any], str]:
     return write
 
 
-def escaped_in_template(text: str, unsafe: str) -> str:
+def escaped_in_template(text: str, unsafe: frozenset[str]) -> str:
     """Return `text` with the characters in `unsafe` percent-escaped."""
-    if not any(char in unsafe for char in text):
+    if unsafe.isdisjoint(text):
         return text
     return "".join(
         "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
