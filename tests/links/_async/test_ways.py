@@ -13,9 +13,9 @@ from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.link_errors import LinkLost
 from freshwell._kit.resp import unerring
 from tests.links.clients import CLIENTS, from_settings, from_url
-from tests.links.conftest import Ways
 from tests.support.aio import until
 from tests.support.servers import Server
+from tests.support.ways import Ways
 
 
 async def works(url: Any, by: str) -> None:

@@ -59,6 +59,13 @@ class Heart:
         self._stop.notify()
 
     async def _beat(self) -> None:
+        try:
+            await self._beat_on()
+        finally:  # whatever ended it, the next lease starts it anew
+            with self._mutex:
+                self._beating = False
+
+    async def _beat_on(self) -> None:
         idle = 0
         while not await self._stop.wait(self._interval_s):
             with self._mutex:
