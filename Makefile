@@ -19,8 +19,8 @@ test: setup servers  ## everything: check, and all tests against real servers
 	$(PY) -m pytest || status=$$?; \
 	exit $$status
 
-quick: setup  ## the tests that need no server and take no time
-	@$(PY) -m pytest -q -m "not server and not slow"
+quick: setup  ## the tests that need no server and take no time, with few examples each
+	@$(PY) -m pytest -q -m "not server and not slow and not race" --hypothesis-profile quick
 
 check: setup  ## ruff, mypy, and whether the sync twin is up to date
 	@$(PY) -m ruff check $(LINTED)

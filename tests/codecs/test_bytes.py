@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from freshwell.codecs.base import Codec
@@ -16,6 +16,7 @@ from freshwell.codecs.msgpack import MsgpackCodec
 from freshwell.codecs.pickle import PickleCodec
 from freshwell.errors import CodecError
 from tests.codecs import shapes
+from tests.support.examples import examples
 
 KEY = b"app:user:1"
 CODECS: list[Codec] = [JsonCodec(), MsgpackCodec(), PickleCodec("0123456789abcdef")]
@@ -80,7 +81,7 @@ def answer(codec: Codec, type_: Any, data: bytes | memoryview) -> None:
 
 @each_codec
 @pytest.mark.parametrize("type_", TYPES, ids=str)
-@settings(max_examples=40)
+@examples(40)
 @given(data=st.binary(max_size=200))
 @example(data=b"")
 def test_any_bytes_are_a_value_or_a_codec_error(codec: Codec, type_: Any, data: bytes) -> None:

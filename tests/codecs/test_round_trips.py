@@ -8,7 +8,7 @@ from typing import Any, Optional
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from freshwell.codecs.base import Codec
@@ -16,6 +16,7 @@ from freshwell.codecs.json import JsonCodec
 from freshwell.codecs.msgpack import MsgpackCodec
 from freshwell.codecs.pickle import PickleCodec
 from tests.codecs import shapes
+from tests.support.examples import examples
 
 KEY = b"app:user:1"
 TYPED: list[Codec] = [JsonCodec(), MsgpackCodec()]
@@ -158,7 +159,7 @@ TYPES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 
 @each_codec
 @pytest.mark.parametrize("name", TYPES)
-@settings(max_examples=40)
+@examples(40)
 @given(data=st.data())
 def test_a_value_of_the_annotated_type_comes_back_equal_and_of_its_type(
     codec: Codec, name: str, data: st.DataObject

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -13,6 +12,7 @@ from benchmarks.policies.references import hits_of_lru, hits_of_policy
 from freshwell.engines.entry import Entry
 from freshwell.engines.eviction import AdaptiveClock
 from freshwell.engines.ghosts import Ghosts
+from tests.support.examples import examples
 
 
 def _entry(key: str, kind: type[Entry] = Entry) -> Entry:
@@ -198,4 +198,4 @@ class PolicyAndSet(RuleBasedStateMachine):
 
 
 TestPolicyAndSet = PolicyAndSet.TestCase
-TestPolicyAndSet.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestPolicyAndSet.settings = examples(60, stateful_step_count=40, deadline=None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from freshwell.engines.entry import ENTRY_BYTES, Entry
 from tests.engines.parts import NS, fill, make_table
 from tests.support.clock import ManualClock
+from tests.support.examples import examples
 
 _KEYS = st.sampled_from(["a", "b", "c", "d", "e", "f"])
 _TTLS_S = st.integers(1, 20)
@@ -139,4 +139,4 @@ class TableAndModel(RuleBasedStateMachine):
 
 
 TestTableAndModel = TableAndModel.TestCase
-TestTableAndModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTableAndModel.settings = examples(60, stateful_step_count=40, deadline=None)

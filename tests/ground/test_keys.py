@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from freshwell.errors import ConfigurationError, KeyRejected
@@ -28,6 +28,7 @@ from freshwell.ground.keys import (
 )
 from tests.ground import values as given_values
 from tests.ground.values import Colour, Odd, Place, Point, Right, Size, Tone, rewritten, same
+from tests.support.examples import examples
 
 PRINTABLE = re.compile(r"[\x21-\x7e]*")
 GLOB = set("*?[]\\^")
@@ -35,13 +36,13 @@ HOUR = dt.timedelta(hours=1)
 BERLIN, PARIS = ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/Paris")
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(given_values.arguments, given_values.arguments)
 def test_two_calls_have_one_name_exactly_if_their_arguments_are_the_same(a: Any, b: Any) -> None:
     assert (encode_arguments(a) == encode_arguments(b)) == same(a, b)
 
 
-@settings(max_examples=800)
+@examples(800)
 @given(st.lists(given_values.tiny, max_size=3), st.lists(given_values.tiny, max_size=3))
 def test_short_calls_that_are_nearly_alike_have_one_name_exactly_if_they_are_the_same(
     a: list[Any], b: list[Any]
@@ -192,7 +193,7 @@ def test_huge_arguments_are_refused(kind: Any) -> None:
 # -- escaping ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(given_values.texts, given_values.texts, st.sampled_from(["", ",()", ":"]))
 @example("%2C", ",", ",()")
 def test_escaping_keeps_texts_apart(one: str, other: str, also: str) -> None:

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.templates import compile_template, default_naming
 from tests.ground.values import Colour, Size, Tone, same, tiny
 from tests.ground.values import texts as hostile
+from tests.support.examples import examples
 
 
 def key(text: str, *values: Any, kinds: tuple[Any, ...] = ()) -> str:
@@ -221,7 +222,7 @@ near = st.sampled_from(
 any_value = near | hostile | tiny | st.text("a:x%~0-", max_size=5)
 
 
-@settings(max_examples=600)
+@examples(600)
 @given(
     st.sampled_from(TEMPLATES),
     st.tuples(st.sampled_from(KINDS), st.sampled_from(KINDS)),
@@ -251,7 +252,7 @@ def test_no_two_pairs_of_short_hostile_texts_have_one_key(text: str, kind: Any) 
             assert seen.setdefault(name, (one, other)) == (one, other)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     st.lists(hostile | near, min_size=4, max_size=4),
     st.lists(hostile | near, min_size=4, max_size=4),

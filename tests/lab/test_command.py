@@ -18,6 +18,8 @@ import pytest
 
 from tests.support.servers import Server, free_port
 
+pytestmark = pytest.mark.slow  # processes that start processes: many seconds together
+
 SMALL = ("--requests", "3000", "--distinct", "300", "--plain-requests", "500", "--workers", "8")
 ENDLESS = ("--requests", "400000", "--distinct", "2000", "--plain-requests", "400000")
 CONTENDERS = ["no cache", "get-or-set", "cache-aside", "read-through"]

@@ -8,7 +8,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.support import blocking, tables
+from tests.support import (
+    blocking,
+    examples,  # noqa: F401  # registers its profile before options name it
+    tables,
+)
 from tests.support.clock import ManualClock
 from tests.support.servers import Server, ServerMissing
 

@@ -1,0 +1,18 @@
+"""How many examples a property test tries: a tenth of them where time matters (`make quick`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+
+__all__ = ["examples"]
+
+_USUAL = settings.get_profile("default").max_examples
+
+settings.register_profile("quick", max_examples=_USUAL // 10)
+
+
+def examples(count: int, **others: Any) -> settings:
+    """Return settings for `count` examples, or for their share in the profile that is loaded."""
+    return settings(max_examples=max(count * settings().max_examples // _USUAL, 1), **others)
