@@ -38,8 +38,6 @@ class Impostor:
         self.connections = 0
         self.commands: list[list[bytes]] = []
         """Commands in the order they came, without those of the handshake and TIME."""
-        self.packets: list[int] = []
-        """How many commands came with each read from a connection."""
 
     @property
     def url(self) -> str:
@@ -76,15 +74,12 @@ class Impostor:
         with suppress(OSError):
             while data := connection.recv(65536):
                 reader.feed(data)
-                before = len(self.commands)
                 while (command := reader.gets()) is not False:
                     reply = self._reply(command)
                     if reply is CUT:
                         connection.shutdown(socket.SHUT_RDWR)
                         return
                     connection.sendall(reply)
-                if len(self.commands) > before:
-                    self.packets.append(len(self.commands) - before)
 
     def _reply(self, command: list[bytes]) -> bytes | None:
         if command[0] in _GREETINGS:
