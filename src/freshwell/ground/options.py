@@ -208,5 +208,5 @@ def _share(value: float, name: str) -> float:
 
 def _not_negative(value: float, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-        raise ConfigurationError(f"{name} is {value!r}: use 0 (never) or a positive number")
+        raise ConfigurationError(f"{name} is {value!r}: use 0 (never) or a number up to 999,999")
     return float(value)
