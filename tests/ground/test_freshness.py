@@ -211,3 +211,11 @@ def test_an_entry_stored_and_read_back_has_the_times_it_was_loaded_with(
         stale_ns=5,
     )
     assert read == stored
+
+
+@given(before=entries, cap_ns=instants)
+def test_capped_times_end_at_the_cap_and_change_in_nothing_else(before: Times, cap_ns: int) -> None:
+    after = before.capped(cap_ns)
+    assert after.fresh_until_ns == min(before.fresh_until_ns, cap_ns)
+    assert after.stale_until_ns == min(before.stale_until_ns, cap_ns)
+    assert (after.born_ns, after.cost_ns) == (before.born_ns, before.cost_ns)

@@ -12,6 +12,7 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
+from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 from freshwell._kit.callables import check_function, shown_name
@@ -57,7 +58,7 @@ def home_is_gone(place: object) -> bool:
 
 async def resolve(value: T | Awaitable[T]) -> T:
     """Return `value`, awaited first when it is awaitable: loaders may be of either kind."""
-    if inspect.isawaitable(value):
+    if isinstance(value, CoroutineType) or inspect.isawaitable(value):
         return await value
     return value
 

@@ -45,6 +45,13 @@ class Times(NamedTuple):
             self.fresh_until_ns, self.cost_ns, beta, self.fresh_until_ns - self.born_ns
         )
 
+    def capped(self, cap_ns: int) -> Times:
+        """Return these times with no deadline after `cap_ns`."""
+        return self._replace(
+            fresh_until_ns=min(self.fresh_until_ns, cap_ns),
+            stale_until_ns=min(self.stale_until_ns, cap_ns),
+        )
+
 
 def judge(times: Times, now_ns: int, *, stale_ns: int, beta: float, u: float) -> Verdict:
     """Decide what may be done with an entry at `now_ns`.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from freshwell._sync.coordination.heart import Heart, Lease
 from freshwell._sync.coordination.watch import Watch
 from freshwell._sync.stores.base import Acquired, Fill, Grant, Store
-from freshwell._kit.threads import Gate, Owner, resolve
+from freshwell._kit.threads import Gate, Owner
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session
@@ -109,8 +109,11 @@ class Loads:
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
         while todo:
-            since = self._t.table.moment()
-            leases, held_ms = self._acquire(todo, errand, results, since)
+            since, held_ms = self._t.table.moment(), 0
+            if self._t.store.shared:
+                leases, held_ms = self._acquire(todo, errand, results, since)
+            else:
+                leases = dict.fromkeys(todo, b"")
             if leases:
                 results.update(self._load(leases, errand))
             todo = [key for key in todo if key not in results]
@@ -148,8 +151,6 @@ class Loads:
         Values found on the way go to `results`; the second part of the answer is how long the
         shortest lease of another process still stands, in milliseconds.
         """
-        if not self._t.store.shared:
-            return dict.fromkeys(keys, b""), 0
         asked_ns = self._t.now_ns()
         leases: dict[str, bytes] = {}
         unreadable: list[str] = []
@@ -244,7 +245,7 @@ class Loads:
         counters, began_ns = self._t.counters, self._t.now_ns()
         counters.loads += 1
         try:
-            return began_ns, resolve(errand.load(keys))
+            return began_ns, errand.load(keys)
         except BaseException:
             counters.load_errors += 1
             raise
@@ -377,14 +378,16 @@ class Loads:
         session = self._t.session
         if session.live_until_ns < asked_ns:
             return
+        calm_until_ns = times.calm_until_ns(terms.policy.beta)
         cap_ns = session.cap_ns(asked_ns)
-        calm_until_ns = min(times.calm_until_ns(terms.policy.beta), cap_ns)
+        if cap_ns < times.stale_until_ns:
+            calm_until_ns, times = min(calm_until_ns, cap_ns), times.capped(cap_ns)
         self._t.table.put(
             key,
             reading.value,
             calm_until_ns=calm_until_ns,
-            fresh_until_ns=min(times.fresh_until_ns, cap_ns),
-            stale_until_ns=min(times.stale_until_ns, cap_ns),
+            fresh_until_ns=times.fresh_until_ns,
+            stale_until_ns=times.stale_until_ns,
             born_ns=times.born_ns,
             cost_ns=times.cost_ns,
             negative=reading.negative,
