@@ -47,18 +47,26 @@ class _Pending:
         self.future = future
         self.wanted = wanted
         self.sent_ns = sent_ns
-        self.replies: list[Reply] = []
-        self.others: list[asyncio.Future[Any]] = []
+        self.replies: list[Reply] | None = None
+        self.others: list[asyncio.Future[Any]] | None = None
+
+    def collected(self, reply: Reply) -> list[Reply] | None:
+        """Return all replies once the last of them is here. None: not yet."""
+        if self.replies is None:
+            self.replies = []
+        self.replies.append(reply)
+        return self.replies if len(self.replies) == self.wanted else None
 
     def resolve(self, outcome: Any) -> None:
         if not self.future.done():
             self.future.set_result(outcome)
-        for other in self.others:
-            if not other.done():
-                other.set_result(outcome)
+        if self.others is not None:
+            for other in self.others:
+                if not other.done():
+                    other.set_result(outcome)
 
     def fail(self, error: Exception) -> None:
-        for future in (self.future, *self.others):
+        for future in (self.future, *(self.others or ())):
             if not future.done():
                 future.set_exception(error)
                 # Its caller may have been cancelled.
@@ -101,6 +109,8 @@ class _Line(asyncio.Protocol):
                 self._gets[key] = pending
             return pending.future
         future: asyncio.Future[Reply] = self._loop.create_future()
+        if same.others is None:
+            same.others = []
         same.others.append(future)
         return future
 
@@ -156,10 +166,9 @@ class _Line(asyncio.Protocol):
             while (reply := reader.gets()) is not False:
                 pending = pendings[0]
                 if pending.wanted > 1:
-                    pending.replies.append(reply)
-                    if len(pending.replies) < pending.wanted:
+                    reply = pending.collected(reply)
+                    if reply is None:
                         continue
-                    reply = pending.replies
                 pendings.popleft().resolve(reply)
         except (ConnectionError, IndexError, TypeError):
             self.fail(LinkLost("the server answered out of protocol"))

@@ -27,7 +27,7 @@ from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
 from freshwell.ground.options import EntryPolicy
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.ttl import calm_until_ns
+from freshwell.ground.ttl import EARLIEST_COSTS
 
 __all__ = ["ABSENT", "DOWN", "Reading", "Shelf", "Terms"]
 
@@ -61,7 +61,7 @@ class Reading(NamedTuple):
     tier: Literal["l1", "l2"] = "l2"
 
 
-_NS_PER_MS: Final = 1_000_000
+_EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
 
 ABSENT: Final = Reading(L2Word.ABSENT)
 DOWN: Final = Reading(L2Word.DOWN, reason="l2 down")
@@ -116,7 +116,8 @@ class Shelf:
         head = plain_times(blob, terms.plain, digest8(key))
         if head is None or len(blob) - HEAD_BYTES > self._max_value_bytes:
             return None
-        if server_ms * _NS_PER_MS >= _calm_until_ns(*head, terms.policy.beta):
+        fresh_until_ms, _, cost_us = head
+        if fresh_until_ms - server_ms <= cost_us * terms.policy.beta * _EARLIEST_MS_PER_US:
             return None
         try:
             value = terms.codec.decode(memoryview(blob)[HEAD_BYTES:], key)
@@ -169,9 +170,3 @@ class Shelf:
             self._incidents.undecodable(str(error))
             return ABSENT._replace(reason="codec", undecodable=True)
         return Reading(word, value, False, times, word.value)
-
-
-def _calm_until_ns(fresh_until_ms: int, born_ms: int, cost_us: int, beta: float) -> int:
-    """Return up to when, on the server's clock, an entry is fresh with nothing to decide."""
-    life_ns = (fresh_until_ms - born_ms) * _NS_PER_MS
-    return calm_until_ns(fresh_until_ms * _NS_PER_MS, cost_us * 1_000, beta, life_ns)

@@ -61,6 +61,8 @@ class Template:
 
         Raises `KeyRejected` for a value that has no canonical form.
         """
+        if len(values) == 1:
+            return f"{self.literals[0]}{self.writers[0](values[0])}{self.literals[1]}"
         parts = [self.literals[0]]
         for writer, value, literal in zip(self.writers, values, self.literals[1:], strict=True):
             parts.append(writer(value))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["calm_until_ns", "jittered_ns", "refreshes_early"]
+__all__ = ["EARLIEST_COSTS", "calm_until_ns", "jittered_ns", "refreshes_early"]
 
-_WINDOW: Final = 10
-"""Draws of -ln(u) above this are rarer than 1 in 20,000."""
+EARLIEST_COSTS: Final = 10
+"""How many times its cost ahead an entry is refreshed at the earliest, for a beta of 1.
+
+Draws of -ln(u) above this are rarer than 1 in 20,000.
+"""
 
 
 def jittered_ns(ttl_ns: int, jitter: float, u: float) -> int:
@@ -35,4 +38,4 @@ def calm_until_ns(fresh_until_ns: int, cost_ns: int, beta: float, ttl_ns: int) -
     It lets a hit be decided by one comparison. For loads that are dear beside their TTL the
     window is half the TTL: what XFetch would refresh before is not refreshed early.
     """
-    return fresh_until_ns - min(int(cost_ns * beta * _WINDOW), ttl_ns // 2)
+    return fresh_until_ns - min(int(cost_ns * beta * EARLIEST_COSTS), ttl_ns // 2)

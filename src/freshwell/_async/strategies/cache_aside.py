@@ -31,7 +31,7 @@ _SLACK_SHARE = 10
 """A value with a tenth of its life more than expected was refreshed by somebody else."""
 
 _REFRESHING = (Plan.SERVE_L1_AND_REFRESH, Plan.SERVE_L2_AND_REFRESH)
-_SERVING = (Plan.SERVE_L1, Plan.SERVE_L2, *_REFRESHING)
+_SERVING = (Plan.SERVE_L2, Plan.SERVE_L1, *_REFRESHING)
 _FRESH = (L2Word.FRESH, L2Word.EARLY)
 
 
