@@ -18,6 +18,9 @@ from tests.support.impostor import SILENCE, impostor
 from tests.support.proxy import DOWN, UP, proxy
 from tests.support.servers import Server
 
+SLACK_S = 1.5
+"""What a busy machine may take on top. Without a limit each of these would take far longer."""
+
 
 async def test_a_call_to_a_silent_place_ends_in_time(own_redis: Server) -> None:
     with proxy(own_redis.port) as between:
@@ -26,7 +29,7 @@ async def test_a_call_to_a_silent_place_ends_in_time(own_redis: Server) -> None:
         began_s = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await own.get(b"k")
-        assert time.monotonic() - began_s < 0.2 + 0.1 + 0.2
+        assert time.monotonic() - began_s < 0.2 + 0.1 + SLACK_S
         await own.aclose()
 
 
@@ -37,14 +40,14 @@ async def test_a_reply_that_drips_is_not_waited_for_beyond_the_limit() -> None:
         reading = await start(partial(own.get, b"k"))
         await until(lambda: len(server.commands) == 1, "the read has come")
         server.say(b"$9000\r\n")
-        for _ in range(100):
+        for _ in range(500):
             server.say(b"x")
             await sleep(0.01)
             if reading.done:
                 break
         with pytest.raises(LinkTimeout):
             await reading.result()
-        assert time.monotonic() - began_s < 0.3 + 0.2
+        assert time.monotonic() - began_s < 0.3 + SLACK_S
         await own.aclose()
 
 
@@ -56,16 +59,16 @@ async def test_a_command_that_is_taken_slowly_is_given_up_in_time(own_redis: Ser
         began_s = time.monotonic()
         with pytest.raises(LinkTimeout):
             await own.batch([(b"SET", b"k", bytes(20_000_000))])
-        assert time.monotonic() - began_s < 0.4 + 0.4
+        assert time.monotonic() - began_s < 0.4 + SLACK_S
         await own.aclose()
 
 
 async def test_a_slow_answer_within_the_limit_does_not_shorten_the_next(own_redis: Server) -> None:
     with proxy(own_redis.port) as between:
-        own = Link(Endpoint.of(between.url), command_timeout_s=0.5)
+        own = Link(Endpoint.of(between.url), command_timeout_s=1.2)
         await own.get(b"k")
-        between.delay(0.3, DOWN)
-        for _ in range(3):
+        between.delay(0.7, DOWN)
+        for _ in range(2):
             assert await own.batch([("PING",), ("ECHO", "a")]) == [b"PONG", b"a"]
         await own.aclose()
 
