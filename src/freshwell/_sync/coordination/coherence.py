@@ -3,7 +3,7 @@
 One dedicated connection, the *feed*, tells which keys of this namespace changed. Three facts
 make L1 right:
 
-- **Fetch tokens.** A key named by the feed is dropped from L1, and every fill of it that is
+- **Moments.** A key named by the feed is dropped from L1, and every fill of it that is
   under way is voided (`Table.drop`), so the order of the two connections does not matter.
 - **The session.** L1 answers only until ``time the last answered probe was sent +
   max_staleness``: whatever was acknowledged before that probe left has arrived, because the
