@@ -9,7 +9,7 @@ import msgspec
 from freshwell.codecs.base import BoundCodec
 from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.checked import Checked
-from freshwell.codecs.native import unreadable, vague_type
+from freshwell.codecs.native import native
 from freshwell.codecs.types import Adapter, adapter_for
 
 __all__ = ["JsonCodec"]
@@ -42,13 +42,7 @@ def _bound(type_: Any) -> BoundCodec:
     adapter = adapter_for(type_)
     if adapter is not None:
         return _pydantic(adapter)
-    vague = vague_type(type_, named_members=True)
-    try:
-        decoder = msgspec.json.Decoder(type_)
-    except TypeError as error:
-        raise unreadable(type_, str(error)) from None
-    encode = msgspec.json.Encoder().encode
-    return Checked(JsonCodec.id, "JSON", encode, decoder.decode, exact=vague)
+    return native(JsonCodec.id, "JSON", msgspec.json, type_, named_members=True)
 
 
 def _pydantic(adapter: Adapter) -> BoundCodec:

@@ -9,7 +9,7 @@ import msgspec
 from freshwell.codecs.base import BoundCodec
 from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.checked import Checked
-from freshwell.codecs.native import unreadable, vague_type
+from freshwell.codecs.native import native
 from freshwell.codecs.types import Adapter, adapter_for
 
 __all__ = ["MsgpackCodec"]
@@ -43,13 +43,7 @@ def _bound(type_: Any) -> BoundCodec:
     adapter = adapter_for(type_)
     if adapter is not None:
         return _pydantic(adapter)
-    vague = vague_type(type_, named_members=False)
-    try:
-        decoder = msgspec.msgpack.Decoder(type_)
-    except TypeError as error:
-        raise unreadable(type_, str(error)) from None
-    encode = msgspec.msgpack.Encoder().encode
-    return Checked(MsgpackCodec.id, "MessagePack", encode, decoder.decode, exact=vague)
+    return native(MsgpackCodec.id, "MessagePack", msgspec.msgpack, type_, named_members=False)
 
 
 def _pydantic(adapter: Adapter) -> BoundCodec:

@@ -1,4 +1,4 @@
-"""What msgspec can bring back, judged before anything is cached."""
+"""Types that msgspec itself decodes: bound, and judged before anything is cached."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from msgspec import inspect
 
+from freshwell.codecs.checked import Checked
 from freshwell.errors import ConfigurationError
 
-__all__ = ["unreadable", "vague_type"]
+__all__ = ["native"]
 
 # What JSON has no way to name a member with.
 _NO_JSON_NAMES = (
@@ -25,28 +26,38 @@ _NO_JSON_NAMES = (
 )
 
 
-def vague_type(type_: Any, *, named_members: bool) -> bool:
-    """Say whether a type leaves room: it is Any, or holds Any somewhere.
+def native(id_: int, format_: str, msgspec_: Any, type_: Any, *, named_members: bool) -> Checked:
+    """Return the codec of a type in one of msgspec's formats, ``msgspec.json`` for instance.
 
     `named_members`: the format has mappings with texts for keys only.
 
     Raises `ConfigurationError` for a type that cannot be decoded to.
     """
+    vague = _is_vague(type_, named_members=named_members)
+    try:
+        decoder = msgspec_.Decoder(type_)
+    except TypeError as error:
+        raise _unreadable(type_, str(error)) from None
+    return Checked(id_, format_, msgspec_.Encoder().encode, decoder.decode, exact=vague)
+
+
+def _is_vague(type_: Any, *, named_members: bool) -> bool:
+    """Say whether a type leaves room: it is Any, or holds Any somewhere."""
     try:
         parts = list(_parts(inspect.type_info(type_)))
     except (TypeError, NameError, RecursionError) as error:
-        raise unreadable(type_, str(error)) from None
+        raise _unreadable(type_, str(error)) from None
     vague = False
     for part in parts:
         if isinstance(part, inspect.CustomType) and part.cls is not object:
-            raise unreadable(type_, f"{part.cls.__qualname__} is a class of its own")
+            raise _unreadable(type_, f"{part.cls.__qualname__} is a class of its own")
         if named_members and isinstance(part, inspect.DictType):
             _check_names(type_, part)
         vague = vague or isinstance(part, inspect.AnyType | inspect.CustomType)
     return vague
 
 
-def unreadable(type_: Any, why: str) -> ConfigurationError:
+def _unreadable(type_: Any, why: str) -> ConfigurationError:
     """Return the error for a type that cannot be decoded to."""
     return ConfigurationError(
         f"bytes cannot be decoded to {type_!r} ({why}): annotate with plain types, a dataclass, "
@@ -57,7 +68,7 @@ def unreadable(type_: Any, why: str) -> ConfigurationError:
 def _check_names(type_: Any, mapping: inspect.DictType) -> None:
     if isinstance(mapping.key_type, _NO_JSON_NAMES):
         kind = type(mapping.key_type).__name__.removesuffix("Type").lower()
-        raise unreadable(type_, f"JSON has no mappings with {kind} keys; msgpack may")
+        raise _unreadable(type_, f"JSON has no mappings with {kind} keys; msgpack may")
 
 
 def _parts(info: inspect.Type) -> Iterator[inspect.Type]:

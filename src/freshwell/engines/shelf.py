@@ -26,7 +26,7 @@ from freshwell.ground.frame import (
 from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
 from freshwell.ground.options import EntryPolicy
-from freshwell.ground.plan import L2Word, ReadLevel
+from freshwell.ground.plan import WORDS, L2Word, ReadLevel
 from freshwell.ground.ttl import EARLIEST_COSTS
 
 __all__ = ["ABSENT", "DOWN", "Reading", "Shelf", "Terms"]
@@ -57,7 +57,6 @@ class Reading(NamedTuple):
     negative: bool = False
     times: Times | None = None
     reason: str = "absent"
-    undecodable: bool = False
     tier: Literal["l1", "l2"] = "l2"
 
 
@@ -65,13 +64,6 @@ _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
 
 ABSENT: Final = Reading(L2Word.ABSENT)
 DOWN: Final = Reading(L2Word.DOWN, reason="l2 down")
-
-_WORDS = {
-    Verdict.FRESH: L2Word.FRESH,
-    Verdict.EARLY: L2Word.EARLY,
-    Verdict.STALE: L2Word.STALE,
-    Verdict.ABSENT: L2Word.ABSENT,
-}
 
 
 class Shelf:
@@ -90,7 +82,7 @@ class Shelf:
         frame = decode(blob, digest8(key))
         if isinstance(frame, Rejected):
             self._incidents.rejected(frame.value)
-            return ABSENT._replace(reason=f"rejected: {frame.value}", undecodable=True)
+            return ABSENT._replace(reason=f"rejected: {frame.value}")
         if frame.state is not State.VALUE:
             return ABSENT._replace(reason=frame.state.name.lower())
         times = local_times(
@@ -104,7 +96,7 @@ class Shelf:
         verdict = judge(times, now_ns, stale_ns=terms.policy.stale_ns, beta=terms.policy.beta, u=u)
         if verdict is Verdict.ABSENT:
             return ABSENT._replace(reason="expired", times=times)
-        return self._decoded(key, frame, times, _WORDS[verdict], terms.codec)
+        return self._decoded(key, frame, times, WORDS[verdict], terms.codec)
 
     def read_calm(
         self, key: bytes, blob: bytes, terms: Terms, *, now_ns: int, server_ms: int, timed: bool
@@ -168,5 +160,5 @@ class Shelf:
             value = codec.decode(frame.payload, key)
         except CodecError as error:
             self._incidents.undecodable(str(error))
-            return ABSENT._replace(reason="codec", undecodable=True)
+            return ABSENT._replace(reason="codec")
         return Reading(word, value, False, times, word.value)

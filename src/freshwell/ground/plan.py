@@ -7,10 +7,11 @@ is no L2, its word is `ABSENT` without asking.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from freshwell.ground.freshness import Verdict
 
-__all__ = ["L2Word", "Plan", "ReadLevel", "plan"]
+__all__ = ["VERDICTS", "WORDS", "L2Word", "Plan", "ReadLevel", "plan"]
 
 
 class ReadLevel(Enum):
@@ -34,6 +35,17 @@ class L2Word(Enum):
     STALE = "stale"
     ABSENT = "absent"
     DOWN = "down"
+
+
+WORDS: Final = {
+    Verdict.FRESH: L2Word.FRESH,
+    Verdict.EARLY: L2Word.EARLY,
+    Verdict.STALE: L2Word.STALE,
+    Verdict.ABSENT: L2Word.ABSENT,
+}
+"""What a verdict on an entry is called where a tier reports it."""
+
+VERDICTS: Final = {word: verdict for verdict, word in WORDS.items()}
 
 
 class Plan(Enum):

@@ -235,11 +235,11 @@ class Loads:
             self._t.heart.drop(leases)
 
     async def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
-        gated = not errand.nested
-        if gated and not await self._t.gate.enter(self._t.load_wait_ns / _NS_PER_S):
-            self._t.incidents.shed(self._t.load_wait_ns / _NS_PER_S)
+        gated, wait_s = not errand.nested, self._t.load_wait_ns / _NS_PER_S
+        if gated and not await self._t.gate.enter(wait_s):
+            self._t.incidents.shed(wait_s)
             raise LoadShed(
-                f"{self._t.load_wait_ns / _NS_PER_S:g} s went by without a free load slot: the "
+                f"{wait_s:g} s went by without a free load slot: the "
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
             )
         counters, began_ns = self._t.counters, self._t.now_ns()

@@ -15,7 +15,7 @@ from freshwell.engines.shelf import ABSENT, DOWN, Reading, Terms
 from freshwell.engines.table import Entry
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.freshness import Times, Verdict, judge
-from freshwell.ground.plan import L2Word, Plan, ReadLevel, plan
+from freshwell.ground.plan import VERDICTS, WORDS, L2Word, Plan, ReadLevel, plan
 
 __all__ = ["Sight", "Sights"]
 
@@ -24,13 +24,6 @@ Sight = tuple[Reading, Plan]
 
 _NOT_IN_L1 = ABSENT._replace(tier="l1")
 _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
-
-_WORDS = {
-    Verdict.FRESH: L2Word.FRESH,
-    Verdict.EARLY: L2Word.EARLY,
-    Verdict.STALE: L2Word.STALE,
-}
-_VERDICTS = {word: verdict for verdict, word in _WORDS.items()} | {L2Word.ABSENT: Verdict.ABSENT}
 
 
 class Sights:
@@ -48,7 +41,7 @@ class Sights:
         """
         seen, shared = self._in_l1(key, terms), self._t.store.shared
         if seen is not _NOT_IN_L1 or not shared:
-            step = plan(_VERDICTS[seen.word], None, shared=shared)
+            step = plan(VERDICTS[seen.word], None, shared=shared)
             if step is not Plan.ASK_L2:
                 return seen, step
         if key in busy and terms.policy.stale_ns == 0:
@@ -64,7 +57,7 @@ class Sights:
         shared = self._t.store.shared
         seen = {key: self._in_l1(key, terms) for key in keys}
         sights: dict[str, Sight] = {
-            key: (reading, plan(_VERDICTS[reading.word], None, shared=shared))
+            key: (reading, plan(VERDICTS[reading.word], None, shared=shared))
             for key, reading in seen.items()
         }
         asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
@@ -112,7 +105,7 @@ class Sights:
         )
         if verdict is Verdict.ABSENT:
             return _NOT_IN_L1._replace(reason="expired", times=times)
-        return Reading(_WORDS[verdict], value, entry.negative, times, verdict.value, tier="l1")
+        return Reading(WORDS[verdict], value, entry.negative, times, verdict.value, tier="l1")
 
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
@@ -135,8 +128,7 @@ class Sights:
             timed=self._t.session.mode is not CoherenceMode.OFF,
         )
         reading = self._loads.read(key, blob, terms) if calm is None else calm
-        if reading.times is not None:
-            self._keep(key, reading, reading.times, asked_ns, since, terms)
+        self._keep(key, reading, asked_ns, since, terms)
         return reading
 
     async def _ask_many(self, keys: Sequence[str], terms: Terms) -> list[Reading]:
@@ -149,18 +141,15 @@ class Sights:
         readings = []
         for key, blob in zip(keys, blobs, strict=True):
             reading = self._loads.read(key, blob, terms)
-            if reading.times is not None:
-                self._keep(key, reading, reading.times, asked_ns, since, terms)
+            self._keep(key, reading, asked_ns, since, terms)
             readings.append(reading)
         return readings
 
-    def _keep(
-        self, key: str, reading: Reading, times: Times, asked_ns: int, since: int, terms: Terms
-    ) -> None:
-        if reading.word is not L2Word.ABSENT:
-            self._loads.keep(key, reading, times, asked_ns, since, terms)
+    def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
+        if reading.times is not None and reading.word is not L2Word.ABSENT:
+            self._loads.keep(key, reading, reading.times, asked_ns, since, terms)
 
 
 def _judged(l1: Reading, l2: Reading) -> Sight:
-    step = plan(_VERDICTS[l1.word], l2.word, shared=True)
+    step = plan(VERDICTS[l1.word], l2.word, shared=True)
     return (l1 if step in _L1_PLANS else l2), step
