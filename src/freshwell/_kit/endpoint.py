@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from freshwell.errors import ConfigurationError
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "redacted"]
 
 _DROPPED: Final = (
     "retry",
@@ -36,6 +36,9 @@ _DROPPED: Final = (
 )
 
 
+_OF_CLIENTS: Final = ("ssl", "connection_pool", "response_callbacks")
+"""Settings that are a client's, and unknown to its connections."""
+
 _FOR_THREADS_ALONE: Final = (
     "ssl_validate_ocsp",
     "ssl_validate_ocsp_stapled",
@@ -56,6 +59,26 @@ class Endpoint:
     def __repr__(self) -> str:
         return self._shown
 
+    @property
+    def database(self) -> int:
+        """The number of the database."""
+        return int(self._settings.get("db") or 0)
+
+    def at(self, host: str, port: int) -> Endpoint:
+        """Return how to reach another server with the same settings."""
+        moved = {name: s for name, s in self._settings.items() if name != "path"}
+        moved |= {"host": host, "port": port}
+        kind = "Connection" if self._kind == "UnixDomainSocketConnection" else self._kind
+        return Endpoint(moved, kind, _of_client(moved))
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Endpoint:
+        """Return the endpoint of the settings that a client of redis-py keeps for its pools."""
+        secure = settings.get("ssl") or "ssl_cert_reqs" in settings
+        own = {name: s for name, s in settings.items() if name not in _OF_CLIENTS}
+        kind = _redis().connection.SSLConnection if secure else None
+        return cls._from(own, kind, _of_client(own))
+
     @classmethod
     def of(cls, given: Any) -> Endpoint:
         """Return the endpoint of a URL or of a client of redis-py (of either colour).
@@ -73,11 +96,11 @@ class Endpoint:
             except ValueError:
                 # The parser's own message may hold a part of the password.
                 raise ConfigurationError(
-                    f"the URL {_redacted(given)!r} cannot be used: write redis://host:port/db, "
+                    f"the URL {redacted(given)!r} cannot be used: write redis://host:port/db, "
                     "rediss://... or unix:///path, with special characters in names and "
                     "passwords percent-escaped"
                 ) from None
-            return cls._from(settings, settings.get("connection_class"), _redacted(given))
+            return cls._from(settings, settings.get("connection_class"), redacted(given))
         pool = getattr(given, "connection_pool", None)
         if pool is None or not hasattr(pool, "connection_kwargs"):
             raise ConfigurationError(
@@ -155,7 +178,7 @@ def _of_client(settings: Mapping[str, Any]) -> str:
     return f"redis://{host}:{settings.get('port', 6379)}/{database}"
 
 
-def _redacted(url: str) -> str:
+def redacted(url: str) -> str:
     """Return a URL without user, password and options; "..." where what is what is not clear."""
     scheme, separator, rest = url.partition("://")
     try:
