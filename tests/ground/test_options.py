@@ -25,6 +25,7 @@ DAY = 86_400 * SECOND
 
 GOOD: dict[str, Any] = {
     "namespace": "app",
+    "version": 7,
     "ttl": "1h",
     "max_ttl": "7d",
     "stale_ttl": 0,
@@ -38,6 +39,8 @@ GOOD: dict[str, Any] = {
     "max_loads": 16,
     "load_wait": "2s",
     "lease": "10s",
+    "intent": 5,
+    "min_replicas": 1,
     "max_key_bytes": 512,
     "max_value_bytes": 1 << 20,
     "max_refreshes": 8,
@@ -54,6 +57,7 @@ def options(**changes: Any) -> CacheOptions:
 def test_good_options_become_integers() -> None:
     assert options() == CacheOptions(
         namespace="app",
+        version="7",
         policy=EntryPolicy(3_600 * SECOND, 7 * DAY, 0, None, 0.05, 1.0),
         read=ReadLevel.EVENTUAL,
         max_staleness_ns=2 * SECOND,
@@ -62,6 +66,8 @@ def test_good_options_become_integers() -> None:
         max_loads=16,
         load_wait_ns=2 * SECOND,
         lease_ms=10_000,
+        intent_ms=5_000,
+        min_replicas=1,
         max_key_bytes=512,
         max_value_bytes=1 << 20,
         max_refreshes=8,

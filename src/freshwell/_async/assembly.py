@@ -14,9 +14,12 @@ from functools import partial
 
 from freshwell._async.coordination.coherence import Coherence
 from freshwell._async.coordination.heart import Heart
-from freshwell._async.coordination.loads import Tiers
+from freshwell._async.coordination.keeper import Tiers
+from freshwell._async.coordination.sweeps import Sweeps
+from freshwell._async.coordination.tags import Tags
 from freshwell._async.coordination.watch import Watch
 from freshwell._async.coordination.writes import Writes
+from freshwell._async.coordination.writing import Intents
 from freshwell._async.stores.base import NullStore, Store
 from freshwell._async.stores.redis import RedisStore
 from freshwell._async.strategies.cache_aside import CacheAside
@@ -24,12 +27,13 @@ from freshwell._kit.aio import Gate, Owner, home
 from freshwell._kit.aio_feed import FeedLine
 from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
+from freshwell._kit.places import Place
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.table import Table
-from freshwell.ground.keys import entry_key
+from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions
 
 __all__ = ["Opened", "open_here"]
@@ -52,7 +56,9 @@ class Opened:
         self.home = home()
         self.tiers = tiers
         self.aside = CacheAside(tiers)
-        self.writes = Writes(tiers, self.aside.loads, self.aside.forget_flights)
+        self.writes = Writes(tiers, self.aside.keeper, self.aside)
+        self.sweeps = Sweeps(tiers, self.writes, self.aside)
+        self.intents = Intents(tiers, self.writes, lifetime_ms=options.intent_ms)
         self._drain_s = options.drain_ns / _NS_PER_S
         self._chores = chores
         self._coherence = coherence
@@ -69,6 +75,7 @@ class Opened:
             if self._coherence is not None:
                 self._coherence.stop()
             self.tiers.heart.stop()
+            self.intents.stop()
             try:
                 await self._chores.aclose(_CHORES_DRAIN_S)
             finally:
@@ -77,15 +84,16 @@ class Opened:
 
 def open_here(
     options: CacheOptions,
-    endpoint: Endpoint | None,
+    place: Place | None,
     *,
+    names: Names,
     table: Table,
     session: Session,
     counters: Counters,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
-    store = _store(options, endpoint)
+    store = _store(options, place)
     watch = Watch()
     incidents = Incidents(counters, options.namespace)
     tiers = Tiers(
@@ -94,39 +102,49 @@ def open_here(
         store=store,
         shelf=Shelf(incidents, max_value_bytes=options.max_value_bytes),
         watch=watch,
-        heart=Heart(store, chores, incidents, lease_ms=options.lease_ms),
+        heart=Heart(store.beat, chores, incidents, lease_ms=options.lease_ms),
         gate=Gate(options.max_loads),
         owner=Owner("freshwell", options.max_refreshes),
         chores=chores,
         counters=counters,
         incidents=incidents,
-        l2_key=partial(entry_key, options.namespace),
+        names=names,
+        tags=Tags(
+            store,
+            table,
+            session,
+            names,
+            incidents,
+            now_ns=time.monotonic_ns,
+            new_stamp=partial(os.urandom, 8),
+        ),
         now_ns=time.monotonic_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
+        new_token=partial(os.urandom, 8),
     )
     feed = None
-    if endpoint is not None and session.mode is CoherenceMode.FEED:
-        feed = _feed(options, endpoint, tiers)
+    if isinstance(place, Endpoint) and session.mode is CoherenceMode.FEED:
+        feed = _feed(place, tiers)
     return Opened(options, tiers, chores, feed)
 
 
-def _store(options: CacheOptions, endpoint: Endpoint | None) -> Store:
-    if endpoint is None:
+def _store(options: CacheOptions, place: Place | None) -> Store:
+    if place is None:
         return NullStore()
+    assert isinstance(place, Endpoint)
     link = Link(
-        endpoint,
+        place,
         connect_timeout_s=options.connect_timeout_ns / _NS_PER_S,
         command_timeout_s=options.command_timeout_ns / _NS_PER_S,
     )
     return RedisStore(link, lease_ms=options.lease_ms, new_token=partial(os.urandom, 8))
 
 
-def _feed(options: CacheOptions, endpoint: Endpoint, tiers: Tiers) -> Coherence:
-    prefix = entry_key(options.namespace, "")
+def _feed(endpoint: Endpoint, tiers: Tiers) -> Coherence:
     return Coherence(
-        new_line=partial(FeedLine, endpoint, [prefix]),
-        prefix=prefix,
+        new_line=partial(FeedLine, endpoint, tiers.names.prefixes),
+        names=tiers.names,
         table=tiers.table,
         session=tiers.session,
         watch=tiers.watch,

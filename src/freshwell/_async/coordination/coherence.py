@@ -1,9 +1,9 @@
 """Keep L1 coherent with L2 by the server's own invalidation messages.
 
-One dedicated connection, the *feed*, tells which keys of this namespace changed. Three facts
-make L1 right:
+One dedicated connection, the *feed*, tells which entries and tags of this cache changed. Three
+facts make L1 right:
 
-- **Moments.** A key named by the feed is dropped from L1, and every fill of it that is
+- **Moments.** An entry or tag named by the feed is dropped from L1, and every fill of it that is
   under way is voided (`Table.drop`), so the order of the two connections does not matter.
 - **The session.** L1 answers only until ``time the last answered probe was sent +
   max_staleness``: whatever was acknowledged before that probe left has arrived, because the
@@ -28,6 +28,7 @@ from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import Session
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
+from freshwell.ground.names import Names
 
 __all__ = ["Coherence"]
 
@@ -44,7 +45,7 @@ class Coherence:
         self,
         *,
         new_line: Callable[[], FeedLine],
-        prefix: bytes,
+        names: Names,
         table: Table,
         session: Session,
         watch: Watch,
@@ -53,7 +54,7 @@ class Coherence:
         now_ns: Callable[[], int],
     ) -> None:
         self._new_line = new_line
-        self._prefix = prefix
+        self._names = names
         self._table = table
         self._session = session
         self._watch = watch
@@ -119,10 +120,18 @@ class Coherence:
 
     def _take(self, notice: Notice | None) -> None:
         if isinstance(notice, Invalidated):
-            keys = [name for key in notice.keys if (name := self._name(key)) is not None]
-            self._counters.notices += len(keys)
-            self._table.drop_many(keys)
-            self._watch.notify(keys)
+            entries: list[str] = []
+            tags: list[bytes] = []
+            for key in notice.keys:
+                if (name := self._names.name_of(key)) is not None:
+                    entries.append(name)
+                elif (digest := self._names.digest_of(key)) is not None:
+                    tags.append(digest)
+            self._counters.notices += len(entries) + len(tags)
+            self._table.drop_many(entries)
+            if tags:
+                self._table.drop_tags(tags)
+            self._watch.notify(entries)
         elif isinstance(notice, Flushed | Subscribed):
             self._start_over()
 
@@ -130,8 +139,3 @@ class Coherence:
         self._session.restart()
         self._table.clear()
         self._watch.notify_all()
-
-    def _name(self, key: bytes) -> str | None:
-        if not key.startswith(self._prefix):
-            return None
-        return key[len(self._prefix) :].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The L2 tier on Redis and Valkey: one key per entry, three single-key scripts.
+"""The L2 tier on Redis and Valkey: one key per entry or tag, and scripts of a single key.
 
 A hit is a plain GET. What must be atomic runs in a script that reads and changes the frame's
 head only (``freshwell/lua``). Scripts go by digest, and once more by text where the server
@@ -7,20 +7,23 @@ has not seen them.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from freshwell._sync.stores.base import Acquired, Fill, Grant
+from freshwell._sync.stores.base import Acquired, Captured, Fill, Grant, Mark, Settlement
 from freshwell._kit.threads_link import Link, Reply
 from freshwell._kit.link_errors import LinkLost, ServerReplied
-from freshwell.ground.frame import lease_frame, tombstone_frame
+from freshwell.ground.frame import intent_frame, lease_frame, tombstone_frame
 
 __all__ = ["RedisStore"]
 
 _TOMBSTONE_MS = 1_000
+_MAX_WRITERS = 256
+_FORGET_AT_ONCE = 200
+"""So few that the server's other clients do not notice."""
 
 _Call = tuple[bytes, Sequence[bytes | int]]
 """A key, and what a script is told about it."""
@@ -49,6 +52,9 @@ class RedisStore:
         self._acquire = _script("acquire")
         self._fill = _script("fill")
         self._void = _script("invalidate")
+        self._capture = _script("capture")
+        self._announce = _script("intend")
+        self._settle = _script("settle")
         self.server_ms = link.server_ms
 
     def fetch(self, key: bytes) -> bytes | None:
@@ -58,7 +64,12 @@ class RedisStore:
         return self._link.get_many(keys)
 
     def acquire(
-        self, keys: Sequence[bytes], *, fresh_beyond_ms: int = 0, forced: bool = False
+        self,
+        keys: Sequence[bytes],
+        *,
+        fresh_beyond_ms: int = 0,
+        forced: bool = False,
+        useless: Mapping[bytes, bytes] | None = None,
     ) -> list[Acquired]:
         """Ask for leases; where the reply is lost, once more.
 
@@ -66,15 +77,15 @@ class RedisStore:
         the server late can then not stand as a lease that is in use.
         """
         mode = b"forced" if forced else b"needed"
-        token = self._new_token()
+        token, known = self._new_token(), useless or {}
         try:
-            return self._ask(keys, mode, token, b"", fresh_beyond_ms)
+            return self._ask(keys, mode, token, b"", fresh_beyond_ms, known)
         except LinkLost:
-            return self._ask(keys, mode, self._new_token(), token, fresh_beyond_ms)
+            return self._ask(keys, mode, self._new_token(), token, fresh_beyond_ms, known)
 
     def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
         calls: list[_Call] = [
-            (key, [token, self._lease_ms, b"beat", b"", lease_frame(key), 0])
+            (key, [token, self._lease_ms, b"beat", b"", lease_frame(key), 0, b""])
             for key, token in leases
         ]
         replies = self._run(self._acquire, calls, repeat=True)
@@ -92,16 +103,58 @@ class RedisStore:
         self._run(self._void, calls, repeat=True)
 
     def invalidate(self, keys: Sequence[bytes]) -> None:
-        commands = [(b"SET", key, tombstone_frame(key), b"PX", _TOMBSTONE_MS) for key in keys]
-        for reply in self._link.batch(commands, repeat=True):
-            if isinstance(reply, ServerReplied):
-                raise reply
+        self.void([Mark(key, tombstone_frame(key), _TOMBSTONE_MS) for key in keys])
 
     def expire(self, keys: Sequence[bytes]) -> None:
         calls: list[_Call] = [
             (key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys
         ]
         self._run(self._void, calls, repeat=True)
+
+    def capture(self, wanted: Sequence[Mark]) -> list[Captured]:
+        calls: list[_Call] = [(mark.key, [mark.frame, mark.keep_ms]) for mark in wanted]
+        replies = self._run(self._capture, calls, repeat=True)
+        return [Captured(*_sound(reply)) for reply in replies]
+
+    def void(self, marks: Sequence[Mark], *, first: Sequence[Mark] = ()) -> None:
+        if first and not self._link.in_order:
+            self._run(self._void, [_voiding(mark) for mark in first], repeat=True)
+            first = ()
+        calls = [_voiding(mark) for mark in (*first, *marks)]
+        self._run(self._void, calls, repeat=True)
+
+    def busy(self, key: bytes, frame: bytes, busy_ms: int) -> None:
+        self._run(self._void, [(key, [b"busy", b"", frame, 0, busy_ms])], repeat=True)
+
+    def announce(
+        self, marks: Sequence[Mark], token: bytes, *, prolong: bool = False
+    ) -> list[int]:
+        mode = b"prolong" if prolong else b"open"
+        calls: list[_Call] = [
+            (mark.key, [token, mark.keep_ms, intent_frame(mark.key), mode, _MAX_WRITERS])
+            for mark in marks
+        ]
+        return self._run(self._announce, calls, repeat=True)
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        calls: list[_Call] = []
+        for token, left, fill in settlements:
+            value = (b"", 0, 0) if fill is None else (fill.frame, fill.fresh_ms, fill.keep_ms)
+            calls.append((left.key, [token, left.frame, left.keep_ms, *value]))
+        return [reply == 1 for reply in self._run(self._settle, calls, repeat=True)]
+
+    def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        return self._link.scan(pattern, place)
+
+    def forget(self, keys: Sequence[bytes]) -> int:
+        gone = 0
+        for start in range(0, len(keys), _FORGET_AT_ONCE):
+            calls: list[_Call] = [
+                (key, [b"forget", b"", tombstone_frame(key), 0])
+                for key in keys[start : start + _FORGET_AT_ONCE]
+            ]
+            gone += sum(self._run(self._void, calls, repeat=True))
+        return gone
 
     def close(self) -> None:
         self._link.close()
@@ -113,9 +166,11 @@ class RedisStore:
         token: bytes,
         earlier: bytes,
         fresh_beyond_ms: int,
+        useless: Mapping[bytes, bytes],
     ) -> list[Acquired]:
+        terms: list[bytes | int] = [token, self._lease_ms, mode, earlier]
         calls: list[_Call] = [
-            (key, [token, self._lease_ms, mode, earlier, lease_frame(key), fresh_beyond_ms])
+            (key, [*terms, lease_frame(key), fresh_beyond_ms, useless.get(key, b"")])
             for key in keys
         ]
         return [_acquired(reply, token) for reply in self._run(self._acquire, calls)]
@@ -151,11 +206,17 @@ def _acquired(reply: Reply, token: bytes) -> Acquired:
         return Acquired(Grant.FRESH, token, frame=rest[0])
     if grant == 2:
         return Acquired(Grant.GRANTED, token)
+    if grant == 4:
+        return Acquired(Grant.ANNOUNCED, b"", left_ms=rest[0])
     return Acquired(Grant.HELD, token, left_ms=rest[0])
+
+
+def _voiding(mark: Mark) -> _Call:
+    return mark.key, [b"void", b"", mark.frame, mark.keep_ms, mark.busy_ms]
 
 
 def _sound(reply: Reply) -> list[Any]:
     """Return a script's answer. Any other shape means that something else answered."""
     if isinstance(reply, list) and reply:
         return reply
-    raise ServerReplied("the acquire script's answer has an unknown form", code="PROTOCOL")
+    raise ServerReplied("a script's answer has an unknown form", code="PROTOCOL")
