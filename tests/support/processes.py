@@ -91,12 +91,12 @@ class Worker:
         return self._wait("result", timeout_s)
 
     def freeze(self) -> None:
-        """Stop the process with SIGSTOP."""
-        self._process.send_signal(signal.SIGSTOP)
+        """Stop the process and what it started with SIGSTOP."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen process go on."""
-        self._process.send_signal(signal.SIGCONT)
+        """Let them go on."""
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End the process and what it started with SIGKILL, and wait for its end. Idempotent."""

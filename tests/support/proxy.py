@@ -6,6 +6,7 @@ network. It runs in threads of its own.
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
@@ -22,6 +23,9 @@ DOWN = "down"
 
 _READ_BYTES = 65536
 _POLL_S = 0.002
+_IDLE_POLL_S = 0.1
+_HEAD_BYTES = 4_096
+_TAIL_BYTES = 16_384
 
 
 class Proxy:
@@ -82,7 +86,7 @@ class Proxy:
             self._delay_s[direction] = 0.0
             self._bytes_per_s[direction] = 0
         for pair in self.pairs:
-            pair.held = False
+            pair.held, pair.late_s = False, 0.0
 
     def serve(self) -> None:
         """Accept connections until `close`."""
@@ -127,6 +131,18 @@ class Proxy:
         pair.start()
 
 
+class _Way:
+    """What is under way in one direction of a connection: when it is due, and the bytes."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[float, bytes]] = deque()
+        self.news = threading.Event()
+
+    def add(self, due_s: float, data: bytes) -> None:
+        self.waiting.append((due_s, data))
+        self.news.set()
+
+
 class _Pair:
     """One connection through the proxy."""
 
@@ -134,23 +150,30 @@ class _Pair:
         self._proxy = proxy
         self._client = client
         self._server = server
+        self._head = b""
+        self._tail = b""
         self.held = False
         """Whether the bytes of this connection are held, both ways."""
+        self.late_s = 0.0
+        """Up to how much later, by chance, bytes from the server come, in their order."""
         self.open = True
-        self.passed = b""
-        """What the client sent, as far as it was let through."""
         for own in (client, server):
             own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @property
+    def passed(self) -> bytes:
+        """What the client sent, as far as it was let through: the beginning, and the latest."""
+        return self._head + self._tail
 
     def start(self) -> None:
         for origin, target, direction in (
             (self._client, self._server, UP),
             (self._server, self._client, DOWN),
         ):
-            waiting: deque[tuple[float, bytes]] = deque()
+            way = _Way()
             for work in (self._read, self._write):
                 threading.Thread(
-                    target=work, args=(origin, target, direction, waiting), daemon=True
+                    target=work, args=(origin, target, direction, way), daemon=True
                 ).start()
 
     def cut(self) -> None:
@@ -161,30 +184,31 @@ class _Pair:
                 own.shutdown(socket.SHUT_RDWR)
 
     def _read(
-        self,
-        origin: socket.socket,
-        target: socket.socket,
-        direction: str,
-        waiting: deque[tuple[float, bytes]],
+        self, origin: socket.socket, target: socket.socket, direction: str, way: _Way
     ) -> None:
         with suppress(OSError):
             while data := origin.recv(_READ_BYTES):
-                waiting.append((time.monotonic() + self._proxy.delay_s(direction), data))
+                way.add(time.monotonic() + self._delay_s(direction), data)
                 if pause_s := self._proxy.pause_s(direction, len(data)):
                     time.sleep(pause_s)
         # An end is news too: a half-open link hears nothing of it.
-        waiting.append((0.0, b""))
+        way.add(0.0, b"")
+
+    def _delay_s(self, direction: str) -> float:
+        by_chance_s = random.uniform(0, self.late_s) if direction == DOWN else 0.0
+        return self._proxy.delay_s(direction) + by_chance_s
 
     def _write(
-        self,
-        origin: socket.socket,
-        target: socket.socket,
-        direction: str,
-        waiting: deque[tuple[float, bytes]],
+        self, origin: socket.socket, target: socket.socket, direction: str, way: _Way
     ) -> None:
+        waiting = way.waiting
         with suppress(OSError):
             while self.open:
-                if not waiting or self.held or self._proxy.holds(direction):
+                if not waiting:
+                    way.news.wait(_IDLE_POLL_S)
+                    way.news.clear()
+                    continue
+                if self.held or self._proxy.holds(direction):
                     time.sleep(_POLL_S)
                     continue
                 due_s, data = waiting[0]
@@ -196,9 +220,14 @@ class _Pair:
                     break
                 target.sendall(data)
                 if direction == UP:
-                    self.passed += data
+                    self._note(data)
         self.cut()
         target.close()
+
+    def _note(self, data: bytes) -> None:
+        room = _HEAD_BYTES - len(self._head)
+        self._head += data[:room] if room else b""
+        self._tail = (self._tail + data[room:])[-_TAIL_BYTES:]
 
 
 @contextmanager

@@ -1,0 +1,108 @@
+"""What the processes of a run do: read and judge, or write."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+import os
+import sys
+import time
+from functools import partial
+from random import Random
+from typing import Any
+
+from freshwell import LoadShed
+from freshwell._kit.threads import sleep
+from tests.faults.checker._sync.ways import Source, Way, opened
+from tests.faults.checker.controls import sabotage
+from tests.faults.checker.orders import Orders
+from tests.faults.checker.tally import Tallies
+from tests.support.threads import all_of
+from tests.support.history import History
+from tests.support.worker import Talk
+
+__all__ = ["reader", "writer"]
+
+_NS_PER_S = 1_000_000_000
+_STINT_S = 3.0
+_REST_S = 0.002
+_SWITCH_S = 0.0005
+_BURSTS = {"eventual": 250, "fresh": 4}
+
+
+def reader(talk: Talk, **arguments: Any) -> None:
+    """Read cells at random until the run is over, and count what was too old."""
+    work = _Worker(**arguments)
+    talk.ready()
+    work.on([partial(work.read, level) for level in work.orders.levels])
+
+
+def writer(**arguments: Any) -> None:
+    """Write cells at random until the run is over."""
+    work = _Worker(**arguments)
+    work.on([work.write] * work.orders.writers)
+
+
+class _Worker:
+    """One process of a run."""
+
+    def __init__(
+        self, *, url: str, folder: str, row: int, seed: int, orders: dict[str, Any]
+    ) -> None:
+        self.orders = Orders.heard(orders)
+        sys.setswitchinterval(_SWITCH_S)  # threads that wait for answers get their turn soon
+        sabotage(self.orders.sabotage)
+        self._tallies = Tallies(f"{folder}/tallies")
+        self._row = self._tallies.row(row)
+        self._past = History(f"{folder}/history", self.orders.cells)
+        self._random = Random(seed)
+        self._source = Source(self._past, self._row, Random(seed), self.orders.slow_s)
+        self._bound_ns = {"eventual": int(self.orders.bound_s * _NS_PER_S), "fresh": 0}
+        self._parent = os.getppid()
+        self._url = url
+
+    def on(self, tasks: list[Any]) -> None:
+        """Do the tasks at the same time, in stints, until the run is over."""
+        way = opened(self._url, self._source, self._tallies, self.orders)
+        while not self._over:
+            until_s = time.monotonic() + _STINT_S
+            randoms = [Random(self._random.random()) for _ in tasks]
+            all_of(
+                *[partial(self._stint, way, task, r, until_s) for task, r in zip(tasks, randoms)]
+            )
+        way.close()
+
+    @property
+    def _over(self) -> bool:
+        return self._tallies.over or os.getppid() != self._parent
+
+    def _stint(self, way: Way, task: Any, random: Random, until_s: float) -> None:
+        while not self._over and time.monotonic() < until_s:
+            task(way=way, random=random)
+
+    def write(self, way: Way, random: Random) -> None:
+        """Write one cell, and rest."""
+        way.write(random.randrange(self.orders.cells), random)
+        sleep(random.uniform(0, self.orders.rest_s))
+
+    def read(self, level: str, way: Way, random: Random) -> None:
+        """Read one cell several times, and rest."""
+        cell = random.randrange(self.orders.cells)
+        ask, load, now_ns = way.reading(cell, level, random), self._past.load, time.monotonic_ns
+        done = 0
+        try:
+            for _ in range(_BURSTS[level]):
+                began_ns = now_ns()
+                version = ask()
+                # What is the newest now is not outdated; the rest is looked up.
+                if version != load(cell):
+                    self._judge(cell, version, began_ns, level)
+                done += 1
+        except LoadShed:
+            self._row.add("shed")
+        self._row.add("reads", done)
+        sleep(random.uniform(0, _REST_S))
+
+    def _judge(self, cell: int, version: int, began_ns: int, level: str) -> None:
+        late_ns = self._past.late_ns(cell, version, began_ns)
+        if late_ns > self._bound_ns[level]:
+            self._row.violated(cell, version, late_ns)
+        self._row.raise_to("worst_ns", late_ns)

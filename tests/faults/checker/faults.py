@@ -1,0 +1,166 @@
+"""What is done to a run while it goes on. Each fault ends by itself, and leaves all as it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from tests.faults.checker.sites import Site
+from tests.support.processes import Worker
+from tests.support.proxy import DOWN, Proxy
+from tests.support.resp import Line, ServerError
+
+__all__ = ["FAULTS", "Missed", "Scene"]
+
+_CROWD_BYTES = 2 * 2**20
+_CROWD_VALUE = b"x" * 8_192
+_CROWD_AT_ONCE = 50
+
+
+class Missed(Exception):
+    """The fault found nothing to break just now."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A run, as far as faults need it. `bound_s` is the run's `max_staleness`."""
+
+    site: Site
+    workers: Sequence[Worker]
+    random: Random
+    bound_s: float
+
+    def rest(self, least: float, most: float) -> None:
+        """Wait for so many bounds, by chance."""
+        time.sleep(self.random.uniform(least, most) * self.bound_s)
+
+    def link(self) -> Proxy:
+        return self.random.choice(self.site.links)
+
+    def pair(self, *, feed: bool) -> Any:
+        """Return the connection of one process that carries its feed, or its data."""
+        found = [p for p in self.link().pairs if (b"TRACKING" in p.passed) is feed and p.passed]
+        if not found:
+            raise Missed
+        return found[-1]
+
+
+def feed_cut(scene: Scene) -> None:
+    scene.pair(feed=True).cut()
+
+
+def feed_held(scene: Scene) -> None:
+    """Let a process hear nothing more of its feed, which seems to stand."""
+    pair = scene.pair(feed=True)
+    pair.held = True
+    scene.rest(1.5, 3)
+    pair.held = False
+
+
+def feed_late(scene: Scene) -> None:
+    pair = scene.pair(feed=True)
+    pair.late_s = 0.9 * scene.bound_s
+    scene.rest(2, 4)
+    pair.late_s = 0.0
+
+
+def data_cut(scene: Scene) -> None:
+    scene.pair(feed=False).cut()
+
+
+def data_late(scene: Scene) -> None:
+    """Let the answers of L2 come late and irregularly, so that notices overtake them."""
+    pair = scene.pair(feed=False)
+    pair.late_s = 0.03
+    scene.rest(2, 4)
+    pair.late_s = 0.0
+
+
+def answers_late(scene: Scene) -> None:
+    link = scene.link()
+    link.delay(scene.random.uniform(0.001, 0.1), DOWN)
+    scene.rest(1, 3)
+    link.delay(0.0)
+
+
+def partition(scene: Scene) -> None:
+    """Hold everything between one process and the server."""
+    link = scene.link()
+    link.freeze()
+    scene.rest(1.5, 3)
+    link.heal()
+
+
+def refused(scene: Scene) -> None:
+    link = scene.link()
+    link.refuse()
+    scene.rest(1.5, 3)
+    link.heal()
+
+
+def process_frozen(scene: Scene) -> None:
+    worker = scene.random.choice(scene.workers)
+    worker.freeze()
+    scene.rest(0.2, 4)
+    worker.thaw()
+
+
+def server_frozen(scene: Scene) -> None:
+    server = scene.site.primary(scene.random)
+    server.freeze()
+    scene.rest(0.2, 3)
+    server.thaw()
+
+
+def server_killed(scene: Scene) -> None:
+    """Kill the server and start it again, empty."""
+    server = scene.site.primary(scene.random)
+    server.kill()
+    scene.rest(0, 2)
+    server.start()
+
+
+def flushed(scene: Scene) -> None:
+    scene.site.primary(scene.random).ask("FLUSHALL")
+
+
+def crowded(scene: Scene) -> None:
+    """Leave so little memory that entries, leases, tombstones and versions are evicted."""
+    server = scene.site.primary(scene.random)
+    server.ask("CONFIG", "SET", "maxmemory-policy", scene.random.choice(_EVICTING))
+    server.ask("CONFIG", "SET", "maxmemory", _CROWD_BYTES)
+    until_s = time.monotonic() + scene.random.uniform(2, 4) * scene.bound_s
+    with Line(server.port) as line:
+        while time.monotonic() < until_s:
+            for _ in range(_CROWD_AT_ONCE):
+                with suppress(ServerError):  # full for the moment
+                    line.ask("SET", b"crowd:%d" % scene.random.randrange(2_000), _CROWD_VALUE)
+            time.sleep(0.005)
+    server.ask("CONFIG", "SET", "maxmemory", 0)
+
+
+_EVICTING = ("allkeys-lru", "allkeys-random", "allkeys-lfu", "volatile-ttl")
+
+FAULTS: dict[str, Callable[[Scene], None]] = {
+    fault.__name__.replace("_", " "): fault
+    for fault in (
+        feed_cut,
+        feed_held,
+        feed_late,
+        data_cut,
+        data_late,
+        answers_late,
+        partition,
+        refused,
+        process_frozen,
+        server_frozen,
+        server_killed,
+        flushed,
+        crowded,
+    )
+}
+"""By name. Raises `Missed` where there is nothing to break."""
