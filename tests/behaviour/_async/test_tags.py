@@ -211,10 +211,13 @@ async def test_what_a_function_among_the_tags_raises_reaches_the_caller(make: Ma
         def broken(value: int) -> str:
             raise LookupError("no such team")
 
+        def no_text(value: int) -> Any:
+            return [1]
+
         with pytest.raises(LookupError, match="no such team"):
             await cache.get_or_load("a", Loader(), tags=[broken])
         with pytest.raises(KeyRejected, match="a tag is text"):
-            await cache.get_or_load("a", Loader(), tags=[lambda value: [1]])
+            await cache.get_or_load("a", Loader(), tags=[no_text])
         assert await cache.get("a") is None
 
 
@@ -474,4 +477,3 @@ async def test_tags_that_cannot_be_are_refused(make: Make) -> None:
             @cache.cached("a:{n}", tags=["b:{m}"])
             async def number(n: int) -> int:
                 return n
-

@@ -211,10 +211,13 @@ def test_what_a_function_among_the_tags_raises_reaches_the_caller(make: Make) ->
         def broken(value: int) -> str:
             raise LookupError("no such team")
 
+        def no_text(value: int) -> Any:
+            return [1]
+
         with pytest.raises(LookupError, match="no such team"):
             cache.get_or_load("a", Loader(), tags=[broken])
         with pytest.raises(KeyRejected, match="a tag is text"):
-            cache.get_or_load("a", Loader(), tags=[lambda value: [1]])
+            cache.get_or_load("a", Loader(), tags=[no_text])
         assert cache.get("a") is None
 
 
@@ -474,4 +477,3 @@ def test_tags_that_cannot_be_are_refused(make: Make) -> None:
             @cache.cached("a:{n}", tags=["b:{m}"])
             def number(n: int) -> int:
                 return n
-
