@@ -81,6 +81,7 @@ NO_DURATION: list[Any] = [math.inf, math.nan, -1, "-1s", "", "soon", True, [], t
 NO_COUNT: list[Any] = [0, -1, 1.5, "5", None, True, math.inf, math.nan]
 BAD: dict[str, list[Any]] = {
     "namespace": ["", "a:b", "a b", "x" * 65, None, 5],
+    "version": ["", "a:b", "x" * 33, True, 1.5],
     "ttl": [None, 0, "0s", "8d", 10**9, "forever", *NO_DURATION],
     "max_ttl": [None, 0, "0s", 10**12, *NO_DURATION],
     "stale_ttl": ["8d", *NO_DURATION],
@@ -94,6 +95,8 @@ BAD: dict[str, list[Any]] = {
     "max_loads": NO_COUNT,
     "load_wait": [None, *NO_DURATION],
     "lease": [None, 0, *NO_DURATION],
+    "intent": [None, 0, 2.9, "11m", *NO_DURATION],
+    "min_replicas": [-1, 1.5, "1", None, True],
     "max_key_bytes": NO_COUNT,
     "max_value_bytes": NO_COUNT,
     "max_refreshes": NO_COUNT,

@@ -170,7 +170,7 @@ class Scope:
         async def load(missing: Sequence[str]) -> Mapping[str, T]:
             wanted = {names[name]: name for name in missing}
             found = by_name(await resolve(loader(list(wanted))), list(wanted))
-            return {wanted[key]: value for key, value in found.items()}
+            return {wanted[key]: value for key, value in found.items() if key in wanted}
 
         found = await self._core.engine().aside.get_or_load_many(
             list(names), load, terms, self._taggings(tags)

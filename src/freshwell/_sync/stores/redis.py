@@ -22,6 +22,8 @@ __all__ = ["RedisStore"]
 
 _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
+_CALLS_AT_ONCE = 1_000
+_MAX_TEACHING = 8
 _FORGET_AT_ONCE = 200
 """So few that the server's other clients do not notice."""
 
@@ -182,17 +184,33 @@ class RedisStore:
         *,
         repeat: bool = False,
     ) -> list[Reply]:
-        """Run a script on each key in one write; by its text where the server lacks it."""
-        by_digest = [(b"EVALSHA", script.sha, 1, key, *args) for key, args in calls]
-        replies = self._link.batch(by_digest, repeat=repeat)
-        missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
-        if missing:
-            by_text = [(b"EVAL", script.text, 1, calls[i][0], *calls[i][1]) for i in missing]
-            for i, reply in zip(missing, self._link.batch(by_text), strict=True):
-                replies[i] = reply
+        """Run a script on each key, in one write as far as they are not very many."""
+        replies: list[Reply] = []
+        for start in range(0, len(calls), _CALLS_AT_ONCE):
+            part = calls[start : start + _CALLS_AT_ONCE]
+            replies += self._run_part(script, part, repeat=repeat)
         for reply in replies:
             if isinstance(reply, ServerReplied):
                 raise reply
+        return replies
+
+    def _run_part(
+        self, script: _Script, calls: Sequence[_Call], *, repeat: bool
+    ) -> list[Reply]:
+        """Run a script by its digest; where a server lacks it, once by its text."""
+        by_digest = [(b"EVALSHA", script.sha, 1, key, *args) for key, args in calls]
+        replies = self._link.batch(by_digest, repeat=repeat)
+        for teaching in range(_MAX_TEACHING + 1):
+            missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
+            if not missing:
+                break
+            # One text teaches one server; that there is a server without it is rare.
+            texts = missing if teaching == _MAX_TEACHING else missing[:1]
+            again = [by_digest[i] for i in missing[len(texts) :]]
+            by_text = [(b"EVAL", script.text, 1, calls[i][0], *calls[i][1]) for i in texts]
+            answers = self._link.batch([*by_text, *again])
+            for i, reply in zip(missing, answers, strict=True):
+                replies[i] = reply
         return replies
 
 
