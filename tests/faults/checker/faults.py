@@ -16,6 +16,7 @@ from tests.support.resp import Line, ServerError
 
 __all__ = ["FAULTS", "Missed", "Scene"]
 
+_READERS_SHARE = 0.7
 _CROWD_BYTES = 2 * 2**20
 _CROWD_VALUE = b"x" * 8_192
 _CROWD_AT_ONCE = 50
@@ -39,7 +40,9 @@ class Scene:
         time.sleep(self.random.uniform(least, most) * self.bound_s)
 
     def link(self) -> Proxy:
-        return self.random.choice(self.site.links)
+        """Return the way of one process to the server: of a reader, most of the time."""
+        links = self.site.links
+        return self.random.choice(links[::2] if self.random.random() < _READERS_SHARE else links)
 
     def pair(self, *, feed: bool) -> Any:
         """Return the connection of one process that carries its feed, or its data."""
@@ -74,10 +77,11 @@ def data_cut(scene: Scene) -> None:
 
 def data_late(scene: Scene) -> None:
     """Let the answers of L2 come late and irregularly, so that notices overtake them."""
-    pair = scene.pair(feed=False)
-    pair.late_s = 0.03
+    link, late_s = scene.link(), scene.random.uniform(0.02, 0.2)
+    for pair in link.pairs:
+        pair.late_s = 0.0 if b"TRACKING" in pair.passed else late_s
     scene.rest(2, 4)
-    pair.late_s = 0.0
+    link.heal()
 
 
 def answers_late(scene: Scene) -> None:
@@ -128,6 +132,17 @@ def flushed(scene: Scene) -> None:
     scene.site.primary(scene.random).ask("FLUSHALL")
 
 
+def versions_lost(scene: Scene) -> None:
+    """Delete tags' versions one by one, as eviction would, and nothing else."""
+    server = scene.site.primary(scene.random)
+    until_s = time.monotonic() + scene.random.uniform(2, 4) * scene.bound_s
+    while time.monotonic() < until_s:
+        names = server.ask("KEYS", "fw:t:*")
+        if names:
+            server.ask("UNLINK", *scene.random.sample(names, (len(names) + 3) // 4))
+        scene.rest(0.05, 0.3)
+
+
 def crowded(scene: Scene) -> None:
     """Leave so little memory that entries, leases, tombstones and versions are evicted."""
     server = scene.site.primary(scene.random)
@@ -160,6 +175,7 @@ FAULTS: dict[str, Callable[[Scene], None]] = {
         server_frozen,
         server_killed,
         flushed,
+        versions_lost,
         crowded,
     )
 }

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-__all__ = ["INTENT_S", "Orders"]
+from freshwell.typing import ReadLevelName
+
+__all__ = ["INTENT_S", "LEVELS", "Orders"]
+
+LEVELS: dict[str, ReadLevelName] = {
+    "eventual": "eventual",
+    "fresh": "fresh",
+    "resting": "eventual",
+}
+"""The read level of each habit."""
 
 INTENT_S = 3.0
 """Lifetime of write intents: the shortest there is."""
@@ -19,7 +28,9 @@ class Orders:
     - `way`: how a write voids what is cached of a cell: ``key``, ``tag``, ``writing``, ``mixed``
       (any of these at each write), or a control of `tests.races.controls`.
     - `cells`: versioned values of the source, each cached under `width` keys.
-    - `bound_s`: `max_staleness`. `levels`: the read level of each reading task of a process.
+    - `bound_s`: `max_staleness`.
+    - `readers`: the habit of each reading task of a process: ``eventual`` and ``fresh`` are read
+      levels; ``resting`` reads eventually, waits about a bound, and reads the same key again.
     - `writers`: writing tasks of a process, each of which rests up to `rest_s` between writes.
     - `slow_s`: how long the source takes at the most, nearly always.
     - `ttl_s`: of entries. Half of the cells have a third of it.
@@ -31,10 +42,10 @@ class Orders:
     """
 
     way: str = "key"
-    cells: int = 12
+    cells: int = 24
     width: int = 2
     bound_s: float = 0.4
-    levels: tuple[str, ...] = ("eventual", "eventual", "eventual", "fresh")
+    readers: tuple[str, ...] = ("eventual", "eventual", "fresh", *("resting",) * 5)
     writers: int = 2
     rest_s: float = 0.04
     slow_s: float = 0.004
@@ -49,4 +60,4 @@ class Orders:
 
     @classmethod
     def heard(cls, told: Mapping[str, Any]) -> Self:
-        return cls(**{**told, "levels": tuple(told["levels"])})
+        return cls(**{**told, "readers": tuple(told["readers"])})

@@ -11,9 +11,9 @@ from typing import Any
 
 from freshwell import LoadShed
 from freshwell._kit.aio import sleep
+from tests.faults.checker._async.controls import sabotage
 from tests.faults.checker._async.ways import Source, Way, opened
-from tests.faults.checker.controls import sabotage
-from tests.faults.checker.orders import Orders
+from tests.faults.checker.orders import LEVELS, Orders
 from tests.faults.checker.tally import Tallies
 from tests.support.aio import all_of
 from tests.support.history import History
@@ -25,14 +25,14 @@ _NS_PER_S = 1_000_000_000
 _STINT_S = 3.0
 _REST_S = 0.002
 _SWITCH_S = 0.0005
-_BURSTS = {"eventual": 250, "fresh": 4}
+_BURSTS = {"eventual": 250, "fresh": 4, "resting": 50}
 
 
 async def reader(talk: Talk, **arguments: Any) -> None:
     """Read cells at random until the run is over, and count what was too old."""
     work = _Worker(**arguments)
     talk.ready()
-    await work.on([partial(work.read, level) for level in work.orders.levels])
+    await work.on([partial(work.read, habit) for habit in work.orders.readers])
 
 
 async def writer(**arguments: Any) -> None:
@@ -79,23 +79,25 @@ class _Worker:
             await task(way=way, random=random)
 
     async def write(self, way: Way, random: Random) -> None:
-        """Write one cell, and rest."""
-        await way.write(random.randrange(self.orders.cells), random)
+        """Write one cell, and rest. The first cells are written often, the last ones seldom."""
+        await way.write(int(self.orders.cells * random.random() ** 2), random)
         await sleep(random.uniform(0, self.orders.rest_s))
 
-    async def read(self, level: str, way: Way, random: Random) -> None:
+    async def read(self, habit: str, way: Way, random: Random) -> None:
         """Read one cell several times, and rest."""
-        cell = random.randrange(self.orders.cells)
+        cell, level = random.randrange(self.orders.cells), LEVELS[habit]
         ask, load, now_ns = way.reading(cell, level, random), self._past.load, time.monotonic_ns
         done = 0
         try:
-            for _ in range(_BURSTS[level]):
+            for _ in range(_BURSTS[habit]):
                 began_ns = now_ns()
                 version = await ask()
                 # What is the newest now is not outdated; the rest is looked up.
                 if version != load(cell):
                     self._judge(cell, version, began_ns, level)
                 done += 1
+                if done == 1 and habit == "resting":
+                    await sleep(random.uniform(0.5, 2) * self.orders.bound_s)
         except LoadShed:
             self._row.add("shed")
         self._row.add("reads", done)

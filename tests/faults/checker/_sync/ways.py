@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from freshwell import Cache, StoreUnavailable
 from freshwell._kit.threads import sleep
-from tests.faults.checker.orders import INTENT_S, Orders
+from tests.faults.checker.orders import INTENT_S, LEVELS, Orders
 from tests.faults.checker.tally import Row, Tallies
 from tests.support.history import History
 
@@ -22,6 +22,7 @@ _NS_PER_S = 1_000_000_000
 _RETRY_S = 0.02
 _SLOW_SHARE = 0.03
 _SLOWER = 10
+_MANY = 4
 _UNDER_WAY_NS = 500_000_000
 """How long the last prolongation of an announcement may have been on its way."""
 
@@ -88,7 +89,7 @@ class Freshwell:
         self._decorated = {
             (cell, level): self._decorate(cell, level)
             for cell in range(orders.cells)
-            for level in set(orders.levels)
+            for level in {LEVELS[habit] for habit in orders.readers}
         }
         self._voidings = {
             "key": [self._by_key],
@@ -106,7 +107,8 @@ class Freshwell:
         if kind < 5:
             return partial(self._decorated[cell, level], number)
         if kind == 5:
-            return partial(self._read_many, cell, level)
+            keys = random.sample(self._keys(cell), min(_MANY, self._orders.width))
+            return partial(self._read_many, cell, level, keys)
         return partial(
             self._scopes[cell].get_or_load,
             _key(cell, number),
@@ -125,16 +127,16 @@ class Freshwell:
 
         return decorated
 
-    def _read_many(self, cell: int, level: str) -> int:
-        """Return the oldest of what all keys of a cell have."""
+    def _read_many(self, cell: int, level: str, keys: list[str]) -> int:
+        """Return the oldest of what some keys of a cell have."""
 
         def load(missing: list[str]) -> dict[str, int]:
             return dict.fromkeys(missing, self._source.load(cell))
 
         found = self._scopes[cell].get_or_load_many(
-            self._keys(cell), load, read=level, ttl=self._ttl_s(cell), tags=self._tags(cell)
+            keys, load, read=level, ttl=self._ttl_s(cell), tags=self._tags(cell)
         )
-        return min(found[key] for key in self._keys(cell))
+        return min(found[key] for key in keys)
 
     def _ttl_s(self, cell: int) -> float:
         return self._orders.ttl_s / 3 if cell % 2 else self._orders.ttl_s
