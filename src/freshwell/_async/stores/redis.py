@@ -7,15 +7,18 @@ has not seen them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache, partial
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 from freshwell._async.stores.base import Acquired, Fill, Grant
+from freshwell._async.stores.sentinel import SentinelLink
+from freshwell._async.stores.waited import Waits
 from freshwell._kit.aio_link import Link, Reply
-from freshwell._kit.link_errors import LinkLost, ServerReplied
+from freshwell._kit.link_errors import LinkLost, ReplicasMissing, ServerReplied
+from freshwell._kit.resp import Argument
 from freshwell.ground.frame import lease_frame, tombstone_frame
 
 __all__ = ["RedisStore"]
@@ -24,6 +27,7 @@ _TOMBSTONE_MS = 1_000
 
 _Call = tuple[bytes, Sequence[bytes | int]]
 """A key, and what a script is told about it."""
+_Send = Callable[[Sequence[Sequence[Argument]]], Awaitable[list[Reply]]]
 
 
 class _Script(NamedTuple):
@@ -38,12 +42,29 @@ def _script(name: str) -> _Script:
 
 
 class RedisStore:
-    """One Redis or Valkey primary behind one `Link`. Belongs to the link's home."""
+    """One Redis or Valkey primary behind one `Link`. Belongs to the link's home.
+
+    With `min_replicas`, `invalidate` and `expire` go over `sure_link` and raise
+    `ReplicasMissing` unless so many replicas confirm them within `replica_wait_ms`.
+    """
 
     shared = True
 
-    def __init__(self, link: Link, *, lease_ms: int, new_token: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        link: Link | SentinelLink,
+        *,
+        lease_ms: int,
+        new_token: Callable[[], bytes],
+        min_replicas: int = 0,
+        replica_wait_ms: int = 100,
+        sure_link: Waits | None = None,
+    ) -> None:
+        assert min_replicas == 0 or sure_link is not None
         self._link = link
+        self._sure_link = sure_link
+        self._min_replicas = min_replicas
+        self._replica_wait_ms = replica_wait_ms
         self._lease_ms = lease_ms
         self._new_token = new_token
         self._acquire = _script("acquire")
@@ -93,7 +114,7 @@ class RedisStore:
 
     async def invalidate(self, keys: Sequence[bytes]) -> None:
         commands = [(b"SET", key, tombstone_frame(key), b"PX", _TOMBSTONE_MS) for key in keys]
-        for reply in await self._link.batch(commands, repeat=True):
+        for reply in await self._written(commands):
             if isinstance(reply, ServerReplied):
                 raise reply
 
@@ -101,10 +122,24 @@ class RedisStore:
         calls: list[_Call] = [
             (key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys
         ]
-        await self._run(self._void, calls, repeat=True)
+        await self._run(self._void, calls, send=self._written)
 
     async def aclose(self) -> None:
         await self._link.aclose()
+        if self._sure_link is not None:
+            await self._sure_link.aclose()
+
+    async def _written(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
+        """Send writes that may be repeated, and wait for replicas where that is asked for."""
+        if self._sure_link is None or not self._min_replicas:
+            return await self._link.batch(commands, repeat=True)
+        replies, confirmed = await self._sure_link.batch_waited(
+            commands, self._min_replicas, self._replica_wait_ms
+        )
+        failed = any(isinstance(reply, ServerReplied) for reply in replies)
+        if confirmed < self._min_replicas and not failed:
+            raise ReplicasMissing(confirmed, self._min_replicas, self._replica_wait_ms)
+        return replies
 
     async def _ask(
         self,
@@ -126,14 +161,16 @@ class RedisStore:
         calls: Sequence[_Call],
         *,
         repeat: bool = False,
+        send: _Send | None = None,
     ) -> list[Reply]:
         """Run a script on each key in one write; by its text where the server lacks it."""
+        send = send or partial(self._link.batch, repeat=repeat)
         by_digest = [(b"EVALSHA", script.sha, 1, key, *args) for key, args in calls]
-        replies = await self._link.batch(by_digest, repeat=repeat)
+        replies = await send(by_digest)
         missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
         if missing:
             by_text = [(b"EVAL", script.text, 1, calls[i][0], *calls[i][1]) for i in missing]
-            for i, reply in zip(missing, await self._link.batch(by_text), strict=True):
+            for i, reply in zip(missing, await send(by_text), strict=True):
                 replies[i] = reply
         for reply in replies:
             if isinstance(reply, ServerReplied):
