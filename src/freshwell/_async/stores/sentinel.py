@@ -159,6 +159,7 @@ class SentinelLink:
         return answer
 
     async def _first(self) -> _Primary:
+        self._refuse_if_closed()
         await self._ask_after(None)
         primary = self._primary
         if primary is None:
@@ -202,8 +203,7 @@ class SentinelLink:
 
     async def _look(self) -> _Primary:
         """Find the primary, and use it from then on."""
-        if self._closed:
-            raise LinkLost("the link was closed")
+        self._refuse_if_closed()
         answers = await self._answers()
         primary = self._primary
         for one in candidates(answers, self._known, len(self._sentinels)):
@@ -273,6 +273,9 @@ class SentinelLink:
         for unused in (before, primary):
             if unused is not None:
                 await unused.aclose()
+        self._refuse_if_closed()
+
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise LinkLost("the link was closed")
 
