@@ -14,11 +14,17 @@ from tests.support import (
     tables,
 )
 from tests.support.clock import ManualClock
+from tests.support.sentinels import Replicated, Sentinels
 from tests.support.servers import Server, ServerMissing
 
 __all__ = ["MakeServer"]
 
-_SERVER_FIXTURES = frozenset({"make_redis", "own_redis", "redis_server", "redis_url"})
+_SERVER_FIXTURES = frozenset(
+    {
+        *("make_redis", "own_redis", "redis_server", "redis_url"),
+        *("replicated", "sentinel_url", "sentinels"),
+    }
+)
 
 
 class MakeServer(Protocol):
@@ -64,14 +70,43 @@ def make_redis() -> Iterator[MakeServer]:
 
 @contextmanager
 def _started(*, aof: bool = False, arguments: tuple[str, ...] = ()) -> Iterator[Server]:
-    server = Server(aof=aof, arguments=arguments)
-    try:
-        server.start()
+    with _or_what_to_do(), Server(aof=aof, arguments=arguments) as server:
         yield server
+
+
+@contextmanager
+def _or_what_to_do() -> Iterator[None]:
+    try:
+        yield
     except ServerMissing as missing:
         pytest.fail(str(missing), pytrace=False)
-    finally:
-        server.dispose()
+
+
+@pytest.fixture
+def replicated() -> Iterator[Replicated]:
+    """Give a primary of the test's own with one replica."""
+    with _or_what_to_do(), Replicated() as pair:
+        yield pair
+
+
+@pytest.fixture(scope="session")
+def _sentinels() -> Iterator[Sentinels]:
+    with _or_what_to_do(), Sentinels() as watched:
+        yield watched
+
+
+@pytest.fixture
+def sentinels(_sentinels: Sentinels) -> Sentinels:
+    """Give servers watched over by Sentinels, settled and empty, whatever a test did to them."""
+    _sentinels.settle()
+    _sentinels.wipe()
+    return _sentinels
+
+
+@pytest.fixture
+def sentinel_url(sentinels: Sentinels) -> str:
+    """Give the URL of an empty database of the service that the Sentinels watch over."""
+    return sentinels.url
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

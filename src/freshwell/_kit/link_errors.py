@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from freshwell.errors import StoreUnavailable
 
-__all__ = ["LinkLost", "LinkTimeout", "ServerReplied", "TrackingRefused", "feed_error"]
+__all__ = [
+    "LinkLost",
+    "LinkTimeout",
+    "ReplicasMissing",
+    "ServerReplied",
+    "TrackingRefused",
+    "feed_error",
+]
 
 
 class LinkLost(StoreUnavailable):
@@ -21,6 +28,18 @@ class ServerReplied(StoreUnavailable):
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ReplicasMissing(StoreUnavailable):
+    """The primary has applied it, and fewer replicas than asked for confirmed it in time."""
+
+    def __init__(self, confirmed: int, wanted: int, wait_ms: int) -> None:
+        super().__init__(
+            f"applied on the primary; {confirmed} of {wanted} replicas confirmed within "
+            f"{wait_ms} ms"
+        )
+        self.confirmed = confirmed
+        self.wanted = wanted
 
 
 class TrackingRefused(StoreUnavailable):
