@@ -15,7 +15,7 @@ import fcntl
 import mmap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -24,6 +24,8 @@ __all__ = ["History"]
 
 _SLOTS = 2048
 _WORD = 8
+_WINDOWS = 1000
+_NEVER_NS = 2**63
 
 
 class History:
@@ -34,12 +36,13 @@ class History:
         self._file = Path(path).open("r+b")  # noqa: SIM115 - the lock of every later write
         self._memory = mmap.mmap(self._file.fileno(), 0)
         self._words = memoryview(self._memory).cast("Q")
+        self._windows = self._words[_start_of_windows(cells) :]
         self._mutex = threading.Lock()
 
     @classmethod
     def create(cls, path: Path, cells: int) -> Self:
         """Make the file, with every cell at version 0."""
-        path.write_bytes(bytes(_WORD * cells * (1 + 2 * _SLOTS)))
+        path.write_bytes(bytes(_WORD * (_start_of_windows(cells) + 2 * _WINDOWS)))
         return cls(str(path), cells)
 
     def load(self, cell: int) -> int:
@@ -69,18 +72,51 @@ class History:
                 self._words[at] = version
                 version -= 1
 
+    def due_ns(self, cell: int, version: int) -> int:
+        """Return since when `version` is void. Far in the future: nothing is known to void it.
+
+        Where that is long ago it is since when the oldest version that is remembered is void.
+        """
+        noted, at_ns = self._read(cell, version + 1)
+        if noted > version + 1:
+            oldest = self.load(cell) - _SLOTS + 1
+            noted, at_ns = self._read(cell, oldest)
+            return at_ns if noted == oldest else _NEVER_NS
+        return at_ns if noted == version + 1 else _NEVER_NS
+
     def late_ns(self, cell: int, version: int, began_ns: int) -> int:
         """Return how long before `began_ns` the end of `version` was due.
 
-        0 or less: it was not, or only afterwards. Where that is long ago the answer is a lower
-        bound: since when the oldest version that is remembered is void.
+        0 or less: it was not, or only afterwards.
         """
-        noted, due_ns = self._read(cell, version + 1)
-        if noted > version + 1:
-            oldest = self.load(cell) - _SLOTS + 1
-            noted, due_ns = self._read(cell, oldest)
-            return began_ns - due_ns if noted == oldest else 0
-        return began_ns - due_ns if noted == version + 1 else 0
+        return began_ns - self.due_ns(cell, version)
+
+    # -- times in which acknowledgements count for less --------------------------------------
+
+    def weaken(self, from_ns: int) -> Callable[[], None]:
+        """Let what is acknowledged since `from_ns` be due later. For one process, which alone does.
+
+        Returns what ends that: then all of it is due.
+        """
+        starts = self._windows[::2]
+        number = next(n for n in range(_WINDOWS) if not starts[n])
+        self._windows[2 * number + 1] = _NEVER_NS
+        self._windows[2 * number] = from_ns
+
+        def end() -> None:
+            self._windows[2 * number + 1] = time.monotonic_ns()
+
+        return end
+
+    def due_at_last_ns(self, due_ns: int) -> int:
+        """Return when what was due is due after all: later only where that was weakened."""
+        for number in range(_WINDOWS):
+            from_ns, until_ns = self._windows[2 * number : 2 * number + 2]
+            if not from_ns:
+                return due_ns
+            if from_ns <= due_ns <= until_ns:
+                return until_ns
+        return due_ns
 
     def _read(self, cell: int, version: int) -> tuple[int, int]:
         at = self._slot(cell, version)
@@ -100,3 +136,7 @@ class History:
                 yield
             finally:
                 fcntl.lockf(self._file, fcntl.LOCK_UN, 1, cell)
+
+
+def _start_of_windows(cells: int) -> int:
+    return cells * (1 + 2 * _SLOTS)

@@ -14,7 +14,7 @@ from typing import Any
 from tests.faults.checker.faults import FAULTS, Missed, Scene
 from tests.faults.checker.orders import Orders
 from tests.faults.checker.sites import SITES, Site
-from tests.faults.checker.tally import Tallies
+from tests.faults.checker.tally import COUNTED, Tallies
 from tests.support.history import History
 from tests.support.processes import Worker, workers
 
@@ -23,6 +23,7 @@ __all__ = ["Case", "Outcome", "run"]
 _CHECKER = "tests.faults.checker"
 _NS_PER_MS = 1_000_000
 _PAUSE_S = 0.05
+_SUMS = COUNTED.index("worst_ns")
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,9 @@ def run(
     `WorkerFailed` where a process raised anything.
     """
     outcome, began_s = Outcome(case, seed), time.monotonic()
+    past = History.create(folder / "history", case.orders.cells)
     with SITES[case.topology]() as site, _started(case, site, folder, seed) as (tallies, crew):
-        scene = Scene(site, crew, Random(seed), case.orders.bound_s)
+        scene = Scene(site, crew, past, Random(seed), case.orders.bound_s)
 
         def is_over() -> bool:
             lasted_s = time.monotonic() - began_s
@@ -127,7 +129,6 @@ def _started(
     case: Case, site: Site, folder: Path, seed: int
 ) -> Iterator[tuple[Tallies, list[Worker]]]:
     """Start the processes of a case, each with a way to the servers and a row of its own."""
-    History.create(folder / "history", case.orders.cells)
     parts = [(colour, part) for colour in case.colours for part in ("reader", "writer")]
     tallies = Tallies.create(folder / "tallies", len(parts))
     crew: list[Worker] = []
@@ -154,7 +155,7 @@ def _started(
 
 
 def _add_up(outcome: Outcome, tallies: Tallies) -> None:
-    for name in ("reads", "violations", "loads", "writes", "refused", "shed", "killed"):
+    for name in COUNTED[:_SUMS]:
         outcome.counts[name] = tallies.total(name)
     outcome.counts["worst_ns"] = tallies.greatest("worst_ns")
     for row, tally in enumerate(tallies.rows()):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from tests.faults.checker.sites import Site
+from tests.support.history import History
 from tests.support.processes import Worker
 from tests.support.proxy import DOWN, Proxy
 from tests.support.resp import Line, ServerError
+from tests.support.sentinels import Sentinels
 
 __all__ = ["FAULTS", "Missed", "Scene"]
 
@@ -20,6 +22,10 @@ _READERS_SHARE = 0.7
 _CROWD_BYTES = 2 * 2**20
 _CROWD_VALUE = b"x" * 8_192
 _CROWD_AT_ONCE = 50
+_UNREPLICATED_NS = 500_000_000
+_SAID_AGAIN_S = 1.0
+_FAILOVER_S = 30.0
+_POLL_S = 0.02
 
 
 class Missed(Exception):
@@ -32,6 +38,7 @@ class Scene:
 
     site: Site
     workers: Sequence[Worker]
+    past: History
     random: Random
     bound_s: float
 
@@ -160,23 +167,58 @@ def crowded(scene: Scene) -> None:
 
 _EVICTING = ("allkeys-lru", "allkeys-random", "allkeys-lfu", "volatile-ttl")
 
+# -- where another server takes the primary's place ------------------------------------------
+
+
+def failover_by_hand(scene: Scene) -> None:
+    """Have another primary appointed; the old one goes on and takes writes, which are lost."""
+    service = _service(scene)
+    with _weakened(scene, service):
+        service.failover(scene.random.randrange(len(service.sentinels)))
+        scene.rest(2, 6)
+
+
+def primary_killed(scene: Scene) -> None:
+    """Kill the primary, wait for another, and start the old one again: it follows then."""
+    service = _service(scene)
+    with _weakened(scene, service):
+        old = service.kill_primary()
+        _until(lambda: service.primary is not old, "another is primary")
+
+
+@contextmanager
+def _weakened(scene: Scene, service: Sentinels) -> Iterator[None]:
+    """Count nothing as due that was acknowledged around a failover, until it is through.
+
+    What the old primary has taken and not passed on is lost with it. Who invalidated says it
+    again as soon as it knows the new primary, and that takes the Sentinels' agreement.
+    """
+    end = scene.past.weaken(time.monotonic_ns() - _UNREPLICATED_NS)
+    yield
+    service.settle()
+    time.sleep(_SAID_AGAIN_S)
+    end()
+
+
+def _service(scene: Scene) -> Sentinels:
+    site: Any = scene.site
+    service: Sentinels = site.service
+    return service
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + _FAILOVER_S
+    while not holds():
+        assert time.monotonic() < deadline_s, f"waited in vain until {what}"
+        time.sleep(_POLL_S)
+
+
 FAULTS: dict[str, Callable[[Scene], None]] = {
     fault.__name__.replace("_", " "): fault
     for fault in (
-        feed_cut,
-        feed_held,
-        feed_late,
-        data_cut,
-        data_late,
-        answers_late,
-        partition,
-        refused,
-        process_frozen,
-        server_frozen,
-        server_killed,
-        flushed,
-        versions_lost,
-        crowded,
+        *(feed_cut, feed_held, feed_late, data_cut, data_late, answers_late),
+        *(partition, refused, process_frozen, server_frozen, server_killed, flushed),
+        *(versions_lost, crowded, failover_by_hand, primary_killed),
     )
 }
 """By name. Raises `Missed` where there is nothing to break."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.proxy import Proxy, proxy
+from tests.support.sentinels import Sentinels
 from tests.support.servers import Server
 
 __all__ = ["SITES", "Site", "Standalone"]
@@ -77,5 +78,23 @@ class Standalone(Site):
             self.server.start()
 
 
-SITES: dict[str, Any] = {"standalone": Standalone}
+class Service(Site):
+    """A primary with replicas, under Sentinels. Processes go where these say: no proxies."""
+
+    service: Sentinels
+
+    def open(self) -> None:
+        self.service = self.stack.enter_context(Sentinels())
+
+    def urls(self, count: int) -> list[str]:
+        return [self.service.url] * count
+
+    def primary(self, random: Random) -> Server:
+        return self.service.primary
+
+    def settle(self) -> None:
+        self.service.settle()
+
+
+SITES: dict[str, Any] = {"standalone": Standalone, "sentinel": Service}
 """By the name of a topology."""

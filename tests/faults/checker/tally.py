@@ -12,6 +12,7 @@ __all__ = ["COUNTED", "Row", "Tallies"]
 COUNTED = (
     "reads",
     "violations",
+    "forgiven",
     "loads",
     "writes",
     "refused",
@@ -24,6 +25,7 @@ COUNTED = (
 )
 """The words of a row.
 
+``forgiven``: reads that were outdated while acknowledgements counted for less (`History.weaken`).
 ``refused``: invalidations that L2 may not have taken, each of which was repeated. ``shed``:
 reads that ended in `LoadShed`. ``worst_ns``: how late the most outdated answer was, which is no
 violation within the bound. ``late_*``: the worst violation, to tell of it.
