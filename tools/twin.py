@@ -38,6 +38,7 @@ __all__ = ["RENAMES", "UNWRAPPED", "check", "main", "rules", "write"]
 RENAMES: Mapping[str, str] = {
     "AsyncCache": "Cache",
     "AsyncCachedFunction": "CachedFunction",
+    "AsyncNamespace": "Namespace",
     "AsyncReadThrough": "ReadThrough",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",

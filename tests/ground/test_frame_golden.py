@@ -13,9 +13,11 @@ from freshwell.ground.frame import (
     State,
     decode,
     encode,
+    intent_frame,
     lease_frame,
     plain_start,
     plain_times,
+    stamp_frame,
     tombstone_frame,
 )
 from freshwell.ground.keys import digest8
@@ -65,6 +67,9 @@ def test_the_frames_that_scripts_start_from_are_still_the_same() -> None:
     lease = golden_bytes("lease")
     # A script writes the token and the deadline, which are bytes 8 to 24.
     assert lease_frame(KEY) == lease[:8] + bytes(16) + lease[24:]
+    intent = golden_bytes("intent")
+    assert intent_frame(KEY) == intent[:8] + bytes(16) + intent[24:]
+    assert stamp_frame(KEY, bytes(range(1, 9)), "#users") == golden_bytes("stamp")
 
 
 @each_golden

@@ -21,10 +21,8 @@ from freshwell.ground.keys import (
     digest8,
     encode_arguments,
     encode_value,
-    entry_key,
     escaped,
     short_digest,
-    tag_key,
 )
 from tests.ground import values as given_values
 from tests.ground.values import Colour, Odd, Place, Point, Right, Size, Tone, rewritten, same
@@ -280,20 +278,6 @@ def test_a_namespace_is_a_short_plain_name(name: str) -> None:
 def test_another_namespace_is_refused(name: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^namespace is "):
         check_namespace(name)
-
-
-names = st.from_regex(r"[A-Za-z0-9._-]{1,8}", fullmatch=True)
-keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(["a:b", ":"])
-
-
-@given(names, keys, names, keys)
-def test_entries_and_tags_of_namespaces_never_share_a_place_in_l2(
-    namespace: str, key: str, other: str, other_key: str
-) -> None:
-    alike = (namespace, key) == (other, other_key)
-    assert (entry_key(namespace, key) == entry_key(other, other_key)) == alike
-    assert (tag_key(namespace, key) == tag_key(other, other_key)) == alike
-    assert entry_key(namespace, key) != tag_key(other, other_key)
 
 
 def test_digests_are_fixed_for_ever() -> None:

@@ -25,6 +25,7 @@ DAY = 86_400 * SECOND
 
 GOOD: dict[str, Any] = {
     "namespace": "app",
+    "version": 7,
     "ttl": "1h",
     "max_ttl": "7d",
     "stale_ttl": 0,
@@ -38,6 +39,8 @@ GOOD: dict[str, Any] = {
     "max_loads": 16,
     "load_wait": "2s",
     "lease": "10s",
+    "intent": 5,
+    "min_replicas": 1,
     "max_key_bytes": 512,
     "max_value_bytes": 1 << 20,
     "max_refreshes": 8,
@@ -54,6 +57,7 @@ def options(**changes: Any) -> CacheOptions:
 def test_good_options_become_integers() -> None:
     assert options() == CacheOptions(
         namespace="app",
+        version="7",
         policy=EntryPolicy(3_600 * SECOND, 7 * DAY, 0, None, 0.05, 1.0),
         read=ReadLevel.EVENTUAL,
         max_staleness_ns=2 * SECOND,
@@ -62,6 +66,8 @@ def test_good_options_become_integers() -> None:
         max_loads=16,
         load_wait_ns=2 * SECOND,
         lease_ms=10_000,
+        intent_ms=5_000,
+        min_replicas=1,
         max_key_bytes=512,
         max_value_bytes=1 << 20,
         max_refreshes=8,
@@ -75,6 +81,7 @@ NO_DURATION: list[Any] = [math.inf, math.nan, -1, "-1s", "", "soon", True, [], t
 NO_COUNT: list[Any] = [0, -1, 1.5, "5", None, True, math.inf, math.nan]
 BAD: dict[str, list[Any]] = {
     "namespace": ["", "a:b", "a b", "x" * 65, None, 5],
+    "version": ["", "a:b", "x" * 33, True, 1.5],
     "ttl": [None, 0, "0s", "8d", 10**9, "forever", *NO_DURATION],
     "max_ttl": [None, 0, "0s", 10**12, *NO_DURATION],
     "stale_ttl": ["8d", *NO_DURATION],
@@ -88,6 +95,8 @@ BAD: dict[str, list[Any]] = {
     "max_loads": NO_COUNT,
     "load_wait": [None, *NO_DURATION],
     "lease": [None, 0, *NO_DURATION],
+    "intent": [None, 0, 2.9, "11m", *NO_DURATION],
+    "min_replicas": [-1, 1.5, "1", None, True],
     "max_key_bytes": NO_COUNT,
     "max_value_bytes": NO_COUNT,
     "max_refreshes": NO_COUNT,

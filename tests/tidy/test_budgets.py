@@ -12,12 +12,12 @@ MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 50
 
 EXCEPTIONS: Final = {
-    "src/freshwell/_async/cache.py": (
+    "src/freshwell/_async/scope.py": (
         650,
         "the public face of the cache: half of it is signatures and the contracts under them",
     ),
     "src/freshwell/engines/table.py": (
-        500,
+        550,
         "one invariant over all of it: what holds the guard, and what must not need it",
     ),
 }

@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from threading import Lock
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from freshwell._async.assembly import Opened, open_here
-from freshwell._async.decorators import Decoration, check_decorating, decorate
-from freshwell._async.strategies.cache_aside import as_lookup, single
-from freshwell._async.strategies.calls import Host
-from freshwell._async.strategies.read_through import ReadThrough, Source
-from freshwell._kit.aio import home, home_is_gone, resolve
-from freshwell._kit.endpoint import Endpoint
-from freshwell.codecs.base import BoundCodec, Codec, check_codec, resolve_codec
-from freshwell.codecs.late import LateCodec
-from freshwell.codecs.none import NO_CODEC
-from freshwell.codecs.types import Unresolved
-from freshwell.engines.counters import Counters, Stats
-from freshwell.engines.results import by_name, check_mapping, storable
-from freshwell.engines.session import CoherenceMode, Session
-from freshwell.engines.shelf import Terms
-from freshwell.engines.table import Table
-from freshwell.errors import CacheClosed, ConfigurationError, KeyRejected
-from freshwell.ground.keys import check_key
-from freshwell.ground.options import CacheOptions, Duration, as_bool, as_read_level
-from freshwell.typing import Lookup, ReadLevelName
+from freshwell._async.core import Core
+from freshwell._async.namespace import AsyncNamespace
+from freshwell._async.scope import Scope
+from freshwell._kit.places import place_of
+from freshwell.codecs.base import Codec, check_codec, resolve_codec
+from freshwell.engines.counters import Stats
+from freshwell.ground.keys import check_namespace
+from freshwell.ground.options import CacheOptions, Duration, as_bool
+from freshwell.typing import ReadLevelName
 
 __all__ = ["AsyncCache"]
 
-T = TypeVar("T")
-D = TypeVar("D")
 
-_MAX_KNOWN_TERMS = 1_000
-_NOTHING_SAID = dict.fromkeys(("ttl", "stale_ttl", "negative_ttl", "jitter", "beta"))
-
-
-class AsyncCache:
+class AsyncCache(Scope):
     """Keep the results of slow reads close to the code that needs them, and keep them right.
 
     ``AsyncCache()`` caches in this process; ``AsyncCache("redis://...")`` shares entries with
@@ -55,10 +36,16 @@ class AsyncCache:
     threads); when the loop has been closed (after a fork) it opens anew by itself.
 
     Args:
-        url: ``redis://``, ``rediss://``, ``unix://`` or ``valkey://`` URL, or a client of
-            redis-py whose connection settings are to be used. None: in this process only.
+        url: ``redis://``, ``rediss://``, ``unix://`` or ``valkey://`` URL;
+            ``redis+cluster://one:7000,two:7000`` for a Cluster;
+            ``redis+sentinel://one:26379,two:26379/mymaster/0`` for what Sentinels watch over; or
+            a client of redis-py whose connection settings are to be used. None: in this
+            process only.
         namespace: Separates the entries of this cache from others on the same server:
             letters, digits, ``.``, ``_``, ``-``.
+        version: The schema version of the values. Caches with different ones do not read each
+            other's entries, and invalidate them all the same: old and new code may run side
+            by side. Costs an extra key in L2 for each entry.
         ttl: How long entries are fresh, unless said at the call. ``"volatile"`` is 5 minutes.
         max_ttl: No entry may be told to live longer.
         stale_ttl: For how long after its TTL an entry may still be served while it is
@@ -76,6 +63,10 @@ class AsyncCache:
         max_loads: How many loads this process runs at a time, and `load_wait`: how long a
             load waits for its turn before it is shed (`LoadShed`).
         lease: How long after its death a process's load is taken over by another.
+        intent: How long after the death of a process the entries that it was `writing` stay
+            absent; at least 3 s.
+        min_replicas: How many replicas must confirm an invalidation before it counts as taken.
+            0: the primary's word is enough.
         max_key_bytes, max_value_bytes: Longer keys are refused; values that take more bytes in
             L2 are not stored. Without L2 only `max_bytes` bounds them.
         max_refreshes: How many background refreshes run at a time.
@@ -91,6 +82,7 @@ class AsyncCache:
         url: Any = None,
         *,
         namespace: str = "default",
+        version: str | int | None = None,
         ttl: Duration = "1h",
         max_ttl: Duration = "30d",
         stale_ttl: Duration = 0,
@@ -106,6 +98,8 @@ class AsyncCache:
         max_loads: int = 64,
         load_wait: Duration = 5,
         lease: Duration = 1.5,
+        intent: Duration = 3,
+        min_replicas: int = 0,
         max_key_bytes: int = 1024,
         max_value_bytes: int = 16 * 2**20,
         max_refreshes: int = 32,
@@ -113,8 +107,9 @@ class AsyncCache:
         command_timeout: Duration = 0.25,
         drain: Duration = 5,
     ) -> None:
-        self._options = CacheOptions.checked(
+        options = CacheOptions.checked(
             namespace=namespace,
+            version=version,
             ttl=ttl,
             max_ttl=max_ttl,
             stale_ttl=stale_ttl,
@@ -128,6 +123,8 @@ class AsyncCache:
             max_loads=max_loads,
             load_wait=load_wait,
             lease=lease,
+            intent=intent,
+            min_replicas=min_replicas,
             max_key_bytes=max_key_bytes,
             max_value_bytes=max_value_bytes,
             max_refreshes=max_refreshes,
@@ -135,31 +132,27 @@ class AsyncCache:
             command_timeout=command_timeout,
             drain=drain,
         )
-        self._endpoint = None if url is None else Endpoint.of(url)
+        place = None if url is None else place_of(url)
         check_codec(codec)
-        self._codec = None if url is None else resolve_codec(codec)
-        self._session = Session(
-            _mode(url is not None, as_bool(l1, "l1")), self._options.max_staleness_ns
+        core = Core(
+            options,
+            place,
+            None if place is None else resolve_codec(codec),
+            l1=as_bool(l1, "l1"),
         )
-        self._table = Table(
-            max_entries=self._options.max_entries, max_bytes=self._options.max_bytes
-        )
-        self._counters = Counters()
-        self._mutex = Lock()
-        self._opened: Opened | None = None
-        self._closed = False
-        self._plain_terms = self._new_terms(Any, None, {})
-        self._known_terms: dict[Any, Terms] = {}
-        self._host = Host(self._engine, self._table, self._session, self._counters, self._checked)
+        super().__init__(core)
+        core.shown = repr(self)
 
     def __repr__(self) -> str:
-        where = "in process" if self._endpoint is None else repr(self._endpoint)
-        state = ", closed" if self._closed else ""
-        return f"<{type(self).__name__} {self._options.namespace!r} {where}{state}>"
+        core = self._core
+        where = "in process" if core.place is None else repr(core.place)
+        version = f" version {core.options.version!r}" if core.options.version else ""
+        state = ", closed" if core.closed else ""
+        return f"<{type(self).__name__} {core.options.namespace!r}{version} {where}{state}>"
 
     async def __aenter__(self) -> Self:
-        if self._closed:
-            raise self._used_closed()
+        if self._core.closed:
+            raise self._core.used_closed()
         return self
 
     async def __aexit__(
@@ -175,290 +168,23 @@ class AsyncCache:
 
         Idempotent. Any use afterwards raises `CacheClosed`.
         """
-        with self._mutex:
-            opened, self._opened, self._closed = self._opened, None, True
-        if opened is not None and not home_is_gone(opened.home):
-            await opened.aclose()
-        self._session.restart()
-        self._table.clear()
+        await self._core.aclose()
 
-    # -- reading -----------------------------------------------------------------------------
+    def namespace(self, name: str) -> AsyncNamespace:
+        """Return a namespace of this cache: keys of its own, that can be cleared at once.
 
-    async def get(
-        self,
-        key: str,
-        default: D | None = None,
-        *,
-        type: Any = Any,
-        read: ReadLevelName | None = None,
-    ) -> Any | D | None:
-        """Return the fresh value stored under `key`, or `default`.
-
-        `type` is what L2's bytes are decoded to. Never raises because of L2: a tier that is
-        down, or bytes that cannot be decoded, are a miss. Cost: an L1 hit is a dictionary
-        lookup, an L2 hit one round trip.
-
-        Raises:
-            KeyRejected: `key` is empty, too long, or not text.
+        Raises `ConfigurationError` for what cannot be the name of one.
         """
-        key = self._checked(key)
-        reading = await self._engine().aside.get(key, self._terms(type, read))
-        return default if reading is None else reading.value
-
-    async def get_many(
-        self, keys: Sequence[str], *, type: Any = Any, read: ReadLevelName | None = None
-    ) -> dict[str, Any]:
-        """Return the fresh values stored under `keys`, by key.
-
-        Left out are those that are absent, and those that the source is known not to have.
-
-        One round trip at the most. Raises as `get` does.
-        """
-        checked = self._all_checked(keys)
-        return await self._engine().aside.get_many(checked, self._terms(type, read))
-
-    async def get_or_load(
-        self,
-        key: str,
-        loader: Callable[[], Awaitable[T]],
-        *,
-        ttl: Duration | None = None,
-        stale_ttl: Duration | None = None,
-        negative_ttl: Duration | None = None,
-        jitter: float | None = None,
-        beta: float | None = None,
-        type: Any = Any,
-        read: ReadLevelName | None = None,
-    ) -> T:
-        """Return the value stored under `key`, or what `loader` returns, and store that.
-
-        Callers that ask at the same time share one load, across processes too. None is a
-        value like any other. `loader` runs in a copy of the caller's context, and is cancelled
-        only when nobody waits for it any more.
-
-        The options default to the cache's. With `stale_ttl`, an entry past its TTL is
-        returned at once while one load runs in the background.
-
-        Raises:
-            Exception: What `loader` raises, as it is, at every caller who waited for it.
-            LoadShed: No load slot came free within `load_wait`.
-            NestedLoadError: `loader` waits for this very entry.
-            CodecError: The value cannot be written to L2.
-            KeyRejected, ConfigurationError: The key or an option is wrong.
-        """
-        key = self._checked(key)
-        terms = self._terms(
-            type,
-            read,
-            ttl=ttl,
-            stale_ttl=stale_ttl,
-            negative_ttl=negative_ttl,
-            jitter=jitter,
-            beta=beta,
-        )
-        value: T = await self._engine().aside.get_or_load(key, single(key, loader), terms)
-        return value
-
-    async def get_or_load_many(
-        self,
-        keys: Sequence[str],
-        loader: Callable[[list[str]], Awaitable[Mapping[str, T]]],
-        *,
-        ttl: Duration | None = None,
-        stale_ttl: Duration | None = None,
-        negative_ttl: Duration | None = None,
-        jitter: float | None = None,
-        beta: float | None = None,
-        type: Any = Any,
-        read: ReadLevelName | None = None,
-    ) -> dict[str, T]:
-        """Return the values of `keys`, calling `loader` once with those that are missing.
-
-        `loader` gets a list of keys and returns a mapping. Keys that it leaves out do not
-        exist: they are remembered as absent for `negative_ttl` (one minute where that is not
-        set) and left out of the answer. Keys being loaded by other callers are waited for.
-        Raises as `get_or_load` does.
-        """
-        checked = self._all_checked(keys)
-        terms = self._terms(
-            type,
-            read,
-            ttl=ttl,
-            stale_ttl=stale_ttl,
-            negative_ttl=negative_ttl,
-            jitter=jitter,
-            beta=beta,
-        )
-
-        async def load(missing: Sequence[str]) -> Mapping[str, T]:
-            return by_name(await resolve(loader(list(missing))), missing)
-
-        return await self._engine().aside.get_or_load_many(checked, load, terms)
-
-    async def lookup(
-        self,
-        key: str,
-        *,
-        type: Any = Any,
-        stale_ttl: Duration | None = None,
-        read: ReadLevelName | None = None,
-    ) -> Lookup:
-        """Say what the tiers have under `key`: value, state, age, tier and reason.
-
-        Loads nothing and refreshes nothing. Raises `KeyRejected` for a bad key.
-        """
-        key = self._checked(key)
-        terms = self._terms(type, read, stale_ttl=stale_ttl)
-        reading = await self._engine().aside.look(key, terms)
-        return as_lookup(reading)
-
-    # -- writing -----------------------------------------------------------------------------
-
-    async def set(
-        self,
-        key: str,
-        value: Any,
-        *,
-        ttl: Duration | None = None,
-        stale_ttl: Duration | None = None,
-        jitter: float | None = None,
-        type: Any = Any,
-    ) -> None:
-        """Store `value` under `key`, whatever is there; loads of it under way are void.
-
-        For values that come from a source, prefer `get_or_load`: two writers who set different
-        values leave the one that arrived last, which need not be the newer.
-
-        Raises:
-            StoreUnavailable: L2 may not have taken it. It may still hold the old value.
-            CodecError: The value cannot be written, or is larger than `max_value_bytes`.
-            KeyRejected, ConfigurationError: The key or an option is wrong.
-        """
-        await self.set_many({key: value}, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type)
-
-    async def set_many(
-        self,
-        values: Mapping[str, Any],
-        *,
-        ttl: Duration | None = None,
-        stale_ttl: Duration | None = None,
-        jitter: float | None = None,
-        type: Any = Any,
-    ) -> None:
-        """Store many values, in one round trip. Raises as `set` does."""
-        check_mapping(values, "set_many")
-        checked = {self._checked(key): storable(value) for key, value in values.items()}
-        terms = self._terms(type, None, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter)
-        await self._engine().writes.put(checked, terms)
-
-    async def invalidate(self, *keys: str) -> None:
-        """Make the entries absent, in every tier and process; void loads of them under way.
-
-        Call it after the source has changed. When it returns, L2 has applied it (the *ack*):
-        nothing loaded before is stored afterwards anywhere, this process serves nothing older,
-        and others serve it from L1 for `max_staleness` at the most. One round trip.
-
-        Raises:
-            InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
-            KeyRejected: A key is wrong; nothing was invalidated.
-        """
-        checked = [self._checked(key) for key in keys]
-        if checked:
-            await self._engine().writes.invalidate(checked)
-
-    async def expire(self, *keys: str) -> None:
-        """End the freshness of the entries, as if their TTL had passed.
-
-        Unlike `invalidate`, callers with a `stale_ttl` go on being served while one load
-        runs. Loads under way are void. Raises as `invalidate` does.
-        """
-        checked = [self._checked(key) for key in keys]
-        if checked:
-            await self._engine().writes.expire(checked)
-
-    # -- strategies --------------------------------------------------------------------------
-
-    def cached(
-        self,
-        key: str | None = None,
-        *,
-        ttl: Duration | None = None,
-        stale_ttl: Duration | None = None,
-        negative_ttl: Duration | None = None,
-        jitter: float | None = None,
-        beta: float | None = None,
-        type: Any = None,
-        read: ReadLevelName | None = None,
-        ignore: str | Sequence[str] = (),
-    ) -> Decoration:
-        """Cache the results of a function or method by its arguments.
-
-        ``key`` is a template over the parameters, such as ``"user:{user_id}"`` or
-        ``"page:{self.site}:{n}"``; without one the key is made from the function's name and
-        all its arguments, typed, so that ``1``, ``"1"`` and ``True`` never meet. Parameters
-        named in `ignore` are no part of it. All is checked here, when decorating. Stands above
-        ``@classmethod`` and ``@staticmethod``, and below ``@property``. Generators are refused:
-        return a list.
-
-        The function keeps its signature, and gets helpers that take the same arguments:
-        ``.invalidate``, ``.expire``, ``.refresh``, ``.lookup``, ``.key``, ``.uncached``, and
-        ``.many`` for a list of calls. L2's bytes are decoded to the annotated return type
-        (`type` overrides it).
-
-        Raises:
-            ConfigurationError: The template, an option, or the return type cannot work.
-        """
-        check_decorating(key, ignore)
-        ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-        level = None if read is None else as_read_level(read)
-        policy = self._options.policy.narrowed(
-            ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
-        )
-
-        def terms_for(result_type: Any) -> Terms:
-            return Terms(policy, self._bound(result_type), level or self._options.read)
-
-        return decorate(self._host, terms_for, template=key, type=type, ignore=ignored)
-
-    def read_through(
-        self,
-        source: Source[Any, T] | Callable[[Any], Awaitable[T | None]],
-        *,
-        key: str,
-        ttl: Duration | None = None,
-        stale_ttl: Duration | None = None,
-        negative_ttl: Duration | None = None,
-        jitter: float | None = None,
-        beta: float | None = None,
-        type: Any = Any,
-        read: ReadLevelName | None = None,
-    ) -> ReadThrough[T]:
-        """Return a reader that owns its loader: a `source` with ``load(id)``.
-
-        `key` is a template with one placeholder for the id, such as ``"user:{}"``. A source
-        that also has ``load_many(ids)`` is asked once for all ids that are missing.
-
-        Raises:
-            ConfigurationError: The source has no ``load``, or the template cannot work.
-        """
-        terms = self._terms(
-            type,
-            read,
-            ttl=ttl,
-            stale_ttl=stale_ttl,
-            negative_ttl=negative_ttl,
-            jitter=jitter,
-            beta=beta,
-        )
-        return ReadThrough(self._host, source, key, terms)
+        return AsyncNamespace(self._core, check_namespace(name))
 
     # -- looking at it -----------------------------------------------------------------------
 
     def stats(self) -> Stats:
         """Return the counters and sizes as they are now. Costs no I/O."""
-        table, session, opened = self._table, self._session, self._opened
+        core = self._core
+        table, session, opened = core.table, core.session, core.opened
         return Stats.of(
-            self._counters,
+            core.counters,
             entries=table.entries,
             bytes=table.bytes,
             evictions=table.evictions,
@@ -467,85 +193,3 @@ class AsyncCache:
             l1_live=time.monotonic_ns() < session.live_until_ns,
             in_flight=0 if opened is None else opened.aside.in_flight,
         )
-
-    # -- inside ------------------------------------------------------------------------------
-
-    def _checked(self, key: str) -> str:
-        check_key(key, self._options.max_key_bytes)
-        return key
-
-    def _all_checked(self, keys: Sequence[str]) -> list[str]:
-        if isinstance(keys, str):
-            raise KeyRejected("the keys are one text: give a list of keys")
-        return [self._checked(key) for key in keys]
-
-    def _bound(self, type: Any) -> BoundCodec:
-        if self._codec is None:
-            return NO_CODEC
-        if isinstance(type, Unresolved):
-            return LateCodec(self._codec, type)
-        return self._codec.bind(type)
-
-    def _terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
-        """Return the terms of a call. Calls spelled alike share one object."""
-        if type is Any and read is None and (not policy or policy == _NOTHING_SAID):
-            return self._plain_terms
-        spelled = (type, read, *((name, value, value.__class__) for name, value in policy.items()))
-        try:
-            known = self._known_terms.get(spelled)
-        except TypeError:  # a type or a value that cannot be hashed
-            return self._new_terms(type, read, policy)
-        if known is None:
-            known = self._new_terms(type, read, policy)
-            if len(self._known_terms) < _MAX_KNOWN_TERMS:
-                self._known_terms[spelled] = known
-        return known
-
-    def _new_terms(self, type: Any, read: ReadLevelName | None, policy: Mapping[str, Any]) -> Terms:
-        level = self._options.read if read is None else as_read_level(read)
-        return Terms(self._options.policy.narrowed(**policy), self._bound(type), level)
-
-    def _engine(self) -> Opened:
-        opened = self._opened
-        if opened is not None and opened.home == home():
-            return opened
-        return self._open()
-
-    def _used_closed(self) -> CacheClosed:
-        return CacheClosed(
-            f"{self!r} was used after its close: a cache lives as long as the service; build a "
-            "new one where that is not so"
-        )
-
-    def _open(self) -> Opened:
-        here = home()
-        with self._mutex:
-            if self._closed:
-                raise self._used_closed()
-            opened = self._opened
-            if opened is not None and opened.home == here:
-                return opened
-            if opened is not None:
-                if not home_is_gone(opened.home):
-                    raise ConfigurationError(
-                        f"{self!r} is in use by another running event loop: build one cache "
-                        "for each loop"
-                    )
-                if self._endpoint is not None:
-                    # The feed that kept L1 coherent has ended with its home.
-                    self._session.restart()
-                    self._table.clear()
-            self._opened = open_here(
-                self._options,
-                self._endpoint,
-                table=self._table,
-                session=self._session,
-                counters=self._counters,
-            )
-            return self._opened
-
-
-def _mode(shared: bool, l1: bool) -> CoherenceMode:
-    if not shared:
-        return CoherenceMode.ALONE
-    return CoherenceMode.FEED if l1 else CoherenceMode.OFF

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial, update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -20,7 +21,8 @@ from freshwell.codecs.types import return_type
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
-from freshwell.ground.templates import Naming, compile_template, default_naming
+from freshwell.ground.tags import Computed
+from freshwell.ground.templates import Naming, compile_template, default_naming, plan_tags
 from freshwell.typing import Lookup
 
 __all__ = ["CachedFunction", "Decoration", "check_decorating", "decorate"]
@@ -109,6 +111,7 @@ def decorate(
     template: str | None,
     type: Any,
     ignore: tuple[str, ...],
+    tags: tuple[tuple[str, ...], tuple[Computed, ...]] = ((), ()),
 ) -> Decoration:
     """Return the decorator for the options given to `cached`."""
 
@@ -116,8 +119,11 @@ def decorate(
         inner: Any = function.__func__ if isinstance(function, _WRAPPED) else function
         check_kind(inner)
         recipe, naming = _recipe(inner, template, ignore)
+        kinds = {name: p.annotation for name, p in recipe.signature.parameters.items()}
+        plan = plan_tags(*tags, list(kinds), recipe.sources, kinds)
+        recipe = replace(recipe, extra=plan.sources[len(recipe.sources) :])
         result_type = return_type(inner) if type is None else type
-        call = Call(host, terms_for(result_type), recipe, naming)
+        call = Call(host, terms_for(result_type), recipe, naming, plan)
         return cast("CachedFunction[P, R]", _dressed(call, function.__class__))
 
     return decoration
@@ -154,16 +160,17 @@ class _Helpers:
         if isinstance(calls, str):
             raise KeyRejected("many() was given one text: give a list of calls")
         rows = [call if isinstance(call, tuple) else (call,) for call in calls]
-        keys = [self.key(*row) for row in rows]
-        by_key = dict(zip(keys, rows, strict=True))
+        entries = [self._call.entry(*self._bound, *row) for row in rows]
+        by_name = {name: row for (name, _), row in zip(entries, rows, strict=True)}
+        taggings = dict(entries)
 
         async def load(missing: Sequence[str]) -> Mapping[str, Any]:
-            work = [partial(self._call.function, *self._bound, *by_key[key]) for key in missing]
+            work = [partial(self._call.function, *self._bound, *by_name[name]) for name in missing]
             return dict(zip(missing, await each(work, _MANY_AT_ONCE), strict=True))
 
-        aside = self._call.engine.aside
-        found = await aside.get_or_load_many(keys, load, self._call.terms)
-        return [found.get(key) for key in keys]
+        aside, names = self._call.engine.aside, [name for name, _ in entries]
+        found = await aside.get_or_load_many(names, load, self._call.terms, taggings.__getitem__)
+        return [found.get(name) for name in names]
 
 
 class _Bound(_Helpers):

@@ -204,6 +204,10 @@ class Flights(Generic[R]):
     def __contains__(self, key: object) -> bool:
         return key in self._roster
 
+    def keys(self) -> list[str]:
+        """Return what is under way."""
+        return self._roster.keys()
+
     def forget(self, keys: Sequence[str]) -> None:
         """Let later callers of `keys` start anew. Flights under way serve their riders."""
         self._roster.forget(keys)

@@ -24,6 +24,8 @@ from freshwell._kit.resp import (
     new_reader,
     not_text,
     pack,
+    scan_command,
+    scanned,
     server_us_of,
     values_of,
 )
@@ -214,7 +216,10 @@ class Link:
     Where it is not `timed`, the server's clock is not asked for: Sentinels tell none.
 
     Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
+    `in_order`: the commands of one batch are done in their order.
     """
+
+    in_order = True
 
     def __init__(
         self,
@@ -237,7 +242,7 @@ class Link:
         self._closed = False
         self.connects = 0
 
-    def server_ms(self) -> int:
+    def server_ms(self, key: bytes = b"") -> int:
         """Return the server's clock as estimated now. 0 before the first connection."""
         clock = self._clock
         return 0 if clock is None else server_ms(clock, self._now_ns())
@@ -271,6 +276,11 @@ class Link:
         if not commands:
             return []
         return await self._send(b"".join(map(pack, commands)), len(commands), repeat)
+
+    async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        """SCAN. Return some keys that match, and the place to go on from. None: that is all."""
+        command = scan_command(pattern, place)
+        return scanned((await self.batch([command], repeat=True))[0])
 
     async def aclose(self) -> None:
         """Close the connection. What waits for replies gets `LinkLost`. Idempotent."""

@@ -87,6 +87,11 @@ class Roster(Generic[R]):
     def __contains__(self, key: object) -> bool:
         return key in self._flights
 
+    def keys(self) -> list[str]:
+        """Return the keys of all flights under way."""
+        with self._mutex:
+            return list(self._flights)
+
     def board(
         self, keys: Iterable[str], make: type[Flight[R]]
     ) -> tuple[Flight[R] | None, list[Flight[R]]]:

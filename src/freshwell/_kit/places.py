@@ -92,7 +92,7 @@ def _each_host(base: str, rest: str, given: str) -> tuple[Endpoint, ...]:
 
 
 def _of_sentinels(base: str, rest: str, given: str) -> SentinelPlace:
-    path, question, options = rest.partition("?")
+    path, _question, options = rest.partition("?")
     hosts, slash, named = path.partition("/")
     service, _, database = named.partition("/")
     if not slash or not service:

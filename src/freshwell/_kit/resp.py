@@ -13,10 +13,14 @@ __all__ = [
     "new_reader",
     "not_text",
     "pack",
+    "scan_command",
+    "scanned",
     "server_us_of",
     "unerring",
     "values_of",
 ]
+
+_SCAN_COUNT = 1_000
 
 Argument = bytes | str | int
 Reply = Any
@@ -66,6 +70,21 @@ def values_of(reply: Reply, wanted: int) -> list[bytes | None]:
     if not isinstance(unerring(reply), list) or len(reply) != wanted:
         raise ServerReplied("the answer to MGET has an unknown form", code="PROTOCOL")
     return [v if v.__class__ is bytes or v is None else not_text(v) for v in reply]
+
+
+def scan_command(pattern: bytes, place: object) -> tuple[Argument, ...]:
+    """Return one step of a SCAN, from a place that `scanned` has returned (None: the start)."""
+    cursor = place if isinstance(place, bytes) else b"0"
+    return (b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _SCAN_COUNT)
+
+
+def scanned(reply: Reply) -> tuple[object, list[bytes]]:
+    """Return the place to go on from (None: that was all) and the keys of one step of a SCAN."""
+    try:
+        cursor, keys = unerring(reply)
+        return (None if cursor == b"0" else cursor), list(keys)
+    except (TypeError, ValueError):
+        raise ServerReplied("the answer to SCAN has an unknown form", code="PROTOCOL") from None
 
 
 def server_us_of(reply: Reply) -> int | None:

@@ -26,6 +26,8 @@ from freshwell._kit.resp import (
     new_reader,
     not_text,
     pack,
+    scan_command,
+    scanned,
     server_us_of,
     values_of,
 )
@@ -137,7 +139,10 @@ class Link:
     Where it is not `timed`, the server's clock is not asked for: Sentinels tell none.
 
     Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
+    `in_order`: the commands of one batch are done in their order.
     """
+
+    in_order = True
 
     def __init__(
         self,
@@ -163,7 +168,7 @@ class Link:
         self._closed = False
         self.connects = 0
 
-    def server_ms(self) -> int:
+    def server_ms(self, key: bytes = b"") -> int:
         """Return the server's clock as estimated now. 0 before the first connection."""
         clock = self._clock
         return 0 if clock is None else server_ms(clock, self._now_ns())
@@ -188,6 +193,11 @@ class Link:
         if not commands:
             return []
         return self._send(b"".join(map(pack, commands)), len(commands), repeat)
+
+    def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        """SCAN. Return some keys that match, and the place to go on from. None: that is all."""
+        command = scan_command(pattern, place)
+        return scanned((self.batch([command], repeat=True))[0])
 
     def close(self) -> None:
         """Close the connections. Idempotent."""

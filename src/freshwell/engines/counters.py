@@ -31,6 +31,7 @@ class Counters:
         "misses",
         "negative_hits",
         "notices",
+        "outdated",
         "oversize",
         "refresh_errors",
         "rejected_frames",
@@ -57,6 +58,7 @@ class Counters:
     misses: int
     negative_hits: int
     notices: int
+    outdated: int
     oversize: int
     refresh_errors: int
     rejected_frames: int
@@ -77,7 +79,8 @@ class Stats:
       ``oversize``: values too large to store.
     - ``lease_waits``: waits for a load in another process; ``early_refreshes``: refreshes
       begun before expiry; ``refresh_errors``: background refreshes that failed.
-    - ``invalidations``: keys invalidated here; ``notices``: keys that the feed named.
+    - ``invalidations``: keys, tags and namespaces invalidated here; ``notices``: keys and tags
+      that the feed named; ``outdated``: entries found in L2 whose tags had changed.
     - ``l2_errors``: calls of L2 that failed; ``rejected_frames``: bytes from L2 that were no
       entry of ours; ``codec_errors``: entries of ours that the codec could not read.
     - ``entries``, ``bytes``, ``evictions``, ``expirations``: the L1 table.
@@ -103,6 +106,7 @@ class Stats:
     refresh_errors: int
     invalidations: int
     notices: int
+    outdated: int
     l2_errors: int
     rejected_frames: int
     codec_errors: int

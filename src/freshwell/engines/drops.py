@@ -12,18 +12,21 @@ from __future__ import annotations
 
 __all__ = ["Drops"]
 
+Name = str | bytes
+"""An entry, or the digest of a tag."""
+
 _LIMIT = 8_192
 
 
 class Drops:
-    """The latest drops by key. `note` and `note_all` may even interrupt each other."""
+    """The latest drops by key or tag. `note` and `note_all` may even interrupt each other."""
 
     __slots__ = ("_count", "_forgotten", "_latest")
 
     def __init__(self) -> None:
         self._count = 0
         self._forgotten = 0
-        self._latest: dict[str, int] = {}
+        self._latest: dict[Name, int] = {}
 
     def __len__(self) -> int:
         return len(self._latest)
@@ -32,7 +35,7 @@ class Drops:
         """Return the present moment. Needs no lock."""
         return self._count
 
-    def note(self, key: str) -> None:
+    def note(self, key: Name) -> None:
         """Note that a key is dropped now."""
         latest = self._latest
         latest.pop(key, None)
@@ -48,7 +51,7 @@ class Drops:
         self._forgotten = self._count
         self._latest = {}
 
-    def overtook(self, since: int, key: str) -> bool:
+    def overtook(self, since: int, key: Name) -> bool:
         """Tell whether `key` was dropped after the moment `since`, or may have been."""
         return since < self._forgotten or self._latest.get(key, 0) > since
 

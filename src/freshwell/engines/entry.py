@@ -21,14 +21,28 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from freshwell.engines.stamps import Cell
 from freshwell.ground.freshness import LONG_AGO_NS
 
-__all__ = ["ENTRY_BYTES", "NOWHERE", "AliasedEntry", "Entry", "expired", "like", "round_down"]
+__all__ = [
+    "ENTRY_BYTES",
+    "NOWHERE",
+    "TAG_BYTES",
+    "AliasedEntry",
+    "Entry",
+    "TaggedEntry",
+    "expired",
+    "like",
+    "round_down",
+]
 
 E = TypeVar("E", bound="Entry")
 
 ENTRY_BYTES = 240
 """What an entry of a full table costs over its key and value. Measured: see decision record 2."""
+
+TAG_BYTES = 120
+"""What an entry with tags takes beyond one without. Its cells are shared, and not counted."""
 
 NOWHERE: Any = None
 """The neighbour of an entry that is in no queue. Not the entry itself: that would be a cycle."""
@@ -220,6 +234,39 @@ class AliasedEntry(Entry):
             self.aliases = self.alias = self.kinds = None
 
 
+class TaggedEntry(AliasedEntry):
+    """An entry that lives only as long as all of its tags' cells.
+
+    - `cells`: one for each tag. `checked`: the moment of `Stamps` up to which they are known
+      to be live; a hit compares it, as its third and last condition.
+    """
+
+    __slots__ = ("cells", "checked")
+
+    cells: tuple[Cell, ...]
+    checked: int
+
+    def __init__(self, key: str, value: Any, **times: Any) -> None:
+        super().__init__(key, value, **times)
+        self.cells = ()
+        self.checked = -1
+
+    def is_current(self, moment: int) -> bool:
+        """Tell whether no tag has changed up to `moment`, which was read before."""
+        if self.checked == moment:
+            return True
+        for cell in self.cells:
+            if not cell.live:
+                return False
+        self.checked = moment
+        return True
+
+    def has_tags(self, digests: tuple[bytes, ...]) -> bool:
+        """Tell whether the entry has all these tags, and may have others."""
+        own = [cell.digest for cell in self.cells]
+        return all(digest in own for digest in digests)
+
+
 def expired(old: Entry, now_ns: int) -> Entry:
     """Return an entry like `old` whose freshness has ended by `now_ns`."""
     return like(
@@ -241,4 +288,6 @@ def like(old: Entry, kind: type[E], **changes: int) -> E:
     }
     new = kind(old.key, old.value, size=old.size, negative=old.negative, **(times | changes))
     new.mark = old.mark
+    if isinstance(old, TaggedEntry) and isinstance(new, TaggedEntry):
+        new.cells, new.checked = old.cells, old.checked
     return new

@@ -58,6 +58,8 @@ class Reading(NamedTuple):
     times: Times | None = None
     reason: str = "absent"
     tier: Literal["l1", "l2"] = "l2"
+    stamps: tuple[tuple[bytes, bytes], ...] = ()
+    """The tags that it was stored under, and their versions then."""
 
 
 _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
@@ -128,6 +130,7 @@ class Shelf:
         *,
         negative: bool,
         cost_ns: int,
+        stamps: tuple[tuple[bytes, bytes], ...] = (),
     ) -> bytes | None:
         """Return the frame that stores `value`, or None where it is larger than allowed.
 
@@ -144,6 +147,7 @@ class Shelf:
             token=token,
             cost_us=cost_ns // 1_000,
             digest=digest8(key),
+            stamps=stamps,
             payload=payload,
         )
 
@@ -151,7 +155,7 @@ class Shelf:
         self, key: bytes, frame: Frame, times: Times, word: L2Word, codec: BoundCodec
     ) -> Reading:
         if frame.flags & Flag.NEGATIVE:
-            return Reading(word, None, True, times, word.value)
+            return Reading(word, None, True, times, word.value, stamps=frame.stamps)
         try:
             if frame.codec != codec.id or frame.flags:
                 raise CodecError("the entry was written by another codec")
@@ -161,4 +165,4 @@ class Shelf:
         except CodecError as error:
             self._incidents.undecodable(str(error))
             return ABSENT._replace(reason="codec")
-        return Reading(word, value, False, times, word.value)
+        return Reading(word, value, False, times, word.value, stamps=frame.stamps)

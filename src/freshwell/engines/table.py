@@ -23,8 +23,10 @@ from freshwell.engines.drops import Drops
 from freshwell.engines.entry import (
     ENTRY_BYTES,
     NOWHERE,
+    TAG_BYTES,
     AliasedEntry,
     Entry,
+    TaggedEntry,
     expired,
     like,
     round_down,
@@ -32,6 +34,7 @@ from freshwell.engines.entry import (
 from freshwell.engines.eviction import AdaptiveClock, Policy
 from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
+from freshwell.engines.stamps import Bonds, Stamps
 
 __all__ = ["Entry", "Table"]
 
@@ -55,7 +58,8 @@ class Table:
 
     `entries`, `bytes`: what there is now. `evictions`: entries that left before their time
     because the table was full. `expirations`: entries removed after their time. `refused`:
-    fills that were voided by an invalidation, or too large.
+    fills that were voided by an invalidation, or too large. `stamps`: the versions of tags that
+    entries live by.
     """
 
     __slots__ = (
@@ -74,6 +78,7 @@ class Table:
         "max_bytes",
         "max_entries",
         "refused",
+        "stamps",
     )
 
     def __init__(
@@ -92,6 +97,7 @@ class Table:
         self._entries: dict[str, Entry] = {}
         self._entry_class: type[Entry] = Entry
         self._drops = Drops()
+        self.stamps = Stamps(self._drops, max_entries)
         self._guard = Guard(self._reset)
         self._grid: dict[int, int] = {}
         self._cursor: Entry | None = None
@@ -124,6 +130,24 @@ class Table:
             entry.mark = 1
         return entry
 
+    def keys(self) -> list[str]:
+        """Return the keys of all entries. O(n), and in one section, as a copy."""
+        with self._guard:
+            return list(self._entries)
+
+    def is_current(self, entry: Entry, digests: tuple[bytes, ...] = ()) -> bool:
+        """Tell whether the tags of an entry have not changed, and that it has these tags.
+
+        Ask after reading its value. An entry whose tags have changed leaves the table.
+        """
+        if entry.__class__ is not TaggedEntry:
+            return not digests
+        assert isinstance(entry, TaggedEntry)
+        if entry.is_current(self.stamps.moment):
+            return not digests or entry.has_tags(digests)
+        self._discard(entry)
+        return False
+
     # -- filling -----------------------------------------------------------------------------
 
     def moment(self) -> int:
@@ -148,19 +172,21 @@ class Table:
         negative: bool = False,
         since: int | None = None,
         alias: Alias | None = None,
+        bonds: Bonds | None = None,
     ) -> Entry | None:
         """Store a value, and make room for it. Return its entry, or None where it was refused.
 
         It is refused where the key was dropped after the moment `since` (None: nothing can
         have overtaken it), and where it is larger than the whole table; in the latter case an
-        older value of the key leaves all the same.
+        older value of the key leaves all the same. With `bonds` it lives only as long as its
+        tags do not change, and is refused where one of them has changed already.
         `size_bytes` is the size of the value alone (None: estimated). Costs an amortised
         constant: at most 8 steps in search of expired entries, and evictions as needed.
         """
         if size_bytes is None:
             size_bytes = estimate_bytes(value)
         now_ns = self._now_ns()
-        entry = (self._entry_class if alias is None else AliasedEntry)(
+        entry = self._class_of(alias, bonds)(
             key,
             value,
             calm_until_ns=self._on_grid(calm_until_ns, now_ns),
@@ -168,12 +194,12 @@ class Table:
             stale_until_ns=stale_until_ns,
             born_ns=born_ns,
             cost_ns=cost_ns,
-            size=size_bytes + len(key) + ENTRY_BYTES,
+            size=size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
             negative=negative,
         )
         dead: list[Entry] = []
         with self._guard as entered:
-            if not entered:
+            if not entered or (bonds and not self._bind(entry, bonds)):
                 self.refused += 1
                 stored = False
             else:
@@ -185,18 +211,21 @@ class Table:
         """Make room for an alias in the entries to come. Those without take 32 bytes less."""
         self._entry_class = AliasedEntry
 
-    def attach(self, key: str, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> bool:
+    def attach(
+        self, key: str, aliases: dict[Any, Entry], alias: Any, kinds: Any, *, tagged: bool = False
+    ) -> bool:
         """Let ``aliases[alias]`` be the entry under `key` until it leaves the table.
 
         `kinds` is kept in the entry for the wrapper to compare. The alias is made of builtin
         immutable types only: comparing it must run no foreign code. An entry has one alias at
         a time; one that was made before aliases were expected is replaced by its like.
+        `tagged` tells whether the wrapper looks at tags; it gets entries of that kind only.
         False: there is no such entry (any more).
         """
         dead: list[Entry] = []
         with self._guard as entered:
             entry = self._entries.get(key)
-            if not entered or entry is None:
+            if not entered or entry is None or isinstance(entry, TaggedEntry) != tagged:
                 return False
             if not isinstance(entry, AliasedEntry):
                 old, entry = entry, like(entry, AliasedEntry)
@@ -234,6 +263,18 @@ class Table:
             _let_go(dead)
         return dropped
 
+    def drop_tags(self, digests: Sequence[bytes]) -> None:
+        """Take all entries of these tags out of service, and void fills that name older versions.
+
+        Costs the same whatever their number: they leave when they are next looked at.
+        """
+        with self._guard as entered:
+            # Where a section was interrupted: it holds no cell in its hands but `_bind`, whose
+            # entry then dies with its cells.
+            self.stamps.drop(digests)
+            if not entered:
+                self._guard.later(partial(self.drop_tags, digests))
+
     def expire(self, key: str) -> bool:
         """End an entry's freshness now; its allowance to be served stale stays as it was.
 
@@ -261,6 +302,7 @@ class Table:
         with self._guard as entered:
             if not entered:
                 self._drops.note_all()
+                self.stamps.clear()
                 self._guard.later(self.clear)
                 return self._kill_now(list(self._entries))
             dead = self._start_over()
@@ -343,6 +385,29 @@ class Table:
             entry.link(*alias)
         return True
 
+    def _class_of(self, alias: Alias | None, bonds: Bonds | None) -> type[Entry]:
+        if bonds:
+            return TaggedEntry
+        return self._entry_class if alias is None else AliasedEntry
+
+    def _bind(self, entry: Entry, bonds: Bonds) -> bool:
+        """Let an entry live by its tags. False: one of them has changed."""
+        moment = self.stamps.moment
+        cells = self.stamps.cells_for(bonds)
+        if cells is None:
+            return False
+        assert isinstance(entry, TaggedEntry)
+        entry.cells, entry.checked = cells, moment
+        return True
+
+    def _discard(self, entry: Entry) -> None:
+        """Remove an entry whose tags have changed, if it is still there."""
+        dead: list[Entry] = []
+        with self._guard as entered:
+            if entered and self._entries.get(entry.key) is entry:
+                self._take_out(entry, dead)
+        _let_go(dead)
+
     def _make_room(self, entries: int, size: int, now_ns: int, dead: list[Entry]) -> None:
         """Remove expired entries that are easily found, then evict as far as needed."""
         if self._sweep(_IDLE_SWEEP_STEPS, _IDLE_SWEEP_STEPS, now_ns, dead):
@@ -410,6 +475,7 @@ class Table:
         dead, self._entries = self._entries, {}
         self._policy = self._new_policy()
         self._drops.note_all()
+        self.stamps.clear()
         self._cursor = None
         self.bytes = 0
         return list(dead.values())

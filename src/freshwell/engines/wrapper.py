@@ -31,12 +31,14 @@ _PLAIN_KINDS = frozenset({int, str, bytes, bool, type(None), UUID})
 class Recipe:
     """A function's parameters, and the expressions over them that name its entries.
 
-    `sources` are parameter names or attribute paths such as ``user.id``, in key order.
+    `sources` are parameter names or attribute paths such as ``user.id``, in key order; `extra`
+    are those that only its tags need.
     """
 
     function: Callable[..., Any]
     signature: inspect.Signature
     sources: tuple[str, ...]
+    extra: tuple[str, ...] = ()
 
     @property
     def has_many(self) -> bool:
@@ -57,18 +59,26 @@ def write_wrapper(
     counters: object,
     asynchronous: bool,
     l1: bool,
+    stamps: object = None,
 ) -> Callable[..., Any]:
     """Return a function with the recipe's signature that answers hits and leaves the rest.
 
     ``slow(values, call)`` gets the tuple of the key's values and a call of the wrapped
-    function without arguments left. With `l1` false every call goes there.
+    function without arguments left. With `l1` false every call goes there. `stamps`: the entries
+    found by these arguments have tags, whose changes it counts.
     """
-    text = _wrapper_text(recipe, asynchronous=asynchronous, l1=l1 and not recipe.has_many)
+    text = _wrapper_text(
+        recipe,
+        asynchronous=asynchronous,
+        l1=l1 and not recipe.has_many,
+        tagged=stamps is not None,
+    )
     names = _defaults(recipe.signature) | {
         "_fw_slow": slow,
         "_fw_find": aliases.get,
         "_fw_now": now_ns,
         "_fw_session": session,
+        "_fw_stamps": stamps,
         "_fw_counters": counters,
         "_fw_function": recipe.function,
         "_fw_partial": partial,
@@ -89,17 +99,22 @@ def alias_of(values: tuple[Any, ...]) -> tuple[Any, Any] | None:
 
 def key_function(recipe: Recipe) -> Callable[..., tuple[Any, ...]]:
     """Return a function with the recipe's signature that returns the key's values."""
-    text = f"def _fw_values({_head(recipe.signature)}):\n    return {_tuple(recipe.sources)}\n"
+    text = f"def _fw_values({_head(recipe.signature)}):\n    return {_tuple(_all(recipe))}\n"
     return _named(_compiled(text, "_fw_values", _defaults(recipe.signature)), recipe)
 
 
-def _wrapper_text(recipe: Recipe, *, asynchronous: bool, l1: bool) -> str:
-    values = _tuple(recipe.sources)
+def _all(recipe: Recipe) -> tuple[str, ...]:
+    return (*recipe.sources, *recipe.extra)
+
+
+def _wrapper_text(recipe: Recipe, *, asynchronous: bool, l1: bool, tagged: bool) -> str:
+    values = _tuple(_all(recipe))
     head = "async def" if asynchronous else "def"
     wait = "await " if asynchronous else ""
     lines = [f"{head} _fw_wrapper({_head(recipe.signature)}):"]
     if l1:
         alias, same_kinds = _alias_of(recipe.sources)
+        current = " and _fw_entry.checked == _fw_stamps.moment" if tagged else ""
         lines += [
             "    try:",
             f"        _fw_entry = _fw_find({alias})",
@@ -108,7 +123,7 @@ def _wrapper_text(recipe: Recipe, *, asynchronous: bool, l1: bool) -> str:
             f"    if _fw_entry is not None and _fw_entry.kinds {same_kinds}:",
             # The value before its deadlines: an entry is taken out of service by its deadlines.
             "        _fw_value = _fw_entry.value",
-            "        if _fw_session.live_until_ns > _fw_now() < _fw_entry.calm_until_ns:",
+            f"        if _fw_session.live_until_ns > _fw_now() < _fw_entry.calm_until_ns{current}:",
             "            _fw_entry.mark = 1",
             "            _fw_counters.hits_l1 += 1",
             "            return _fw_value",

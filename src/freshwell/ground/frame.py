@@ -9,16 +9,17 @@
      4     1   flags
      5     1   codec id
      6     1   number of tag stamps
-     7     1   reserved, 0
-     8     8   token: the lease holder's, kept by the fill it made; zero: none
-    16     8   lease_until, server milliseconds; 0: no lease stands
+     7     1   contended: 1 where another change fell into the time of a write intent
+     8     8   token: the lease holder's, kept by the fill it made; zero: none. A writer's
+               in an intent; the tag's version in a stamp
+    16     8   lease_until, server milliseconds; 0: no lease stands. The last intent's end
     24     8   fresh_until, server milliseconds
     32     8   born, server milliseconds
     40     4   cost of the load, microseconds
     44     8   digest of the whole L2 key
     52     4   CRC-32 of all that follows
     56    16n  tag stamps: digest of the tag's key, stamp
-    ...        payload
+    ...        payload; the writers of an intent: token and end of each; the name of a stamp
 
 Big-endian. Scripts on the server read and change the first 52 bytes only. A frame whose digest
 is not that of the key it was read from is another key's, and one whose sum is wrong is torn:
@@ -43,9 +44,13 @@ __all__ = [
     "State",
     "decode",
     "encode",
+    "identity_of",
+    "intent_frame",
     "lease_frame",
     "plain_start",
     "plain_times",
+    "stamp_frame",
+    "stamp_of",
     "tombstone_frame",
 ]
 
@@ -57,6 +62,8 @@ _TIMES: Final = Struct(">24xQQI8sI")
 HEAD_BYTES: Final = _HEAD.size
 _STAMP_BYTES: Final = 16
 _MAX_STAMPS: Final = 255
+_MAX_NAME_BYTES: Final = 200
+_STAMP_START: Final = MAGIC + bytes([VERSION]) + b"S"
 _MAX_COST_US: Final = 2**32 - 1
 
 
@@ -69,7 +76,9 @@ class State(Enum):
     TOMBSTONE = b"T"
     """Invalidated a moment ago."""
     INTENT = b"W"
-    """A writer is about to change the source."""
+    """Writers are about to change the source: nothing is stored meanwhile."""
+    STAMP = b"S"
+    """A tag's version."""
 
 
 class Flag(IntFlag):
@@ -178,7 +187,8 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
     if len(data) < start:
         return Rejected.TRUNCATED
     view = memoryview(data)
-    if crc32(view[HEAD_BYTES:]) != total:
+    # Scripts keep the list of an intent's writers, and cannot sum.
+    if crc32(view[HEAD_BYTES:]) != total and known is not State.INTENT:
         return Rejected.TORN
     stamps = _stamps(data, count) if count else ()
     return Frame(known, flags, codec, token, lease, fresh, born, cost, owner, stamps, view[start:])
@@ -208,9 +218,32 @@ def lease_frame(key: bytes) -> bytes:
     return encode(state=State.LEASE, digest=digest8(key))
 
 
-def tombstone_frame(key: bytes) -> bytes:
-    """Return what an invalidation leaves under `key`."""
-    return encode(state=State.TOMBSTONE, digest=digest8(key))
+def tombstone_frame(key: bytes, token: bytes = NO_TOKEN) -> bytes:
+    """Return what an invalidation leaves under `key`; that of a writer, with its token."""
+    return encode(state=State.TOMBSTONE, token=token, digest=digest8(key))
+
+
+def intent_frame(key: bytes) -> bytes:
+    """Return the head of an intent on `key`; a script writes the writers and their ends."""
+    return encode(state=State.INTENT, digest=digest8(key))
+
+
+def stamp_frame(key: bytes, stamp: bytes, name: str) -> bytes:
+    """Return the version that is stored under a tag's `key`. Its name is for people to read."""
+    payload = name.encode("utf-8", "replace")[:_MAX_NAME_BYTES]
+    return encode(state=State.STAMP, token=stamp, digest=digest8(key), payload=payload)
+
+
+def stamp_of(data: bytes | None, key: bytes) -> bytes | None:
+    """Return the version that a tag's `key` holds. None: it has none now, whatever is there."""
+    if data is None or len(data) < HEAD_BYTES or not data.startswith(_STAMP_START):
+        return None
+    return data[8:16] if data[44:52] == digest8(key) else None
+
+
+def identity_of(data: bytes) -> bytes:
+    """Return what tells a stored value from those before and after it: its two times."""
+    return bytes(data[24:40])
 
 
 def _stamps(data: bytes, count: int) -> tuple[tuple[bytes, bytes], ...]:

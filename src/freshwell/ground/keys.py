@@ -25,16 +25,16 @@ from freshwell.errors import ConfigurationError, KeyRejected
 __all__ = [
     "check_key",
     "check_namespace",
+    "check_version",
     "digest8",
     "encode_arguments",
     "encode_value",
-    "entry_key",
     "escaped",
     "short_digest",
-    "tag_key",
 ]
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:/+=,-]*")
 _MAX_TEXT: Final = 200
@@ -85,14 +85,16 @@ def check_namespace(name: str) -> str:
     return name
 
 
-def entry_key(namespace: str, key: str) -> bytes:
-    """Return the L2 key of an entry."""
-    return f"fw:e:{namespace}:{key}".encode()
-
-
-def tag_key(namespace: str, tag: str) -> bytes:
-    """Return the L2 key of a tag's version."""
-    return f"fw:t:{namespace}:{tag}".encode()
+def check_version(version: str | int | None) -> str:
+    """Return a schema version as text, empty for None; else raise `ConfigurationError`."""
+    if version is None:
+        return ""
+    plain = isinstance(version, str | int) and not isinstance(version, bool)
+    if not plain or not _VERSION.fullmatch(str(version)):
+        raise ConfigurationError(
+            f"version is {version!r}: use a number, or 1 to 32 letters, digits, '.', '_' or '-'"
+        )
+    return str(version)
 
 
 def encode_arguments(values: Sequence[object]) -> str:

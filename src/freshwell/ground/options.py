@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns, format_ns
-from freshwell.ground.keys import check_namespace
+from freshwell.ground.keys import check_namespace, check_version
 from freshwell.ground.plan import ReadLevel
 
 __all__ = [
@@ -34,6 +34,8 @@ PRESETS: Final = {"default": "1h", "volatile": "5m"}
 """TTLs that can be given by name."""
 
 _NS_PER_MS = 1_000_000
+_LEAST_INTENT_MS = 3_000
+_MOST_INTENT_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class CacheOptions:
     """What a cache is built with, checked and in inner units."""
 
     namespace: str
+    version: str
+    """Empty: none."""
     policy: EntryPolicy
     read: ReadLevel
     max_staleness_ns: int
@@ -93,6 +97,8 @@ class CacheOptions:
     max_loads: int
     load_wait_ns: int
     lease_ms: int
+    intent_ms: int
+    min_replicas: int
     max_key_bytes: int
     max_value_bytes: int
     max_refreshes: int
@@ -105,6 +111,7 @@ class CacheOptions:
         cls,
         *,
         namespace: str,
+        version: str | int | None,
         ttl: Duration,
         max_ttl: Duration,
         stale_ttl: Duration,
@@ -118,6 +125,8 @@ class CacheOptions:
         max_loads: int,
         load_wait: Duration,
         lease: Duration,
+        intent: Duration,
+        min_replicas: int,
         max_key_bytes: int,
         max_value_bytes: int,
         max_refreshes: int,
@@ -131,6 +140,7 @@ class CacheOptions:
         base = EntryPolicy(ttl_ns(ttl, name="ttl", max_ns=max_ttl_ns), max_ttl_ns)
         return cls(
             namespace=namespace,
+            version=check_version(version),
             policy=base.narrowed(
                 stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
             ),
@@ -141,6 +151,8 @@ class CacheOptions:
             max_loads=bounded_int(max_loads, "max_loads", 1),
             load_wait_ns=duration_ns(load_wait, name="load_wait", allow_zero=True),
             lease_ms=max(1, duration_ns(lease, name="lease") // _NS_PER_MS),
+            intent_ms=_intent_ms(intent),
+            min_replicas=bounded_int(min_replicas, "min_replicas", 0),
             max_key_bytes=bounded_int(max_key_bytes, "max_key_bytes", 1),
             max_value_bytes=bounded_int(max_value_bytes, "max_value_bytes", 1),
             max_refreshes=bounded_int(max_refreshes, "max_refreshes", 1),
@@ -185,6 +197,14 @@ def bounded_int(value: int, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{name} is {value!r}: use a whole number of {least} or more")
     return value
+
+
+def _intent_ms(value: Duration) -> int:
+    """Return the lifetime of a writer's announcement: what loads may rely on has a floor."""
+    given_ms = duration_ns(value, name="intent") // _NS_PER_MS
+    if not _LEAST_INTENT_MS <= given_ms <= _MOST_INTENT_MS:
+        raise ConfigurationError(f"intent is {value!r}: use 3 seconds to 10 minutes")
+    return given_ms
 
 
 def _bounded_ns(value: Duration, name: str, max_ns: int) -> int:

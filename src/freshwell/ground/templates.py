@@ -26,7 +26,15 @@ from uuid import UUID
 from freshwell.errors import ConfigurationError
 from freshwell.ground.keys import encode_arguments, encode_value, escaped
 
-__all__ = ["Naming", "Template", "compile_template", "default_naming"]
+__all__ = [
+    "NO_TAGS",
+    "Naming",
+    "TagPlan",
+    "Template",
+    "compile_template",
+    "default_naming",
+    "plan_tags",
+]
 
 _PATH: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
@@ -68,6 +76,52 @@ class Template:
             parts.append(writer(value))
             parts.append(literal)
         return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class TagPlan:
+    """How the values of a call become tags.
+
+    `sources` are all expressions whose values a call gives, in their order; `templates` each have
+    the places of theirs among them; `functions` are asked about the result.
+    """
+
+    sources: tuple[str, ...]
+    templates: tuple[tuple[Template, tuple[int, ...]], ...]
+    functions: tuple[Any, ...]
+
+    def render(self, values: Sequence[Any]) -> list[str]:
+        """Return the tags that do not depend on the result."""
+        return [
+            template.render([values[at] for at in places]) for template, places in self.templates
+        ]
+
+
+NO_TAGS: Final = TagPlan((), (), ())
+
+
+def plan_tags(
+    texts: Sequence[str],
+    functions: tuple[Any, ...],
+    parameters: Sequence[str],
+    key_sources: tuple[str, ...],
+    annotations: Mapping[str, Any] | None = None,
+) -> TagPlan:
+    """Return how a call's tags follow from its arguments: `texts` are templates over them.
+
+    Raises `ConfigurationError` as `compile_template` does.
+    """
+    if not texts and not functions:
+        return NO_TAGS
+    templates = [
+        compile_template(text, parameters, name="tag", annotations=annotations, partial=True)
+        for text in texts
+    ]
+    sources = list(key_sources)
+    for template in templates:
+        sources += [source for source in template.sources if source not in sources]
+    placed = tuple((t, tuple(sources.index(source) for source in t.sources)) for t in templates)
+    return TagPlan(tuple(sources), placed, functions)
 
 
 def compile_template(

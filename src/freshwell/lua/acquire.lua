@@ -7,27 +7,31 @@
 --            'beat':   prolong the caller's own lease and nothing else
 --          4 token of the caller's earlier try whose reply was lost, or ''
 --          5 head of a lease frame without a body   6 fresh_beyond_ms
+--          7 times (bytes 25 to 40) of a value that the caller has seen and cannot use, or ''
 -- returns  {1, frame}      a fresh value is stored
 --          {2}             granted, or prolonged
 --          {3, ms_left}    another holds it
+--          {4, ms_left}    a writer has announced a change: nothing can be stored
 --          {0}             the lease to prolong is gone
 local key, token, lease_ms, mode = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local head = redis.pcall('GETRANGE', key, 0, 51)
-local state, owner, lease_until, fresh_until = '', '', 0, 0
+local state, owner, lease_until, fresh_until, times = '', '', 0, 0, ''
 if type(head) == 'string' and #head == 52
     and string.sub(head, 1, 3) == string.sub(ARGV[5], 1, 3)
     and string.sub(head, 45, 52) == string.sub(ARGV[5], 45, 52) then
-  state, owner = string.sub(head, 4, 4), string.sub(head, 9, 16)
+  state, owner, times = string.sub(head, 4, 4), string.sub(head, 9, 16), string.sub(head, 25, 40)
   lease_until, fresh_until = struct.unpack('>I8I8', head, 17)
 end
 
 if mode == 'beat' then
-  if owner ~= token or lease_until == 0 then return {0} end
+  if state == 'W' or owner ~= token or lease_until == 0 then return {0} end
+elseif state == 'W' and lease_until > now then
+  return {4, lease_until - now}
 elseif mode == 'needed' then
-  if state == 'V' and fresh_until > now + tonumber(ARGV[6]) then
+  if state == 'V' and fresh_until > now + tonumber(ARGV[6]) and times ~= ARGV[7] then
     return {1, redis.call('GET', key)}
   end
   if lease_until > now and owner ~= token and owner ~= ARGV[4] then

@@ -226,7 +226,7 @@ async def test_a_nested_load_needs_no_slot_of_its_own() -> None:
 
 async def test_a_load_without_a_slot_is_shed() -> None:
     async with AsyncCache(max_loads=1, load_wait=0) as cache:
-        gate = cache._engine().tiers.gate
+        gate = cache._core.engine().tiers.gate
         assert await gate.enter(0)
         with pytest.raises(LoadShed):
             await cache.get_or_load("a", Loader())

@@ -79,7 +79,7 @@ async def test_news_that_comes_before_the_wait_begins_is_not_slept_over(
     async def slow_acquire(self: Loads, *args: Any) -> Any:
         """Return the answer "held" only after the value was stored, and that was told."""
         answer = await acquire(self, *args)
-        if self is other._engine().aside.loads and not answer[0] and not held:
+        if self is other._core.engine().aside.loads and not answer[0] and not held:
             held.append(True)
             told = other.stats().notices
             latch.open()

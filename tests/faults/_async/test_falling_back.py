@@ -11,6 +11,7 @@ from freshwell._kit.link_errors import TrackingRefused
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import FOREVER_NS, CoherenceMode, Session
+from freshwell.ground.names import Names
 
 
 class Refused:
@@ -41,7 +42,7 @@ async def test_l1_is_emptied_under_the_new_rule_and_before_it_answers() -> None:
     refused: Any = Refused
     coherence = Coherence(
         new_line=refused,
-        prefix=b"p:",
+        names=Names("n"),
         table=table,
         session=session,
         watch=Watch(),

@@ -1,9 +1,9 @@
 """Keep L1 coherent with L2 by the server's own invalidation messages.
 
-One dedicated connection, the *feed*, tells which keys of this namespace changed. Three facts
-make L1 right:
+One dedicated connection, the *feed*, tells which entries and tags of this cache changed. Three
+facts make L1 right:
 
-- **Moments.** A key named by the feed is dropped from L1, and every fill of it that is
+- **Moments.** An entry or tag named by the feed is dropped from L1, and every fill of it that is
   under way is voided (`Table.drop`), so the order of the two connections does not matter.
 - **The session.** L1 answers only until ``time the last answered probe was sent +
   max_staleness``: whatever was acknowledged before that probe left has arrived, because the
@@ -25,9 +25,10 @@ from freshwell._kit.feed_notices import Flushed, Invalidated, Notice, Pong, Subs
 from freshwell._kit.link_errors import LinkTimeout, TrackingRefused
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
-from freshwell.engines.session import Session
+from freshwell.engines.session import Session, Share
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
+from freshwell.ground.names import Names
 
 __all__ = ["Coherence"]
 
@@ -38,28 +39,34 @@ _LAST_PAUSE_S = 1.0
 
 
 class Coherence:
-    """Run one feed for one cache: listen, probe, and reconnect, until closed."""
+    """Run one feed for one cache: listen, probe, and reconnect, until closed.
+
+    `on_return` is called when the server is there again: it may have forgotten something.
+    """
 
     def __init__(
         self,
         *,
         new_line: Callable[[], FeedLine],
-        prefix: bytes,
+        names: Names,
         table: Table,
-        session: Session,
+        session: Session | Share,
         watch: Watch,
         counters: Counters,
         incidents: Incidents,
         now_ns: Callable[[], int],
+        on_return: Callable[[], object] = lambda: None,
     ) -> None:
         self._new_line = new_line
-        self._prefix = prefix
+        self._names = names
         self._table = table
         self._session = session
         self._watch = watch
         self._counters = counters
         self._incidents = incidents
         self._now_ns = now_ns
+        self._on_return = on_return
+        self._was_here = False
         self._probe_ns = session.max_staleness_ns // _PROBES_PER_BOUND
         self._stop = Signal()
         self._stopping = False
@@ -101,6 +108,9 @@ class Coherence:
     async def _listen(self, line: FeedLine) -> None:
         """Receive and probe until the line is lost or closing. A late answer is a loss."""
         self._start_over()
+        if self._was_here:
+            self._on_return()
+        self._was_here = True
         probe, sent_ns, answered = 0, 0, True
         while not self._stopping:
             now_ns = self._now_ns()
@@ -119,10 +129,18 @@ class Coherence:
 
     def _take(self, notice: Notice | None) -> None:
         if isinstance(notice, Invalidated):
-            keys = [name for key in notice.keys if (name := self._name(key)) is not None]
-            self._counters.notices += len(keys)
-            self._table.drop_many(keys)
-            self._watch.notify(keys)
+            entries: list[str] = []
+            tags: list[bytes] = []
+            for key in notice.keys:
+                if (name := self._names.name_of(key)) is not None:
+                    entries.append(name)
+                elif (digest := self._names.digest_of(key)) is not None:
+                    tags.append(digest)
+            self._counters.notices += len(entries) + len(tags)
+            self._table.drop_many(entries)
+            if tags:
+                self._table.drop_tags(tags)
+            self._watch.notify(entries)
         elif isinstance(notice, Flushed | Subscribed):
             self._start_over()
 
@@ -130,8 +148,3 @@ class Coherence:
         self._session.restart()
         self._table.clear()
         self._watch.notify_all()
-
-    def _name(self, key: bytes) -> str | None:
-        if not key.startswith(self._prefix):
-            return None
-        return key[len(self._prefix) :].decode("utf-8", "replace")

@@ -6,16 +6,20 @@ unless an invalidation overtakes it.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
-from freshwell._async.coordination.loads import Loads, Tiers
+from freshwell._async.coordination.keeper import Keeper, Tiers
+from freshwell._async.coordination.loads import untagged
+from freshwell._async.coordination.tags import OUTDATED
+from freshwell.engines.entry import TaggedEntry
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import ABSENT, DOWN, Reading, Terms
 from freshwell.engines.table import Entry
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.freshness import Times, Verdict, judge
 from freshwell.ground.plan import VERDICTS, WORDS, L2Word, Plan, ReadLevel, plan
+from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["Sight", "Sights"]
 
@@ -29,40 +33,47 @@ _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
 class Sights:
     """Looks for entries of one open cache. Safe for any number of tasks or threads."""
 
-    def __init__(self, tiers: Tiers, loads: Loads) -> None:
+    def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
-        self._loads = loads
+        self._keeper = keeper
 
-    async def one(self, key: str, terms: Terms, busy: Container[str] = ()) -> Sight:
+    async def one(
+        self, key: str, terms: Terms, tagging: Tagging = UNTAGGED, busy: Container[str] = ()
+    ) -> Sight:
         """Look into L1 and, where the plan says so, into L2.
 
         Where `key` is among the `busy`, a load of it is under way in this process, and L2 is
         not asked: it has nothing that the load will not bring.
         """
-        seen, shared = self._in_l1(key, terms), self._t.store.shared
+        seen, shared = self._in_l1(key, terms, tagging), self._t.store.shared
         if seen is not _NOT_IN_L1 or not shared:
             step = plan(VERDICTS[seen.word], None, shared=shared)
             if step is not Plan.ASK_L2:
                 return seen, step
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
-        found = await self._ask(key, terms)
+        found = await self._ask(key, terms, tagging)
         if found.word is L2Word.FRESH:
             # As the plan says, whatever L1 has; most answers of L2 end here.
             return found, Plan.SERVE_L2
         return _judged(seen, found)
 
-    async def many(self, keys: Sequence[str], terms: Terms) -> dict[str, Sight]:
-        """Look for many entries at the cost of one round trip."""
+    async def many(
+        self,
+        keys: Sequence[str],
+        terms: Terms,
+        taggings: Callable[[str], Tagging] = untagged,
+    ) -> dict[str, Sight]:
+        """Look for many entries at the cost of one round trip, or two where tags are unknown."""
         shared = self._t.store.shared
-        seen = {key: self._in_l1(key, terms) for key in keys}
+        seen = {key: self._in_l1(key, terms, taggings(key)) for key in keys}
         sights: dict[str, Sight] = {
             key: (reading, plan(VERDICTS[reading.word], None, shared=shared))
             for key, reading in seen.items()
         }
         asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
         if asked:
-            for key, found in zip(asked, await self._ask_many(asked, terms), strict=True):
+            for key, found in (await self._ask_many(asked, terms, taggings)).items():
                 sights[key] = _judged(seen[key], found)
         return sights
 
@@ -80,7 +91,7 @@ class Sights:
 
     # -- L1 ----------------------------------------------------------------------------------
 
-    def _in_l1(self, key: str, terms: Terms) -> Reading:
+    def _in_l1(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
         if terms.level is not ReadLevel.EVENTUAL:
             return _NOT_IN_L1
         entry = self._t.table.get(key)
@@ -90,6 +101,9 @@ class Sights:
         now_ns = self._t.now_ns()
         if now_ns >= self._t.session.live_until_ns:
             return _NOT_IN_L1._replace(reason="session")
+        tagged = entry.__class__ is TaggedEntry or tagging.digests
+        if tagged and not self._t.table.is_current(entry, tagging.digests):
+            return _NOT_IN_L1._replace(reason="tags")
         return self._judge(entry, value, now_ns, terms)
 
     def _judge(self, entry: Entry, value: Any, now_ns: int, terms: Terms) -> Reading:
@@ -109,9 +123,11 @@ class Sights:
 
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
-    async def _ask(self, key: str, terms: Terms) -> Reading:
+    async def _ask(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
+        if tagging.digests:
+            return (await self._ask_many([key], terms, lambda name: tagging))[key]
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
-        l2_key = self._t.l2_key(key)
+        l2_key = self._t.names.entry(key)
         try:
             blob = await self._t.store.fetch(l2_key)
         except StoreUnavailable as error:
@@ -119,35 +135,61 @@ class Sights:
             return DOWN
         if blob is None:
             return ABSENT
-        calm = self._t.shelf.read_calm(
+        reading = self._t.shelf.read_calm(
             l2_key,
             blob,
             terms,
             now_ns=asked_ns,
-            server_ms=self._t.store.server_ms(),
+            server_ms=self._t.store.server_ms(l2_key),
             timed=self._t.session.mode is not CoherenceMode.OFF,
         )
-        reading = self._loads.read(key, blob, terms) if calm is None else calm
+        if reading is None:
+            reading = self._keeper.read(key, blob, terms)
+            if reading.stamps:
+                reading = (await self._verified({key: reading}, terms, untagged, {}))[key]
         self._keep(key, reading, asked_ns, since, terms)
         return reading
 
-    async def _ask_many(self, keys: Sequence[str], terms: Terms) -> list[Reading]:
+    async def _ask_many(
+        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> dict[str, Reading]:
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
+        expected = dict.fromkeys(digest for key in keys for digest in taggings(key).digests)
+        unknown = self._t.tags.unknown(expected, terms.level) if expected else []
+        l2_keys = [self._t.names.entry(key) for key in keys]
         try:
-            blobs = await self._t.store.fetch_many([self._t.l2_key(key) for key in keys])
+            blobs, versions = await self._t.tags.fetch(l2_keys, unknown)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
-            return [DOWN] * len(keys)
-        readings = []
-        for key, blob in zip(keys, blobs, strict=True):
-            reading = self._loads.read(key, blob, terms)
+            return dict.fromkeys(keys, DOWN)
+        readings = {
+            key: self._keeper.read(key, blob, terms) for key, blob in zip(keys, blobs, strict=True)
+        }
+        if expected or any(reading.stamps for reading in readings.values()):
+            readings = await self._verified(readings, terms, taggings, versions)
+        for key, reading in readings.items():
             self._keep(key, reading, asked_ns, since, terms)
-            readings.append(reading)
         return readings
+
+    async def _verified(
+        self,
+        readings: dict[str, Reading],
+        terms: Terms,
+        taggings: Callable[[str], Tagging],
+        versions: Mapping[bytes, bytes | None],
+    ) -> dict[str, Reading]:
+        """Put absence in the place of entries whose tags have changed."""
+        try:
+            judged = await self._t.tags.verified(readings, taggings, terms.level, versions)
+        except StoreUnavailable as error:
+            self._t.incidents.l2_failed(error)
+            return dict.fromkeys(readings, DOWN)
+        self._t.counters.outdated += sum(found is OUTDATED for found in judged.values())
+        return judged
 
     def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
         if reading.times is not None and reading.word is not L2Word.ABSENT:
-            self._loads.keep(key, reading, reading.times, asked_ns, since, terms)
+            self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
 
 
 def _judged(l1: Reading, l2: Reading) -> Sight:

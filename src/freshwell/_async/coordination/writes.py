@@ -2,68 +2,141 @@
 
 L2 first, then this process's L1, then the flights under way: when the call returns, nothing
 loaded before it is given to anyone who asks this process afterwards.
+
+Where the cache has a schema version, each entry also has a tag made of its key, which the
+entries of other versions share: what is changed here is outdated there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from freshwell._async.coordination.loads import Loads, Tiers
+from freshwell._async.coordination.keeper import Keeper, Tiers
 from freshwell._async.stores.base import Fill
+from freshwell._kit.aio import sleep
+from freshwell.engines.recent import Recent
 from freshwell.engines.shelf import Reading, Terms
+from freshwell.engines.stamps import Bonds
 from freshwell.errors import CodecError, InvalidationError, StoreUnavailable
 from freshwell.ground.freshness import times_after_load
 from freshwell.ground.keys import short_digest
+from freshwell.ground.names import PULSE, key_tag, user_tag
 from freshwell.ground.plan import L2Word
+from freshwell.ground.tags import Tagging
 from freshwell.ground.ttl import jittered_ns
 
-__all__ = ["Writes"]
+__all__ = ["Flying", "Writes"]
+
+_TRIES = 5
+_BETWEEN_TRIES_S = 0.5
+
+
+class Flying(Protocol):
+    """The loads under way in this process."""
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Let callers from now on start loads of their own for keys."""
+
+    def forget_tagged(self, digests: Sequence[bytes]) -> None:
+        """Let callers from now on start loads of their own for entries that have such a tag."""
+
+    def names(self) -> list[str]:
+        """Return what is being loaded."""
 
 
 class Writes:
     """Writes of one open cache. Safe for any number of tasks or threads."""
 
-    def __init__(
-        self, tiers: Tiers, loads: Loads, forget_flights: Callable[[Sequence[str]], None]
-    ) -> None:
+    def __init__(self, tiers: Tiers, keeper: Keeper, flying: Flying) -> None:
         self._t = tiers
-        self._loads = loads
-        self._forget_flights = forget_flights
+        self._keeper = keeper
+        self._flying = flying
+        self._recent = Recent()
 
-    async def put(self, values: Mapping[str, Any], terms: Terms) -> None:
+    async def put(
+        self, values: Mapping[str, Any], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> None:
         """Store values whatever stands there; loads under way for them are void.
+
+        Where a writer has announced a change, nothing is stored, and nothing is left there.
 
         Raises `CodecError`, with nothing stored, for a value that cannot be written or is too
         large, and `StoreUnavailable` when L2 may not have taken them.
         """
         drafts = {key: self._draft(value, terms) for key, value in values.items()}
-        if self._t.store.shared:
-            fills = [self._fill(key, draft, terms) for key, draft in drafts.items()]
-            try:
-                await self._t.store.fill(fills)
-            finally:
-                self._drop(list(drafts))
+        if not self._t.store.shared:
+            await self._put_here(drafts, terms, taggings)
             return
+        try:
+            if self._t.names.versioned:
+                await self._t.store.void([self._t.tags.mark(tag) for tag in map(key_tag, values)])
+            fills, unbound = [], []
+            for key, draft in drafts.items():
+                bound, bonds = await self._bonds(key, draft, terms, taggings)
+                if bound:
+                    fills.append(self._fill(key, draft, terms, bonds))
+                else:
+                    unbound.append(key)
+            if unbound:
+                self._t.counters.fills_refused += len(unbound)
+                await self._t.store.invalidate([self._t.names.entry(key) for key in unbound])
+            await self._t.store.fill(fills)
+        finally:
+            self._drop(list(drafts))
+
+    async def _put_here(
+        self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> None:
         self._drop(list(drafts))
         for key, draft in drafts.items():
             if draft.times is not None:
                 since = self._t.table.moment()
-                self._loads.keep(key, draft, draft.times, draft.times.born_ns, since, terms)
+                _, bonds = await self._bonds(key, draft, terms, taggings)
+                self._keeper.keep(key, draft, draft.times, draft.times.born_ns, since, terms, bonds)
+
+    async def _bonds(
+        self, key: str, draft: Reading, terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> tuple[bool, Bonds | None]:
+        """Capture the versions of an entry's tags. False: they are being changed, or unknown."""
+        tagging = taggings(key)
+        tags = [*tagging.known, *map(user_tag, tagging.of_value(draft.value))]
+        if not tags:
+            return True, None
+        bonds = await self._t.tags.capture(tags, terms.policy.ttl_ns + terms.policy.stale_ns)
+        return bonds is not None, bonds
 
     async def invalidate(self, keys: Sequence[str]) -> None:
         """Make the entries absent everywhere and void the loads of them that are under way.
 
         Raises `InvalidationError` when L2 may not have taken it; L1 has dropped them even so.
         """
-        l2_keys = [self._t.l2_key(key) for key in keys]
         try:
-            await self._t.store.invalidate(l2_keys)
+            await self._t.store.invalidate([self._t.names.entry(key) for key in keys])
+            if self._t.names.versioned:
+                await self._t.store.void([self._t.tags.mark(key_tag(key)) for key in keys])
         except StoreUnavailable as error:
-            raise self._not_taken(keys, error) from error
+            raise self.not_taken(keys, error) from error
         finally:
             self._drop(keys)
-        self._t.counters.invalidations += len(keys)
+        self.done(keys, ())
+
+    async def invalidate_tags(self, tags: Sequence[str], *, pulse: bool) -> None:
+        """Make all entries of tags absent everywhere, and void the loads of such entries.
+
+        `tags` are inner names; `pulse`: tags of the user's, which may follow from a value.
+        Costs one write for each tag, whatever its size. Raises as `invalidate` does.
+        """
+        mark = self._t.tags.mark
+        try:
+            await self._t.store.void(
+                [mark(tag) for tag in tags], first=[mark(PULSE)] if pulse else ()
+            )
+        except StoreUnavailable as error:
+            raise self.not_taken(tags, error) from error
+        finally:
+            self.drop_tags(tags)
+        self.done((), tags)
 
     async def expire(self, keys: Sequence[str]) -> None:
         """End the freshness of the entries, and void loads of them that are under way.
@@ -71,28 +144,67 @@ class Writes:
         Callers who accept stale values go on getting them until a load has replaced them.
         Raises `InvalidationError` when L2 may not have taken it.
         """
-        l2_keys = [self._t.l2_key(key) for key in keys]
         try:
-            await self._t.store.expire(l2_keys)
+            await self._t.store.expire([self._t.names.entry(key) for key in keys])
         except StoreUnavailable as error:
-            raise self._not_taken(keys, error) from error
+            raise self.not_taken(keys, error) from error
         finally:
             for key in keys:
                 self._t.table.expire(key)
-            self._forget_flights(keys)
+            self._flying.forget(keys)
         self._t.counters.invalidations += len(keys)
+
+    def done(self, keys: Sequence[str], tags: Sequence[str]) -> None:
+        """Note what has been invalidated, as L2 has confirmed."""
+        self._t.counters.invalidations += len(keys) + len(tags)
+        if self._t.store.shared:
+            now_ns = self._t.now_ns()
+            self._recent.note(keys, now_ns, tags=False)
+            self._recent.note(tags, now_ns, tags=True)
+
+    async def say_again(self) -> None:
+        """Invalidate once more what was invalidated a moment ago: another server is primary.
+
+        Tried a few times: a new primary may not be ready.
+        """
+        keys, tags = self._recent.latest(self._t.now_ns())
+        for _ in range(_TRIES if keys or tags else 0):
+            try:
+                await self._t.store.invalidate([self._t.names.entry(key) for key in keys])
+                again = [*tags, *map(key_tag, keys)] if self._t.names.versioned else tags
+                mark = self._t.tags.mark
+                first = [mark(PULSE)] if again else []
+                await self._t.store.void([mark(tag) for tag in again], first=first)
+            except StoreUnavailable as error:
+                self._t.incidents.l2_failed(error)
+                await sleep(_BETWEEN_TRIES_S)
+            else:
+                return
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Let this process forget entries, and the loads of them that are under way."""
+        self._drop(keys)
+
+    def drop_tags(self, tags: Sequence[str]) -> None:
+        """Let this process forget the entries of tags, and the loads of such entries."""
+        digests = [self._t.names.digest(tag) for tag in tags]
+        self._t.table.drop_tags(digests)
+        self._flying.forget_tagged(digests)
+
+    def not_taken(self, names: Sequence[str], error: StoreUnavailable) -> InvalidationError:
+        """Return the error that says which keys or tags L2 may still hold to be valid."""
+        self._t.incidents.l2_failed(error)
+        return InvalidationError(
+            f"L2 may still serve what {len(names)} key(s) or tag(s) stand for, which were to be "
+            f"invalidated: repeat the call when L2 answers again ({error})",
+            tuple(short_digest(name) for name in names),
+        )
 
     def _drop(self, keys: Sequence[str]) -> None:
         self._t.table.drop_many(keys)
-        self._forget_flights(keys)
-
-    def _not_taken(self, keys: Sequence[str], error: StoreUnavailable) -> InvalidationError:
-        self._t.incidents.l2_failed(error)
-        return InvalidationError(
-            f"L2 may still serve {len(keys)} key(s) that were to be invalidated: repeat the "
-            f"call when L2 answers again ({error})",
-            tuple(short_digest(key) for key in keys),
-        )
+        if self._t.names.versioned:
+            self._t.table.drop_tags([self._t.names.digest(key_tag(key)) for key in keys])
+        self._flying.forget(keys)
 
     def _draft(self, value: Any, terms: Terms) -> Reading:
         policy = terms.policy
@@ -104,8 +216,8 @@ class Writes:
         )
         return Reading(L2Word.FRESH, value, False, times)
 
-    def _fill(self, key: str, draft: Reading, terms: Terms) -> Fill:
-        fill = self._loads.fill_of(key, draft, terms, b"", 0)
+    def _fill(self, key: str, draft: Reading, terms: Terms, bonds: Bonds | None) -> Fill:
+        fill = self._keeper.fill_of(key, draft, terms, b"", 0, bonds)
         if fill is None:
             raise CodecError(
                 f"the value for key {short_digest(key)} is larger than max_value_bytes: nothing "

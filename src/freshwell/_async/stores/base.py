@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["Acquired", "Fill", "Grant", "NullStore", "Store"]
+__all__ = [
+    "Acquired",
+    "Captured",
+    "Fill",
+    "Grant",
+    "Mark",
+    "NullStore",
+    "Settlement",
+    "Store",
+]
+
+
+_ALONE = bytes(8)
+"""The version of every tag where there is no L2: the process knows what has changed."""
 
 
 class Grant(Enum):
@@ -16,6 +29,8 @@ class Grant(Enum):
     FRESH = "fresh"
     GRANTED = "granted"
     HELD = "held"
+    ANNOUNCED = "announced"
+    """A writer is about to change the source: load, and store nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,37 @@ class Fill:
     keep_ms: int
 
 
+class Mark(NamedTuple):
+    """What is to stand under a key in the place of what it held, and for how long.
+
+    `busy_ms`: of a tag's version, for how long writers of tags are at work.
+    """
+
+    key: bytes
+    frame: bytes
+    keep_ms: int
+    busy_ms: int = 0
+
+
+class Captured(NamedTuple):
+    """A tag's version: empty while a writer has announced a change.
+
+    `left_ms` is how long it is kept at least, `busy_ms` for how long writers may be at work.
+    """
+
+    stamp: bytes
+    left_ms: int
+    busy_ms: int
+
+
+class Settlement(NamedTuple):
+    """The end of a write: `left` is what it leaves, or `fill` where it was alone all the time."""
+
+    token: bytes
+    left: Mark
+    fill: Fill | None = None
+
+
 class Store(Protocol):
     """A shared tier. Every method may raise `StoreUnavailable`, within its time limits.
 
@@ -57,8 +103,8 @@ class Store(Protocol):
     def shared(self) -> bool:
         """Tell whether other processes see it. False: there is no L2."""
 
-    def server_ms(self) -> int:
-        """Return the store's clock as estimated now, in milliseconds."""
+    def server_ms(self, key: bytes = b"") -> int:
+        """Return the clock of the server that has `key`, as estimated now, in milliseconds."""
 
     async def fetch(self, key: bytes) -> bytes | None:
         """Return the frame stored under `key`, or None."""
@@ -67,12 +113,18 @@ class Store(Protocol):
         """Return the frame of each key, or None."""
 
     async def acquire(
-        self, keys: Sequence[bytes], *, fresh_beyond_ms: int = 0, forced: bool = False
+        self,
+        keys: Sequence[bytes],
+        *,
+        fresh_beyond_ms: int = 0,
+        forced: bool = False,
+        useless: Mapping[bytes, bytes] | None = None,
     ) -> list[Acquired]:
         """Ask for the lease on each key.
 
-        A value that stays fresh for more than `fresh_beyond_ms` is returned instead, and a
-        lease that stands is respected; `forced` looks at neither.
+        A value that stays fresh for more than `fresh_beyond_ms` is returned instead, unless
+        it is the one named in `useless` (its `identity_of`, by key); and a lease that stands
+        is respected. `forced` looks at neither.
         """
 
     async def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
@@ -90,6 +142,32 @@ class Store(Protocol):
     async def expire(self, keys: Sequence[bytes]) -> None:
         """End the freshness of each key and void its lease; keep the body for stale service."""
 
+    async def capture(self, wanted: Sequence[Mark]) -> list[Captured]:
+        """Return the versions of tags, made where there is none, and kept as long as asked for."""
+
+    async def void(self, marks: Sequence[Mark], *, first: Sequence[Mark] = ()) -> None:
+        """Replace what stands under keys. Those in `first` are replaced before the others."""
+
+    async def busy(self, key: bytes, frame: bytes, busy_ms: int) -> None:
+        """Note under a tag's version for how long writers are still at work."""
+
+    async def announce(
+        self, marks: Sequence[Mark], token: bytes, *, prolong: bool = False
+    ) -> list[int]:
+        """Announce a writer on keys. Return how many others each has (-1: too many)."""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """End a writer's announcements. True where its value was stored."""
+
+    async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        """Return some keys that match a glob, and from which place to go on. None: that is all.
+
+        Keys that exist all the time come at least once.
+        """
+
+    async def forget(self, keys: Sequence[bytes]) -> int:
+        """Remove entries, but for announcements of writers. Return how many there were."""
+
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""
 
@@ -99,7 +177,7 @@ class NullStore:
 
     shared = False
 
-    def server_ms(self) -> int:
+    def server_ms(self, key: bytes = b"") -> int:
         return 0
 
     async def fetch(self, key: bytes) -> bytes | None:
@@ -109,7 +187,12 @@ class NullStore:
         return [None] * len(keys)
 
     async def acquire(
-        self, keys: Sequence[bytes], *, fresh_beyond_ms: int = 0, forced: bool = False
+        self,
+        keys: Sequence[bytes],
+        *,
+        fresh_beyond_ms: int = 0,
+        forced: bool = False,
+        useless: Mapping[bytes, bytes] | None = None,
     ) -> list[Acquired]:
         return [Acquired(Grant.GRANTED, b"")] * len(keys)
 
@@ -127,6 +210,29 @@ class NullStore:
 
     async def expire(self, keys: Sequence[bytes]) -> None:
         return None
+
+    async def capture(self, wanted: Sequence[Mark]) -> list[Captured]:
+        return [Captured(_ALONE, 0, 0)] * len(wanted)
+
+    async def void(self, marks: Sequence[Mark], *, first: Sequence[Mark] = ()) -> None:
+        return None
+
+    async def busy(self, key: bytes, frame: bytes, busy_ms: int) -> None:
+        return None
+
+    async def announce(
+        self, marks: Sequence[Mark], token: bytes, *, prolong: bool = False
+    ) -> list[int]:
+        return [0] * len(marks)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        return [False] * len(settlements)
+
+    async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        return None, []
+
+    async def forget(self, keys: Sequence[bytes]) -> int:
+        return 0
 
     async def aclose(self) -> None:
         return None

@@ -1,4 +1,4 @@
-"""The L2 tier on Redis and Valkey: one key per entry, three single-key scripts.
+"""The L2 tier on Redis and Valkey: one key per entry or tag, and scripts of a single key.
 
 A hit is a plain GET. What must be atomic runs in a script that reads and changes the frame's
 head only (``freshwell/lua``). Scripts go by digest, and once more by text where the server
@@ -7,23 +7,28 @@ has not seen them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from freshwell._async.stores.base import Acquired, Fill, Grant
+from freshwell._async.stores.base import Acquired, Captured, Fill, Grant, Mark, Settlement
 from freshwell._async.stores.sentinel import SentinelLink
 from freshwell._async.stores.waited import Waits
 from freshwell._kit.aio_link import Link, Reply
 from freshwell._kit.link_errors import LinkLost, ReplicasMissing, ServerReplied
 from freshwell._kit.resp import Argument
-from freshwell.ground.frame import lease_frame, tombstone_frame
+from freshwell.ground.frame import intent_frame, lease_frame, tombstone_frame
 
 __all__ = ["RedisStore"]
 
 _TOMBSTONE_MS = 1_000
+_MAX_WRITERS = 256
+_CALLS_AT_ONCE = 1_000
+_MAX_TEACHING = 8
+_FORGET_AT_ONCE = 200
+"""So few that the server's other clients do not notice."""
 
 _Call = tuple[bytes, Sequence[bytes | int]]
 """A key, and what a script is told about it."""
@@ -42,10 +47,10 @@ def _script(name: str) -> _Script:
 
 
 class RedisStore:
-    """One Redis or Valkey primary behind one `Link`. Belongs to the link's home.
+    """Redis or Valkey behind a link: one primary, or several. Belongs to the link's home.
 
-    With `min_replicas`, `invalidate` and `expire` go over `sure_link` and raise
-    `ReplicasMissing` unless so many replicas confirm them within `replica_wait_ms`.
+    With `min_replicas`, what ends the validity of entries and tags goes over `sure_link`, and
+    raises `ReplicasMissing` unless so many replicas confirm it within `replica_wait_ms`.
     """
 
     shared = True
@@ -70,6 +75,9 @@ class RedisStore:
         self._acquire = _script("acquire")
         self._fill = _script("fill")
         self._void = _script("invalidate")
+        self._capture = _script("capture")
+        self._announce = _script("intend")
+        self._settle = _script("settle")
         self.server_ms = link.server_ms
 
     async def fetch(self, key: bytes) -> bytes | None:
@@ -79,7 +87,12 @@ class RedisStore:
         return await self._link.get_many(keys)
 
     async def acquire(
-        self, keys: Sequence[bytes], *, fresh_beyond_ms: int = 0, forced: bool = False
+        self,
+        keys: Sequence[bytes],
+        *,
+        fresh_beyond_ms: int = 0,
+        forced: bool = False,
+        useless: Mapping[bytes, bytes] | None = None,
     ) -> list[Acquired]:
         """Ask for leases; where the reply is lost, once more.
 
@@ -87,15 +100,15 @@ class RedisStore:
         the server late can then not stand as a lease that is in use.
         """
         mode = b"forced" if forced else b"needed"
-        token = self._new_token()
+        token, known = self._new_token(), useless or {}
         try:
-            return await self._ask(keys, mode, token, b"", fresh_beyond_ms)
+            return await self._ask(keys, mode, token, b"", fresh_beyond_ms, known)
         except LinkLost:
-            return await self._ask(keys, mode, self._new_token(), token, fresh_beyond_ms)
+            return await self._ask(keys, mode, self._new_token(), token, fresh_beyond_ms, known)
 
     async def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
         calls: list[_Call] = [
-            (key, [token, self._lease_ms, b"beat", b"", lease_frame(key), 0])
+            (key, [token, self._lease_ms, b"beat", b"", lease_frame(key), 0, b""])
             for key, token in leases
         ]
         replies = await self._run(self._acquire, calls, repeat=True)
@@ -113,16 +126,58 @@ class RedisStore:
         await self._run(self._void, calls, repeat=True)
 
     async def invalidate(self, keys: Sequence[bytes]) -> None:
-        commands = [(b"SET", key, tombstone_frame(key), b"PX", _TOMBSTONE_MS) for key in keys]
-        for reply in await self._written(commands):
-            if isinstance(reply, ServerReplied):
-                raise reply
+        await self.void([Mark(key, tombstone_frame(key), _TOMBSTONE_MS) for key in keys])
 
     async def expire(self, keys: Sequence[bytes]) -> None:
         calls: list[_Call] = [
             (key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys
         ]
         await self._run(self._void, calls, send=self._written)
+
+    async def capture(self, wanted: Sequence[Mark]) -> list[Captured]:
+        calls: list[_Call] = [(mark.key, [mark.frame, mark.keep_ms]) for mark in wanted]
+        replies = await self._run(self._capture, calls, repeat=True)
+        return [Captured(*_sound(reply)) for reply in replies]
+
+    async def void(self, marks: Sequence[Mark], *, first: Sequence[Mark] = ()) -> None:
+        if first and not self._link.in_order:
+            await self._run(self._void, [_voiding(mark) for mark in first], send=self._written)
+            first = ()
+        calls = [_voiding(mark) for mark in (*first, *marks)]
+        await self._run(self._void, calls, send=self._written)
+
+    async def busy(self, key: bytes, frame: bytes, busy_ms: int) -> None:
+        await self._run(self._void, [(key, [b"busy", b"", frame, 0, busy_ms])], repeat=True)
+
+    async def announce(
+        self, marks: Sequence[Mark], token: bytes, *, prolong: bool = False
+    ) -> list[int]:
+        mode = b"prolong" if prolong else b"open"
+        calls: list[_Call] = [
+            (mark.key, [token, mark.keep_ms, intent_frame(mark.key), mode, _MAX_WRITERS])
+            for mark in marks
+        ]
+        return await self._run(self._announce, calls, repeat=True)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        calls: list[_Call] = []
+        for token, left, fill in settlements:
+            value = (b"", 0, 0) if fill is None else (fill.frame, fill.fresh_ms, fill.keep_ms)
+            calls.append((left.key, [token, left.frame, left.keep_ms, *value]))
+        return [reply == 1 for reply in await self._run(self._settle, calls, send=self._written)]
+
+    async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        return await self._link.scan(pattern, place)
+
+    async def forget(self, keys: Sequence[bytes]) -> int:
+        gone = 0
+        for start in range(0, len(keys), _FORGET_AT_ONCE):
+            calls: list[_Call] = [
+                (key, [b"forget", b"", tombstone_frame(key), 0])
+                for key in keys[start : start + _FORGET_AT_ONCE]
+            ]
+            gone += sum(await self._run(self._void, calls, repeat=True))
+        return gone
 
     async def aclose(self) -> None:
         await self._link.aclose()
@@ -148,9 +203,11 @@ class RedisStore:
         token: bytes,
         earlier: bytes,
         fresh_beyond_ms: int,
+        useless: Mapping[bytes, bytes],
     ) -> list[Acquired]:
+        terms: list[bytes | int] = [token, self._lease_ms, mode, earlier]
         calls: list[_Call] = [
-            (key, [token, self._lease_ms, mode, earlier, lease_frame(key), fresh_beyond_ms])
+            (key, [*terms, lease_frame(key), fresh_beyond_ms, useless.get(key, b"")])
             for key in keys
         ]
         return [_acquired(reply, token) for reply in await self._run(self._acquire, calls)]
@@ -163,19 +220,34 @@ class RedisStore:
         repeat: bool = False,
         send: _Send | None = None,
     ) -> list[Reply]:
-        """Run a script on each key in one write; by its text where the server lacks it."""
+        """Run a script on each key, in one write as far as they are not very many."""
         send = send or partial(self._link.batch, repeat=repeat)
-        by_digest = [(b"EVALSHA", script.sha, 1, key, *args) for key, args in calls]
-        replies = await send(by_digest)
-        missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
-        if missing:
-            by_text = [(b"EVAL", script.text, 1, calls[i][0], *calls[i][1]) for i in missing]
-            for i, reply in zip(missing, await send(by_text), strict=True):
-                replies[i] = reply
+        replies: list[Reply] = []
+        for start in range(0, len(calls), _CALLS_AT_ONCE):
+            part = calls[start : start + _CALLS_AT_ONCE]
+            replies += await _run_part(script, part, send)
         for reply in replies:
             if isinstance(reply, ServerReplied):
                 raise reply
         return replies
+
+
+async def _run_part(script: _Script, calls: Sequence[_Call], send: _Send) -> list[Reply]:
+    """Run a script by its digest; where a server lacks it, once by its text."""
+    by_digest = [(b"EVALSHA", script.sha, 1, key, *args) for key, args in calls]
+    replies = await send(by_digest)
+    for teaching in range(_MAX_TEACHING + 1):
+        missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
+        if not missing:
+            break
+        # One text teaches one server; that there is a server without it is rare.
+        texts = missing if teaching == _MAX_TEACHING else missing[:1]
+        again = [by_digest[i] for i in missing[len(texts) :]]
+        by_text = [(b"EVAL", script.text, 1, calls[i][0], *calls[i][1]) for i in texts]
+        answers = await send([*by_text, *again])
+        for i, reply in zip(missing, answers, strict=True):
+            replies[i] = reply
+    return replies
 
 
 def _lacks_script(reply: Reply) -> bool:
@@ -188,11 +260,17 @@ def _acquired(reply: Reply, token: bytes) -> Acquired:
         return Acquired(Grant.FRESH, token, frame=rest[0])
     if grant == 2:
         return Acquired(Grant.GRANTED, token)
+    if grant == 4:
+        return Acquired(Grant.ANNOUNCED, b"", left_ms=rest[0])
     return Acquired(Grant.HELD, token, left_ms=rest[0])
+
+
+def _voiding(mark: Mark) -> _Call:
+    return mark.key, [b"void", b"", mark.frame, mark.keep_ms, mark.busy_ms]
 
 
 def _sound(reply: Reply) -> list[Any]:
     """Return a script's answer. Any other shape means that something else answered."""
     if isinstance(reply, list) and reply:
         return reply
-    raise ServerReplied("the acquire script's answer has an unknown form", code="PROTOCOL")
+    raise ServerReplied("a script's answer has an unknown form", code="PROTOCOL")

@@ -21,7 +21,8 @@ from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
 from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
 from freshwell.ground.plan import ReadLevel
-from freshwell.ground.templates import Naming
+from freshwell.ground.tags import UNTAGGED, Computed, Tagging
+from freshwell.ground.templates import NO_TAGS, Naming, TagPlan
 from freshwell.typing import Lookup
 
 __all__ = ["Call", "Engine", "Host"]
@@ -39,13 +40,19 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What calls need of their cache, open or not. `checked` refuses keys that cannot be."""
+    """What calls need of their cache, open or not.
+
+    `checked` refuses keys that cannot be; `name_of` gives a key its inner name, and `tagging` an
+    entry of that name its tags.
+    """
 
     engine: Callable[[], Engine]
     table: Table
     session: Session
     counters: Counters
     checked: Callable[[str], str]
+    name_of: Callable[[str], str]
+    tagging: Callable[[str, Sequence[str], tuple[Computed, ...]], Tagging]
 
 
 class Call:
@@ -54,11 +61,21 @@ class Call:
     `run` has the function's signature and answers from the tiers, or calls the function.
     """
 
-    def __init__(self, host: Host, terms: Terms, recipe: Recipe, naming: Naming) -> None:
+    def __init__(
+        self,
+        host: Host,
+        terms: Terms,
+        recipe: Recipe,
+        naming: Naming,
+        tags: TagPlan = NO_TAGS,
+    ) -> None:
         self.function = recipe.function
         self.terms = terms
         self._host = host
         self._naming = naming
+        self._tags = tags
+        self._wide = len(recipe.sources)
+        self._tagged = tags is not NO_TAGS or host.tagging("", (), ()) is not UNTAGGED
         self._aliases: dict[Any, Any] = {}
         self._values = key_function(recipe)
         in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
@@ -74,6 +91,7 @@ class Call:
             counters=host.counters,
             asynchronous=ASYNCHRONOUS,
             l1=self._aliased,
+            stamps=host.table.stamps if self._tagged else None,
         )
 
     @property
@@ -82,34 +100,49 @@ class Call:
 
     def key(self, *args: Any, **kwargs: Any) -> str:
         """Return the key of a call's entry."""
-        return self._host.checked(self._naming.render(self._values(*args, **kwargs)))
+        return self._key(self._values(*args, **kwargs))
+
+    def entry(self, *args: Any, **kwargs: Any) -> tuple[str, Tagging]:
+        """Return the inner name of a call's entry, and its tags."""
+        return self._entry(self._values(*args, **kwargs))
 
     async def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function now, store its result, and return it."""
-        key = self.key(*args, **kwargs)
+        name, tagging = self.entry(*args, **kwargs)
         terms = replace(self.terms, level=ReadLevel.SOURCE)
         call = functools.partial(self.function, *args, **kwargs)
-        return await self.engine.aside.get_or_load(key, single(key, call), terms)
+        return await self.engine.aside.get_or_load(name, single(name, call), terms, tagging)
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup:
         """Say what the tiers have for a call."""
-        return as_lookup(await self.engine.aside.look(self.key(*args, **kwargs), self.terms))
+        name, tagging = self.entry(*args, **kwargs)
+        return as_lookup(await self.engine.aside.look(name, self.terms, tagging))
 
     async def invalidate(self, keys: Sequence[str]) -> None:
         """Make entries absent everywhere."""
         if keys:
-            await self.engine.writes.invalidate(keys)
+            await self.engine.writes.invalidate([self._host.name_of(key) for key in keys])
 
     async def expire(self, keys: Sequence[str]) -> None:
         """End the freshness of entries."""
         if keys:
-            await self.engine.writes.expire(keys)
+            await self.engine.writes.expire([self._host.name_of(key) for key in keys])
+
+    def _key(self, values: tuple[Any, ...]) -> str:
+        return self._host.checked(self._naming.render(values[: self._wide]))
+
+    def _entry(self, values: tuple[Any, ...]) -> tuple[str, Tagging]:
+        name = self._host.name_of(self._key(values))
+        if not self._tagged:
+            return name, UNTAGGED
+        return name, self._host.tagging(name, self._tags.render(values), self._tags.functions)
 
     async def _slow(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Any:
         """Answer a call that was not found by its arguments, and let the next one be."""
-        key = self._host.checked(self._naming.render(values))
-        result = await self.engine.aside.get_or_load(key, single(key, call), self.terms)
-        alias = alias_of(values) if self._aliased else None
+        name, tagging = self._entry(values)
+        load = single(name, call)
+        result = await self.engine.aside.get_or_load(name, load, self.terms, tagging)
+        alias = alias_of(values[: self._wide]) if self._aliased else None
         if alias is not None:
-            self._host.table.attach(key, self._aliases, *alias)
+            self._host.table.attach(name, self._aliases, *alias, tagged=self._tagged)
         return result

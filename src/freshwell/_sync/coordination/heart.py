@@ -6,10 +6,9 @@ third of its length. A load that is over before the first beat costs nothing her
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 
-from freshwell._sync.stores.base import Store
 from freshwell._kit.threads import Owner, Signal
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import StoreUnavailable
@@ -23,10 +22,20 @@ _IDLE_BEATS = 10
 
 
 class Heart:
-    """Beats for the leases that are held. Runs in the background only while there are any."""
+    """Beats for the leases that are held. Runs in the background only while there are any.
 
-    def __init__(self, store: Store, owner: Owner, incidents: Incidents, *, lease_ms: int) -> None:
-        self._store = store
+    `prolong` tells which of the leases it is given still stand.
+    """
+
+    def __init__(
+        self,
+        prolong: Callable[[Sequence[Lease]], Sequence[bool]],
+        owner: Owner,
+        incidents: Incidents,
+        *,
+        lease_ms: int,
+    ) -> None:
+        self._prolong_all = prolong
         self._owner = owner
         self._incidents = incidents
         self._interval_s = lease_ms / 3_000
@@ -79,7 +88,7 @@ class Heart:
 
     def _prolong(self, leases: list[Lease]) -> None:
         try:
-            alive = self._store.beat(leases)
+            alive = self._prolong_all(leases)
         except StoreUnavailable as error:
             self._incidents.l2_failed(error)
             return

@@ -11,27 +11,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from freshwell._sync.coordination.heart import Heart, Lease
-from freshwell._sync.coordination.watch import Watch
-from freshwell._sync.stores.base import Acquired, Fill, Grant, Store
-from freshwell._kit.threads import Gate, Owner
-from freshwell.engines.counters import Counters
-from freshwell.engines.incidents import Incidents
-from freshwell.engines.session import CoherenceMode, Session
-from freshwell.engines.shelf import Reading, Shelf, Terms
-from freshwell.engines.table import Table
+from freshwell._sync.coordination.heart import Lease
+from freshwell._sync.coordination.keeper import Keeper, Tiers
+from freshwell._sync.coordination.tags import Tagged
+from freshwell._sync.stores.base import Acquired, Fill, Grant
+from freshwell.engines.session import CoherenceMode
+from freshwell.engines.shelf import Reading, Terms
+from freshwell.engines.stamps import Bonds
 from freshwell.errors import LoadShed, StoreUnavailable
-from freshwell.ground.freshness import Times, times_after_load
+from freshwell.ground.frame import identity_of
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.ttl import jittered_ns
+from freshwell.ground.tags import UNTAGGED, Tagging
 
-__all__ = ["Errand", "Loaded", "Loads", "Tiers"]
+__all__ = ["Errand", "Loaded", "Loads", "untagged"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
+_MAX_USELESS = 4
 _TOLD_PAUSES_S = (0.25, 1.0)
 _ASKING_PAUSES_S = (0.02, 0.1)
-_LEFT_OUT_NS = 60 * _NS_PER_S
 
 Load = Callable[[Sequence[str]], Mapping[str, Any]]
 """A loader of many keys at once. Keys that it leaves out do not exist in the source."""
@@ -51,6 +49,11 @@ class Loaded(NamedTuple):
     found: bool = True
 
 
+def untagged(name: str) -> Tagging:
+    """Return what tags an entry has where none are given: none."""
+    return UNTAGGED
+
+
 NOTHING = Loaded(None, False, -1, -1, found=False)
 """A refresh that somebody else is doing already."""
 
@@ -59,7 +62,8 @@ NOTHING = Loaded(None, False, -1, -1, found=False)
 class Errand:
     """What a flight's leader is to do.
 
-    - `load`: asks the source. `nested`: the caller is itself a loader, whose slot covers this.
+    - `load`: asks the source. `taggings`: the tags of each entry.
+    - `nested`: the caller is itself a loader, whose slot covers this.
     - `forced`: load even where a tier has a fresh value.
     - `refresh_within_ms`: replace values with at most this much freshness left (None: a
       foreground load, which waits where another process is loading; a refresh gives up).
@@ -67,37 +71,18 @@ class Errand:
 
     load: Load
     terms: Terms
+    taggings: Callable[[str], Tagging] = untagged
     nested: bool = False
     forced: bool = False
     refresh_within_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tiers:
-    """The parts of one open cache that its strategies and loads work with."""
-
-    table: Table
-    session: Session
-    store: Store
-    shelf: Shelf
-    watch: Watch
-    heart: Heart
-    gate: Gate
-    owner: Owner
-    chores: Owner
-    counters: Counters
-    incidents: Incidents
-    l2_key: Callable[[str], bytes]
-    now_ns: Callable[[], int]
-    uniform: Callable[[], float]
-    load_wait_ns: int
-
-
 class Loads:
     """Does errands. Safe for any number of tasks or threads."""
 
-    def __init__(self, tiers: Tiers) -> None:
+    def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
+        self._keeper = keeper
 
     def do(self, keys: Sequence[str], errand: Errand) -> dict[str, Loaded]:
         """Return a value for each key: found in L2, loaded here, or loaded by another process.
@@ -108,10 +93,11 @@ class Loads:
         """
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
+        useless: dict[bytes, bytes] = {}
         while todo:
             since, held_ms = self._t.table.moment(), 0
             if self._t.store.shared:
-                leases, held_ms = self._acquire(todo, errand, results, since)
+                leases, held_ms = self._acquire(todo, errand, results, since, useless)
             else:
                 leases = dict.fromkeys(todo, b"")
             if leases:
@@ -130,13 +116,14 @@ class Loads:
             return {}
         found: dict[str, Loaded] = {}
         within_ns = (errand.refresh_within_ms or 0) * _NS_PER_MS
-        now_ns = self._t.now_ns()
+        now_ns, table = self._t.now_ns(), self._t.table
         if now_ns < self._t.session.live_until_ns:
             for key in keys:
-                entry = self._t.table.get(key)
+                entry = table.get(key)
                 if entry is not None:
                     value, negative = entry.value, entry.negative
-                    if now_ns < entry.fresh_until_ns - within_ns:
+                    fresh = now_ns < entry.fresh_until_ns - within_ns
+                    if fresh and table.is_current(entry, errand.taggings(key).digests):
                         seen_ns = now_ns - self._t.session.max_staleness_ns
                         found[key] = Loaded(value, negative, -1, seen_ns)
         return found
@@ -144,55 +131,70 @@ class Loads:
     # -- leases ------------------------------------------------------------------------------
 
     def _acquire(
-        self, keys: Sequence[str], errand: Errand, results: dict[str, Loaded], since: int
+        self,
+        keys: Sequence[str],
+        errand: Errand,
+        results: dict[str, Loaded],
+        since: int,
+        useless: dict[bytes, bytes],
     ) -> tuple[dict[str, bytes], int]:
-        """Ask for the leases. Returns the tokens granted (empty: L2 is down), by key.
+        """Ask for the leases. Returns the tokens granted, by key (empty: load without a lease).
 
-        Values found on the way go to `results`; the second part of the answer is how long the
-        shortest lease of another process still stands, in milliseconds.
+        Values found on the way go to `results`, those of no use to `useless`; the second part
+        of the answer is how long the shortest lease of another process still stands, in
+        milliseconds.
         """
-        asked_ns = self._t.now_ns()
         leases: dict[str, bytes] = {}
-        unreadable: list[str] = []
-        held_ms = 2**31
-        for key, answer in zip(keys, self._ask(keys, errand), strict=True):
-            if answer.grant is Grant.GRANTED:
-                leases[key] = answer.token
-            elif answer.grant is Grant.HELD:
-                held_ms = min(held_ms, max(1, answer.left_ms))
-            elif (found := self._found(key, answer, errand, asked_ns, since)) is not None:
-                results[key] = found
-            else:
-                unreadable.append(key)
-        if unreadable:
-            forced = self._ask(unreadable, errand, forced=True)
-            leases.update(
-                (key, answer.token) for key, answer in zip(unreadable, forced, strict=True)
-            )
-        return leases, held_ms
+        held_ms, todo = 2**31, list(keys)
+        for _ in range(_MAX_USELESS):
+            if not todo:
+                break
+            asked_ns, frames = self._t.now_ns(), {}
+            for key, answer in zip(todo, self._ask(todo, errand, useless), strict=True):
+                if answer.grant is Grant.HELD:
+                    held_ms = min(held_ms, max(1, answer.left_ms))
+                elif answer.grant is not Grant.FRESH:
+                    leases[key] = answer.token
+                elif answer.frame is not None:
+                    frames[key] = answer.frame
+            results.update(self._found(frames, errand, asked_ns, since))
+            # What is stored is of no use: it is asked again, and said which value that is.
+            todo = [key for key in frames if key not in results]
+            useless.update((self._t.names.entry(key), identity_of(frames[key])) for key in todo)
+        return leases | dict.fromkeys(todo, b""), held_ms
 
     def _ask(
-        self, keys: Sequence[str], errand: Errand, *, forced: bool = False
+        self, keys: Sequence[str], errand: Errand, useless: Mapping[bytes, bytes]
     ) -> list[Acquired]:
-        l2_keys = [self._t.l2_key(key) for key in keys]
         try:
             return self._t.store.acquire(
-                l2_keys,
+                [self._t.names.entry(key) for key in keys],
                 fresh_beyond_ms=errand.refresh_within_ms or 0,
-                forced=forced or errand.forced,
+                forced=errand.forced,
+                useless=useless,
             )
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return [Acquired(Grant.GRANTED, b"")] * len(keys)
 
     def _found(
-        self, key: str, answer: Acquired, errand: Errand, asked_ns: int, since: int
-    ) -> Loaded | None:
-        reading = self.read(key, answer.frame, errand.terms)
-        if reading.times is None or reading.word is L2Word.ABSENT:
-            return None
-        self.keep(key, reading, reading.times, asked_ns, since, errand.terms)
-        return Loaded(reading.value, reading.negative, -1, asked_ns)
+        self, frames: Mapping[str, bytes], errand: Errand, asked_ns: int, since: int
+    ) -> dict[str, Loaded]:
+        """Return the values that another process has stored meanwhile, as far as they serve."""
+        terms = errand.terms
+        readings = {key: self._keeper.read(key, frame, terms) for key, frame in frames.items()}
+        if any(reading.stamps or errand.taggings(key).digests for key, reading in readings.items()):
+            try:
+                readings = self._t.tags.verified(readings, errand.taggings, terms.level, {})
+            except StoreUnavailable as error:
+                self._t.incidents.l2_failed(error)
+                return {}
+        found: dict[str, Loaded] = {}
+        for key, reading in readings.items():
+            if reading.times is not None and reading.word is not L2Word.ABSENT:
+                self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
+                found[key] = Loaded(reading.value, reading.negative, -1, asked_ns)
+        return found
 
     def _pause_s(self, waits: int) -> float:
         """Return how long to wait at the most before L2 is asked again.
@@ -221,18 +223,28 @@ class Loads:
 
         However the load ends, leases that did not become values are given back.
         """
-        leases = [(self._t.l2_key(key), token) for key, token in tokens.items() if token]
-        since = self._t.table.moment()
+        leases = [(self._t.names.entry(key), token) for key, token in tokens.items() if token]
         self._t.heart.hold(leases)
         try:
+            before = self._before(tokens, errand)
+            since = self._t.table.moment() if before is None else before.since
             began_ns, values = self._call(list(tokens), errand)
             cost_ns = self._t.now_ns() - began_ns
-            return self._store(tokens, values, errand, began_ns, cost_ns, since)
+            return self._store(tokens, values, errand, began_ns, cost_ns, since, before)
         except BaseException:
             self._give_back(leases)
             raise
         finally:
             self._t.heart.drop(leases)
+
+    def _before(self, tokens: Mapping[str, bytes], errand: Errand) -> Tagged | None:
+        """Capture the versions of tags, where there are any and something can be stored."""
+        taggings = [errand.taggings(key) for key in tokens]
+        if all(tagging is UNTAGGED for tagging in taggings):
+            return None
+        policy = errand.terms.policy
+        longest_ns = max(policy.ttl_ns, policy.negative_ns or 0) + policy.stale_ns
+        return self._t.tags.before_load(taggings, longest_ns)
 
     def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
         gated, wait_s = not errand.nested, self._t.load_wait_ns / _NS_PER_S
@@ -275,56 +287,54 @@ class Loads:
         began_ns: int,
         cost_ns: int,
         since: int,
+        before: Tagged | None,
     ) -> dict[str, Loaded]:
         """Fill L2 under the leases, then L1 with what stands."""
-        drafts = {key: self._draft(key, values, errand.terms, cost_ns) for key in tokens}
+        terms = errand.terms
+        drafts = {key: self._keeper.draft(key, values, terms, cost_ns) for key in tokens}
+        bonds: dict[str, Bonds | None] = {}
+        if before is not None:
+            given = {key: draft.value for key, draft in drafts.items()}
+            bonds = self._t.tags.after_load(before, given, errand.taggings)
         if self._t.store.shared:
             # L2 decides whether the value stands; what L1 must watch begins with the fill.
             since = self._t.table.moment()
         sent_ns = self._t.now_ns()
-        stood = self._fill(tokens, drafts, errand.terms, cost_ns)
+        stood = self._fill(tokens, drafts, terms, cost_ns, bonds)
         loaded: dict[str, Loaded] = {}
         for key, draft in drafts.items():
+            own = bonds.get(key)
             if key in stood and draft.times is not None:
-                self.keep(key, draft, draft.times, sent_ns, since, errand.terms)
-            valid_at_ns = sent_ns if key in stood else began_ns
+                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own)
+            # That it stood says nothing of its tags, which stand elsewhere.
+            valid_at_ns = sent_ns if key in stood and own is None else began_ns
             loaded[key] = Loaded(draft.value, draft.negative, began_ns, valid_at_ns)
         return loaded
 
-    def _draft(self, key: str, values: Mapping[str, Any], terms: Terms, cost_ns: int) -> Reading:
-        """Decide how long a loaded value lives. No times: it is not to be stored."""
-        left_out = key not in values
-        value = None if left_out else values[key]
-        policy = terms.policy
-        negative = left_out or (value is None and policy.negative_ns is not None)
-        ttl_ns = policy.lifetime_ns(negative=negative)
-        if left_out and policy.negative_ns is None:
-            ttl_ns = min(ttl_ns, _LEFT_OUT_NS)
-        if ttl_ns <= 0:
-            return Reading(L2Word.FRESH, value, negative)
-        times = times_after_load(
-            self._t.now_ns(),
-            ttl_ns=jittered_ns(ttl_ns, policy.jitter, self._t.uniform()),
-            stale_ns=policy.stale_ns,
-            cost_ns=cost_ns,
-        )
-        return Reading(L2Word.FRESH, value, negative, times)
-
     def _fill(
-        self, tokens: Mapping[str, bytes], drafts: Mapping[str, Reading], terms: Terms, cost_ns: int
+        self,
+        tokens: Mapping[str, bytes],
+        drafts: Mapping[str, Reading],
+        terms: Terms,
+        cost_ns: int,
+        bonds: Mapping[str, Bonds | None],
     ) -> set[str]:
         """Store the drafts in L2. Returns the keys whose values stand."""
+        unbound = {key for key in drafts if key in bonds and bonds[key] is None}
+        self._t.counters.fills_refused += len(unbound)
         if not self._t.store.shared:
-            self._t.counters.fills += len(drafts)
-            return set(drafts)
+            self._t.counters.fills += len(drafts) - len(unbound)
+            return drafts.keys() - unbound
         fills: list[tuple[str, Fill]] = []
         spare: list[Lease] = []
         for key, draft in drafts.items():
-            fill = self.fill_of(key, draft, terms, tokens[key], cost_ns) if tokens[key] else None
+            token, fill = tokens[key], None
+            if token and key not in unbound:
+                fill = self._keeper.fill_of(key, draft, terms, token, cost_ns, bonds.get(key))
             if fill is not None:
                 fills.append((key, fill))
-            elif tokens[key]:
-                spare.append((self._t.l2_key(key), tokens[key]))
+            elif token:
+                spare.append((self._t.names.entry(key), token))
         self._give_back(spare)
         return self._send(fills)
 
@@ -340,56 +350,3 @@ class Loads:
         self._t.counters.fills += len(stood)
         self._t.counters.fills_refused += len(fills) - len(stood)
         return stood
-
-    def fill_of(
-        self, key: str, draft: Reading, terms: Terms, token: bytes, cost_ns: int
-    ) -> Fill | None:
-        """Return what is to be sent to L2 for a draft, or None where it is not to be stored."""
-        if draft.times is None:
-            return None
-        l2_key = self._t.l2_key(key)
-        frame = self._t.shelf.frame(
-            l2_key, token, draft.value, terms.codec, negative=draft.negative, cost_ns=cost_ns
-        )
-        if frame is None:
-            return None
-        fresh_ms = max(1, (draft.times.fresh_until_ns - draft.times.born_ns) // _NS_PER_MS)
-        return Fill(l2_key, token, frame, fresh_ms, fresh_ms + terms.policy.stale_ns // _NS_PER_MS)
-
-    def read(self, key: str, blob: bytes | None, terms: Terms) -> Reading:
-        """Say what a frame from L2 is worth now, on the caller's terms."""
-        return self._t.shelf.read(
-            self._t.l2_key(key),
-            blob,
-            terms,
-            now_ns=self._t.now_ns(),
-            server_ms=self._t.store.server_ms(),
-            u=1.0 - self._t.uniform(),
-        )
-
-    def keep(
-        self, key: str, reading: Reading, times: Times, asked_ns: int, since: int, terms: Terms
-    ) -> None:
-        """Put a value into L1, unless an invalidation has overtaken it.
-
-        `asked_ns` is when L2 was asked for it, or told of it, and `since` the table's moment
-        before that.
-        """
-        session = self._t.session
-        if session.live_until_ns < asked_ns:
-            return
-        calm_until_ns = times.calm_until_ns(terms.policy.beta)
-        cap_ns = session.cap_ns(asked_ns)
-        if cap_ns < times.stale_until_ns:
-            calm_until_ns, times = min(calm_until_ns, cap_ns), times.capped(cap_ns)
-        self._t.table.put(
-            key,
-            reading.value,
-            calm_until_ns=calm_until_ns,
-            fresh_until_ns=times.fresh_until_ns,
-            stale_until_ns=times.stale_until_ns,
-            born_ns=times.born_ns,
-            cost_ns=times.cost_ns,
-            negative=reading.negative,
-            since=since,
-        )

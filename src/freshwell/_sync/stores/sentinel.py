@@ -53,9 +53,11 @@ class SentinelLink:
     that finds another primary and it may be repeated. A reply of a primary that has been
     replaced meanwhile is `LinkLost`.
 
-    Raises what a `Link` raises. That the server is no primary is raised, and stands in no
-    batch's answer. `replica_wait_ms` is the longest wait that `batch_waited` will be told.
+    `in_order`: as of a `Link`. Raises what a `Link` raises. That the server is no primary is
+    raised, and stands in no batch's answer. `replica_wait_ms` is the longest wait that `batch_waited` will be told.
     """
+
+    in_order = True
 
     def __init__(
         self,
@@ -126,6 +128,10 @@ class SentinelLink:
         return self._carry(
             lambda primary: primary.waited.batch_waited(commands, min_replicas, wait_ms), True
         )
+
+    def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        """SCAN. Return some keys that match, and the place to go on from. None: that is all."""
+        return self._carry(lambda primary: _scan(primary, pattern, place), False)
 
     def close(self) -> None:
         """Close the connections. What waits for replies gets `LinkLost`. Idempotent."""
@@ -288,6 +294,17 @@ def _batch(
         if isinstance(reply, ServerReplied) and reply.code in _ELSEWHERE:
             raise reply
     return replies
+
+
+def _scan(
+    primary: _Primary, pattern: bytes, place: object
+) -> tuple[object, list[bytes]]:
+    """Go on with a scan, on the server where it began."""
+    begun, inner = place if isinstance(place, tuple) else (primary.named, None)
+    if begun != primary.named:
+        raise LinkLost("another server has become the primary in the middle of a scan")
+    inner, keys = primary.link.scan(pattern, inner)
+    return (None if inner is None else (begun, inner)), keys
 
 
 def _may_be_elsewhere(error: StoreUnavailable) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
-from freshwell._sync.coordination.loads import Errand, Load, Loaded, Loads, Tiers
+from freshwell._sync.coordination.keeper import Keeper, Tiers
+from freshwell._sync.coordination.loads import Errand, Load, Loaded, Loads, untagged
 from freshwell._sync.coordination.sights import Sights
 from freshwell._kit.threads import Flights, in_flight, resolve
 from freshwell.engines.results import storable
@@ -19,6 +20,7 @@ from freshwell.engines.shelf import Reading, Terms
 from freshwell.errors import ConfigurationError
 from freshwell.ground.freshness import Times
 from freshwell.ground.plan import L2Word, Plan, ReadLevel
+from freshwell.ground.tags import UNTAGGED, Tagging
 from freshwell.typing import Lookup
 
 __all__ = ["CacheAside", "as_lookup", "single"]
@@ -33,6 +35,9 @@ _SLACK_SHARE = 10
 _REFRESHING = (Plan.SERVE_L1_AND_REFRESH, Plan.SERVE_L2_AND_REFRESH)
 _SERVING = (Plan.SERVE_L2, Plan.SERVE_L1, *_REFRESHING)
 _FRESH = (L2Word.FRESH, L2Word.EARLY)
+
+Taggings = Callable[[str], Tagging]
+"""The tags of each entry of a call."""
 
 
 def single(key: str, loader: Callable[[], Any]) -> Load:
@@ -79,11 +84,13 @@ class CacheAside:
 
     def __init__(self, tiers: Tiers) -> None:
         self._t = tiers
-        self.loads = Loads(tiers)
-        self._sights = Sights(tiers, self.loads)
+        self.keeper = Keeper(tiers)
+        self.loads = Loads(tiers, self.keeper)
+        self._sights = Sights(tiers, self.keeper)
         self._flights: Flights[Loaded] = Flights()
         self._refreshes: Flights[Loaded] = Flights()
         self._mutex = Lock()
+        self._tags_of_loads: dict[str, tuple[Tagging, int]] = {}
         self._resting_until_ns: dict[str, int] = {}
 
     @property
@@ -91,10 +98,30 @@ class CacheAside:
         """How many keys are being loaded now."""
         return len(self._flights) + len(self._refreshes)
 
-    def forget_flights(self, keys: Sequence[str]) -> None:
+    def forget(self, keys: Sequence[str]) -> None:
         """Let callers from now on start loads of their own for `keys`."""
         self._flights.forget(keys)
         self._refreshes.forget(keys)
+
+    def forget_tagged(self, digests: Sequence[bytes]) -> None:
+        """Let callers from now on start loads of their own for entries that have such a tag.
+
+        Where tags follow from the value, any load may bring one that has it.
+        """
+        changed = set(digests)
+        with self._mutex:
+            loads = list(self._tags_of_loads.items())
+        self.forget(
+            [
+                key
+                for key, (tagging, _) in loads
+                if tagging.computed or not changed.isdisjoint(tagging.digests)
+            ]
+        )
+
+    def names(self) -> list[str]:
+        """Return what is being loaded."""
+        return [*self._flights.keys(), *self._refreshes.keys()]
 
     def close(self, drain_s: float) -> None:
         """Wait for loads under way, then end them."""
@@ -103,41 +130,44 @@ class CacheAside:
 
     # -- with a loader -----------------------------------------------------------------------
 
-    def get_or_load(self, key: str, load: Load, terms: Terms) -> Any:
+    def get_or_load(
+        self, key: str, load: Load, terms: Terms, tagging: Tagging = UNTAGGED
+    ) -> Any:
         """Return the entry's value, from a tier or from `load`."""
         began_ns = self._t.now_ns()
         if terms.level is not ReadLevel.SOURCE:
-            reading, step = self._sights.one(key, terms, self._flights)
+            reading, step = self._sights.one(key, terms, tagging, self._flights)
             if step in _SERVING:
                 self._sights.served(reading)
                 if step in _REFRESHING:
-                    self.refresh_later({key: reading.times}, load, terms)
+                    self.refresh_later({key: reading.times}, load, terms, lambda name: tagging)
                 return reading.value
         self._t.counters.misses += 1
-        return self._load([key], load, terms, began_ns)[key].value
+        taggings = untagged if tagging is UNTAGGED else lambda name: tagging
+        return self._load([key], load, terms, taggings, began_ns)[key].value
 
     def get_or_load_many(
-        self, keys: Sequence[str], load: Load, terms: Terms
+        self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings = untagged
     ) -> dict[str, Any]:
         """Return the values of those keys that exist, in the order of `keys`."""
         began_ns = self._t.now_ns()
         found: dict[str, Any] = {}
         if terms.level is not ReadLevel.SOURCE:
-            sights = self._sights.many(keys, terms)
+            sights = self._sights.many(keys, terms, taggings)
             due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
             found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
             for seen in found.values():
                 self._sights.served(seen)
             if due:
-                self.refresh_later(due, load, terms)
+                self.refresh_later(due, load, terms, taggings)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
             self._t.counters.misses += len(missing)
-            found.update(self._load(missing, load, terms, began_ns))
+            found.update(self._load(missing, load, terms, taggings, began_ns))
         return {key: found[key].value for key in keys if not found[key].negative}
 
     def _load(
-        self, keys: Sequence[str], load: Load, terms: Terms, began_ns: int
+        self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings, began_ns: int
     ) -> dict[str, Loaded]:
         """Share loads with other callers until each value is new enough for this one.
 
@@ -145,14 +175,39 @@ class CacheAside:
         caller already knows of. The next flight begins after this call, so two rounds suffice.
         """
         forced = terms.level is ReadLevel.SOURCE
-        errand = Errand(load, terms, nested=in_flight(), forced=forced)
+        errand = Errand(load, terms, taggings, nested=in_flight(), forced=forced)
         results: dict[str, Loaded] = {}
         todo = list(keys)
-        while todo:
-            loaded = self._flights.run(todo, lambda led: self.loads.do(led, errand))
-            results.update(loaded)
-            todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
+        self._note_tags(keys, taggings)
+        try:
+            while todo:
+                loaded = self._flights.run(todo, lambda led: self.loads.do(led, errand))
+                results.update(loaded)
+                todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
+        finally:
+            self._forget_tags(keys, taggings)
         return results
+
+    def _note_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
+        """Remember the tags of loads that callers are about to start or to join."""
+        if taggings is untagged:
+            return
+        with self._mutex:
+            for key in keys:
+                _, callers = self._tags_of_loads.get(key, (UNTAGGED, 0))
+                self._tags_of_loads[key] = taggings(key), callers + 1
+
+    def _forget_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
+        """Forget the tags of loads that nobody waits for any more."""
+        if taggings is untagged:
+            return
+        with self._mutex:
+            for key in keys:
+                tagging, callers = self._tags_of_loads.get(key, (UNTAGGED, 0))
+                if callers > 1:
+                    self._tags_of_loads[key] = tagging, callers - 1
+                else:
+                    self._tags_of_loads.pop(key, None)
 
     def _serves(self, loaded: Loaded, terms: Terms, began_ns: int) -> bool:
         """Tell whether a flight's value may be given to a caller who asked at `began_ns`."""
@@ -166,7 +221,13 @@ class CacheAside:
 
     # -- refresh in the background -----------------------------------------------------------
 
-    def refresh_later(self, due: Mapping[str, Times | None], load: Load, terms: Terms) -> None:
+    def refresh_later(
+        self,
+        due: Mapping[str, Times | None],
+        load: Load,
+        terms: Terms,
+        taggings: Taggings = untagged,
+    ) -> None:
         """Load entries anew in the background; nobody waits.
 
         Not where that is being done already, nor for a second after it failed.
@@ -180,17 +241,23 @@ class CacheAside:
         if not keys:
             return
         errand = Errand(
-            load, terms, refresh_within_ms=max(_left_ms(due[key], now_ns) for key in keys)
+            load,
+            terms,
+            taggings,
+            refresh_within_ms=max(_left_ms(due[key], now_ns) for key in keys),
         )
         if self._t.owner.spawn("refresh", lambda: self._refresh(keys, errand)):
             self._t.counters.early_refreshes += sum(_left_ms(due[key], now_ns) > 0 for key in keys)
 
     def _refresh(self, keys: Sequence[str], errand: Errand) -> None:
+        self._note_tags(keys, errand.taggings)
         try:
             self._refreshes.run(keys, lambda led: self.loads.do(led, errand))
         except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
             self._t.incidents.refresh_failed(error)
             self._rest(keys)
+        finally:
+            self._forget_tags(keys, errand.taggings)
 
     def _rest(self, keys: Sequence[str]) -> None:
         """Leave the source alone with these keys for a while: it has just failed."""
@@ -202,23 +269,25 @@ class CacheAside:
 
     # -- without a loader --------------------------------------------------------------------
 
-    def look(self, key: str, terms: Terms) -> Reading:
+    def look(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
-        return self._sights.many([key], terms)[key][0]
+        return self._sights.many([key], terms, lambda name: tagging)[key][0]
 
-    def get(self, key: str, terms: Terms) -> Reading | None:
+    def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
         """Return a fresh entry, or None."""
-        reading, _ = self._sights.one(key, terms)
+        reading, _ = self._sights.one(key, terms, tagging)
         if reading.word in _FRESH:
             self._sights.served(reading)
             return reading
         self._t.counters.misses += 1
         return None
 
-    def get_many(self, keys: Sequence[str], terms: Terms) -> dict[str, Any]:
+    def get_many(
+        self, keys: Sequence[str], terms: Terms, taggings: Taggings = untagged
+    ) -> dict[str, Any]:
         """Return the values of those entries that are fresh, and exist in the source."""
         found: dict[str, Any] = {}
-        for key, (reading, _) in self._sights.many(keys, terms).items():
+        for key, (reading, _) in self._sights.many(keys, terms, taggings).items():
             if reading.word in _FRESH:
                 self._sights.served(reading)
                 if not reading.negative:

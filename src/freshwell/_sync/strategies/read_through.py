@@ -13,7 +13,8 @@ from freshwell.engines.results import by_name
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
-from freshwell.ground.templates import Naming, compile_template
+from freshwell.ground.tags import Computed
+from freshwell.ground.templates import Naming, compile_template, plan_tags
 from freshwell.typing import Lookup
 
 __all__ = ["ReadThrough", "Source"]
@@ -50,6 +51,7 @@ class ReadThrough(Generic[V]):
         source: Source[Any, V] | Callable[[Any], V | None],
         template: str,
         terms: Terms,
+        tags: tuple[tuple[str, ...], tuple[Computed, ...]] = ((), ()),
     ) -> None:
         load_one, self._load_many = _loaders(source)
         compiled = compile_template(template, ("id",), name="key", partial=True)
@@ -57,8 +59,10 @@ class ReadThrough(Generic[V]):
             raise ConfigurationError(
                 f'key {template!r} has no placeholder for the id: write it as in "user:{{}}"'
             )
-        recipe = Recipe(load_one, _OF_ID, compiled.sources)
-        self._call = Call(host, terms, recipe, Naming(compiled.sources, compiled.render))
+        plan = plan_tags(*tags, ("id",), compiled.sources)
+        extra = plan.sources[len(compiled.sources) :]
+        recipe = Recipe(load_one, _OF_ID, compiled.sources, extra)
+        self._call = Call(host, terms, recipe, Naming(compiled.sources, compiled.render), plan)
         self._shown = compiled.text
 
     def __repr__(self) -> str:
@@ -77,15 +81,18 @@ class ReadThrough(Generic[V]):
         """Return the values of those `ids` that exist, asking the source once for the missing."""
         if isinstance(ids, str):
             raise KeyRejected("the ids are one text: give a list of ids")
-        by_key = {self.key(id): id for id in ids}
+        entries = [(*self._call.entry(id), id) for id in ids]
+        by_name = {name: id for name, _, id in entries}
+        taggings = {name: tagging for name, tagging, _ in entries}
 
-        def load(keys: Sequence[str]) -> Mapping[str, Any]:
-            values = self._load_all([by_key[key] for key in keys])
-            return {key: values[by_key[key]] for key in keys if by_key[key] in values}
+        def load(names: Sequence[str]) -> Mapping[str, Any]:
+            values = self._load_all([by_name[name] for name in names])
+            return {name: values[by_name[name]] for name in names if by_name[name] in values}
 
-        aside = self._call.engine.aside
-        found = aside.get_or_load_many(list(by_key), load, self._call.terms)
-        return {by_key[key]: value for key, value in found.items() if value is not None}
+        found = self._call.engine.aside.get_or_load_many(
+            list(by_name), load, self._call.terms, taggings.__getitem__
+        )
+        return {by_name[name]: value for name, value in found.items() if value is not None}
 
     def refresh(self, id: Any) -> V | None:
         """Ask the source now, store its answer, and return it."""

@@ -1,0 +1,138 @@
+"""What a cache and its namespaces share: options, L1, and the parts that are open in a home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+from freshwell._async.assembly import Opened, open_here
+from freshwell._kit.aio import home, home_is_gone
+from freshwell._kit.places import Place
+from freshwell.codecs.base import BoundCodec, Codec
+from freshwell.codecs.late import LateCodec
+from freshwell.codecs.none import NO_CODEC
+from freshwell.codecs.types import Unresolved
+from freshwell.engines.counters import Counters
+from freshwell.engines.session import CoherenceMode, Session
+from freshwell.engines.shelf import Terms
+from freshwell.engines.table import Table
+from freshwell.errors import CacheClosed, ConfigurationError
+from freshwell.ground.keys import check_key
+from freshwell.ground.names import Names
+from freshwell.ground.options import CacheOptions, as_read_level
+from freshwell.typing import ReadLevelName
+
+__all__ = ["Core"]
+
+_MAX_KNOWN_TERMS = 1_000
+_NOTHING_SAID = dict.fromkeys(("ttl", "stale_ttl", "negative_ttl", "jitter", "beta"))
+
+
+class Core:
+    """One cache without its verbs. Thread-safe. `shown` is what errors call it."""
+
+    def __init__(
+        self, options: CacheOptions, place: Place | None, codec: Codec | None, *, l1: bool
+    ) -> None:
+        self.options = options
+        self.place = place
+        self.names = Names(options.namespace, options.version)
+        self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
+        self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
+        self.counters = Counters()
+        self.opened: Opened | None = None
+        self.closed = False
+        self.shown = "<AsyncCache>"
+        self._codec = codec
+        self._mutex = Lock()
+        self._plain_terms = self._new_terms(Any, None, {})
+        self._known_terms: dict[Any, Terms] = {}
+
+    async def aclose(self) -> None:
+        """Close what is open. Idempotent."""
+        with self._mutex:
+            opened, self.opened, self.closed = self.opened, None, True
+        if opened is not None and not home_is_gone(opened.home):
+            await opened.aclose()
+        self.session.restart()
+        self.table.clear()
+
+    def checked(self, key: str) -> str:
+        """Return `key` if it can name an entry. Raises `KeyRejected`."""
+        return check_key(key, self.options.max_key_bytes)
+
+    def bound(self, type: Any) -> BoundCodec:
+        """Return the codec for values of a type."""
+        if self._codec is None:
+            return NO_CODEC
+        if isinstance(type, Unresolved):
+            return LateCodec(self._codec, type)
+        return self._codec.bind(type)
+
+    def terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
+        """Return the terms of a call. Calls spelled alike share one object."""
+        if type is Any and read is None and (not policy or policy == _NOTHING_SAID):
+            return self._plain_terms
+        spelled = (type, read, *((name, value, value.__class__) for name, value in policy.items()))
+        try:
+            known = self._known_terms.get(spelled)
+        except TypeError:  # a type or a value that cannot be hashed
+            return self._new_terms(type, read, policy)
+        if known is None:
+            known = self._new_terms(type, read, policy)
+            if len(self._known_terms) < _MAX_KNOWN_TERMS:
+                self._known_terms[spelled] = known
+        return known
+
+    def _new_terms(self, type: Any, read: ReadLevelName | None, policy: Mapping[str, Any]) -> Terms:
+        level = self.options.read if read is None else as_read_level(read)
+        return Terms(self.options.policy.narrowed(**policy), self.bound(type), level)
+
+    def engine(self) -> Opened:
+        """Return the parts that are open in the caller's home; open them on first use."""
+        opened = self.opened
+        if opened is not None and opened.home == home():
+            return opened
+        return self._open()
+
+    def used_closed(self) -> CacheClosed:
+        """Return the error for a use after the close."""
+        return CacheClosed(
+            f"{self.shown} was used after its close: a cache lives as long as the service; build "
+            "a new one where that is not so"
+        )
+
+    def _open(self) -> Opened:
+        here = home()
+        with self._mutex:
+            if self.closed:
+                raise self.used_closed()
+            opened = self.opened
+            if opened is not None and opened.home == here:
+                return opened
+            if opened is not None:
+                if not home_is_gone(opened.home):
+                    raise ConfigurationError(
+                        f"{self.shown} is in use by another running event loop: build one cache "
+                        "for each loop"
+                    )
+                if self.place is not None:
+                    # The feed that kept L1 coherent has ended with its home.
+                    self.session.restart()
+                    self.table.clear()
+            self.opened = open_here(
+                self.options,
+                self.place,
+                names=self.names,
+                table=self.table,
+                session=self.session,
+                counters=self.counters,
+            )
+            return self.opened
+
+
+def _mode(shared: bool, l1: bool) -> CoherenceMode:
+    if not shared:
+        return CoherenceMode.ALONE
+    return CoherenceMode.FEED if l1 else CoherenceMode.OFF

@@ -1,0 +1,156 @@
+"""What an entry becomes on its way into the tiers, and what a tier's bytes are worth.
+
+Nothing here waits: `Loads`, `Sights` and `Writes` do, and ask this in between.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from freshwell._sync.coordination.heart import Heart
+from freshwell._sync.coordination.tags import Tags
+from freshwell._sync.coordination.watch import Watch
+from freshwell._sync.stores.base import Fill, Store
+from freshwell._kit.threads import Gate, Owner
+from freshwell.engines.counters import Counters
+from freshwell.engines.incidents import Incidents
+from freshwell.engines.session import Session
+from freshwell.engines.shelf import Reading, Shelf, Terms
+from freshwell.engines.stamps import Bonds
+from freshwell.engines.table import Table
+from freshwell.ground.freshness import Times, times_after_load
+from freshwell.ground.names import Names
+from freshwell.ground.plan import L2Word
+from freshwell.ground.ttl import jittered_ns
+
+__all__ = ["Keeper", "Tiers"]
+
+_NS_PER_MS = 1_000_000
+_LEFT_OUT_NS = 60_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """The parts of one open cache that its strategies and loads work with."""
+
+    table: Table
+    session: Session
+    store: Store
+    shelf: Shelf
+    watch: Watch
+    heart: Heart
+    gate: Gate
+    owner: Owner
+    chores: Owner
+    counters: Counters
+    incidents: Incidents
+    names: Names
+    tags: Tags
+    now_ns: Callable[[], int]
+    uniform: Callable[[], float]
+    load_wait_ns: int
+    new_token: Callable[[], bytes]
+
+
+class Keeper:
+    """Makes entries of values and readings of bytes. Safe for any number of tasks or threads."""
+
+    def __init__(self, tiers: Tiers) -> None:
+        self._t = tiers
+
+    def draft(self, key: str, values: Mapping[str, Any], terms: Terms, cost_ns: int) -> Reading:
+        """Decide how long a loaded value lives. No times: it is not to be stored."""
+        left_out = key not in values
+        value = None if left_out else values[key]
+        policy = terms.policy
+        negative = left_out or (value is None and policy.negative_ns is not None)
+        ttl_ns = policy.lifetime_ns(negative=negative)
+        if left_out and policy.negative_ns is None:
+            ttl_ns = min(ttl_ns, _LEFT_OUT_NS)
+        if ttl_ns <= 0:
+            return Reading(L2Word.FRESH, value, negative)
+        times = times_after_load(
+            self._t.now_ns(),
+            ttl_ns=jittered_ns(ttl_ns, policy.jitter, self._t.uniform()),
+            stale_ns=policy.stale_ns,
+            cost_ns=cost_ns,
+        )
+        return Reading(L2Word.FRESH, value, negative, times)
+
+    def fill_of(
+        self,
+        key: str,
+        draft: Reading,
+        terms: Terms,
+        token: bytes,
+        cost_ns: int,
+        bonds: Bonds | None = None,
+    ) -> Fill | None:
+        """Return what is to be sent to L2 for a draft, or None where it is not to be stored."""
+        if draft.times is None:
+            return None
+        l2_key = self._t.names.entry(key)
+        frame = self._t.shelf.frame(
+            l2_key,
+            token,
+            draft.value,
+            terms.codec,
+            negative=draft.negative,
+            cost_ns=cost_ns,
+            stamps=() if bonds is None else bonds.stamps,
+        )
+        if frame is None:
+            return None
+        fresh_ms = max(1, (draft.times.fresh_until_ns - draft.times.born_ns) // _NS_PER_MS)
+        return Fill(l2_key, token, frame, fresh_ms, fresh_ms + terms.policy.stale_ns // _NS_PER_MS)
+
+    def read(self, key: str, blob: bytes | None, terms: Terms) -> Reading:
+        """Say what a frame from L2 is worth now, on the caller's terms."""
+        l2_key = self._t.names.entry(key)
+        return self._t.shelf.read(
+            l2_key,
+            blob,
+            terms,
+            now_ns=self._t.now_ns(),
+            server_ms=self._t.store.server_ms(l2_key),
+            u=1.0 - self._t.uniform(),
+        )
+
+    def keep(
+        self,
+        key: str,
+        reading: Reading,
+        times: Times,
+        asked_ns: int,
+        since: int,
+        terms: Terms,
+        bonds: Bonds | None = None,
+    ) -> None:
+        """Put a value into L1, unless an invalidation has overtaken it.
+
+        `asked_ns` is when L2 was asked for it, or told of it, and `since` the table's moment
+        before that. `bonds` are what it lives by (None: the tags that it was read with).
+        """
+        if bonds is None and reading.stamps:
+            bonds = Bonds.of(reading.stamps, since)
+        session = self._t.session
+        if session.live_until_ns < asked_ns:
+            return
+        calm_until_ns = times.calm_until_ns(terms.policy.beta)
+        cap_ns = session.cap_ns(asked_ns)
+        if cap_ns < times.stale_until_ns:
+            calm_until_ns, times = min(calm_until_ns, cap_ns), times.capped(cap_ns)
+        self._t.table.put(
+            key,
+            reading.value,
+            calm_until_ns=calm_until_ns,
+            fresh_until_ns=times.fresh_until_ns,
+            stale_until_ns=times.stale_until_ns,
+            born_ns=times.born_ns,
+            cost_ns=times.cost_ns,
+            negative=reading.negative,
+            since=since,
+            bonds=bonds,
+        )

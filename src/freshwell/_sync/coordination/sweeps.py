@@ -1,0 +1,80 @@
+"""Invalidate by pattern: go over the keys of every primary in small steps.
+
+For the rare case that no tag was foreseen for. It costs the server a look at every key it has,
+in steps so short that its other clients do not notice.
+
+A load that began before has left a lease in L2, which the scan finds and removes: so nothing
+loaded before is stored afterwards. Writers' announcements stay.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable
+
+from freshwell._sync.coordination.keeper import Tiers
+from freshwell._sync.coordination.writes import Flying, Writes
+from freshwell.errors import InvalidationError, StoreUnavailable
+from freshwell.ground.globs import glob_of
+from freshwell.ground.names import split
+
+__all__ = ["Progress", "Sweeps"]
+
+Progress = Callable[[int], object]
+"""Told after each step how many entries have been invalidated so far."""
+
+
+class Sweeps:
+    """Invalidates the entries of one open cache by pattern."""
+
+    def __init__(self, tiers: Tiers, writes: Writes, flying: Flying) -> None:
+        self._t = tiers
+        self._writes = writes
+        self._flying = flying
+
+    def invalidate(self, namespace: str, glob: str, progress: Progress | None) -> int:
+        """Make the entries whose keys match absent everywhere. Return how many there were.
+
+        Without L2, those of L1 are counted. Raises `InvalidationError` where L2 does not answer
+        any more: some entries may be gone, and others not.
+        """
+        here = self._here(namespace, glob)
+        if not self._t.store.shared:
+            self._writes.drop(here)
+            if progress is not None:
+                progress(len(here))
+            self._t.counters.invalidations += len(here)
+            return len(here)
+        gone = 0
+        try:
+            for pattern in self._t.names.patterns(namespace, glob):
+                gone = self._sweep(pattern, gone, progress)
+        except StoreUnavailable as error:
+            self._t.incidents.l2_failed(error)
+            raise InvalidationError(
+                f"L2 stopped answering after {gone} entries that match a pattern were "
+                f"invalidated: repeat the call when it answers again ({error})"
+            ) from error
+        finally:
+            self._writes.drop([*here, *self._here(namespace, glob)])
+        self._t.counters.invalidations += gone
+        return gone
+
+    def _sweep(self, pattern: bytes, gone: int, progress: Progress | None) -> int:
+        place: object = None
+        while True:
+            place, keys = self._t.store.scan(pattern, place)
+            if keys:
+                gone += self._t.store.forget(keys)
+                names = [self._t.names.name_of(key) for key in keys]
+                self._writes.drop([name for name in names if name is not None])
+                if progress is not None:
+                    progress(gone)
+            if place is None:
+                return gone
+
+    def _here(self, namespace: str, glob: str) -> list[str]:
+        """Return the names of this process's entries and loads that match."""
+        matches = glob_of(glob).fullmatch
+        names = dict.fromkeys([*self._t.table.keys(), *self._flying.names()])
+        places = ((name, *split(name)) for name in names)
+        return [name for name, place, key in places if place == namespace and matches(key)]

@@ -1,0 +1,258 @@
+"""Tags by unique versions, captured before the load and compared at each read.
+
+A tag's version is a random stamp under a key of its own. An entry carries the stamps that its
+tags had before it was loaded, and is worth nothing once one of them is another. A version that
+has been lost (evicted, expired, flushed) counts as changed, and is never made again: so loss
+costs misses, and never brings an old value back. Nothing lists an entry's tag's members.
+
+This process remembers stamps while the feed would tell it of a change (``engines/stamps``).
+
+**Tags that follow from the value** are not known before the load. So before it the *pulse* is
+captured, a version that changes before any tag does; after it the tags' stamps, and then
+the pulse once more. If it is the same, no tag has been invalidated in between. Writers who have
+announced themselves change the pulse when they begin and when they end; for one who dies in
+between, `busy_ms` says how long a load must not have taken for its tag's announcement to have
+been seen.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from freshwell._sync.stores.base import Mark, Store
+from freshwell.engines.incidents import Incidents
+from freshwell.engines.session import CoherenceMode, Session
+from freshwell.engines.shelf import ABSENT, Reading
+from freshwell.engines.stamps import Bonds
+from freshwell.engines.table import Table
+from freshwell.errors import StoreUnavailable
+from freshwell.ground.frame import stamp_frame, stamp_of
+from freshwell.ground.names import PULSE, Names, user_tag
+from freshwell.ground.plan import L2Word, ReadLevel
+from freshwell.ground.tags import Tagging
+
+__all__ = ["OUTDATED", "Tagged", "Tags"]
+
+_NS_PER_MS = 1_000_000
+_STAMP_MS = 60_000
+"""How long a version that nobody relies on is kept: those who do prolong it."""
+_SEEN_FOR_MS = 1_500
+"""An announcement stands for at least this long after its writer has died."""
+
+Versions = Mapping[bytes, bytes | None]
+"""Tags by their digests, and their versions now. None: there is none."""
+
+
+class Kept(NamedTuple):
+    """A version, and until when L2 keeps it."""
+
+    stamp: bytes
+    until_ns: int
+
+
+class Tagged(NamedTuple):
+    """What was captured before a load. Tags that could not be captured are left out."""
+
+    versions: Mapping[bytes, Kept]
+    life_ns: int
+    since: int
+    """The table's moment before that."""
+    began_ns: int
+    busy_ms: int
+
+
+class Tags:
+    """The tags of one open cache. Safe for any number of tasks or threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        table: Table,
+        session: Session,
+        names: Names,
+        incidents: Incidents,
+        *,
+        now_ns: Callable[[], int],
+        new_stamp: Callable[[], bytes],
+    ) -> None:
+        self._store = store
+        self._table = table
+        self._session = session
+        self._names = names
+        self._incidents = incidents
+        self._now_ns = now_ns
+        self._new_stamp = new_stamp
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def unknown(self, digests: Iterable[bytes], level: ReadLevel) -> list[bytes]:
+        """Return the tags whose versions must be asked for, to read on this level."""
+        if level is not ReadLevel.EVENTUAL or not self._is_told():
+            return list(digests)
+        known = self._table.stamps.known
+        return [digest for digest in digests if known(digest) is None]
+
+    def fetch(
+        self, keys: Sequence[bytes], digests: Sequence[bytes]
+    ) -> tuple[list[bytes | None], Versions]:
+        """Return what is stored under entries' keys, and the versions of tags, in one trip."""
+        wanted = [self._names.version_key(digest) for digest in digests]
+        blobs = self._store.fetch_many([*keys, *wanted])
+        found = zip(digests, blobs[len(keys) :], wanted, strict=True)
+        return blobs[: len(keys)], {digest: stamp_of(blob, key) for digest, blob, key in found}
+
+    def verified(
+        self,
+        readings: Mapping[str, Reading],
+        taggings: Callable[[str], Tagging],
+        level: ReadLevel,
+        versions: Versions,
+    ) -> dict[str, Reading]:
+        """Return the readings, with absence in the place of those whose tags have changed.
+
+        An entry that lacks a tag by which the caller would have it forgotten is of no use to
+        that caller either. Raises `StoreUnavailable`.
+        """
+        carried = {digest for reading in readings.values() for digest, _ in reading.stamps}
+        missing = self.unknown(carried.difference(versions), level)
+        if missing:
+            _, more = self.fetch((), missing)
+            versions = {**versions, **more}
+        return {
+            name: reading if self._stands(reading, taggings(name), versions) else OUTDATED
+            for name, reading in readings.items()
+        }
+
+    def _stands(self, reading: Reading, tagging: Tagging, versions: Versions) -> bool:
+        if reading.word in (L2Word.ABSENT, L2Word.DOWN):
+            return True
+        for digest, stamp in reading.stamps:
+            if digest in versions:
+                current = versions[digest]
+            else:
+                cell = self._table.stamps.known(digest)
+                current = None if cell is None else cell.stamp
+            if current != stamp:
+                return False
+        own = [digest for digest, _ in reading.stamps]
+        return all(digest in own for digest in tagging.digests)
+
+    def _is_told(self) -> bool:
+        """Tell whether this process would know of a change of a version that it remembers."""
+        session = self._session
+        if session.mode is CoherenceMode.ALONE:
+            return True
+        return session.mode is CoherenceMode.FEED and self._now_ns() < session.live_until_ns
+
+    # -- loading -----------------------------------------------------------------------------
+
+    def before_load(self, taggings: Iterable[Tagging], life_ns: int) -> Tagged:
+        """Capture the versions of tags for entries that are about to be loaded.
+
+        Costs a round trip where a version is not known here, or not kept for long enough.
+        L2's failure is no error: those entries will not be stored.
+        """
+        since, began_ns = self._table.moment(), self._now_ns()
+        tags = {text: None for tagging in taggings for text in tagging.known}
+        if any(tagging.computed for tagging in taggings):
+            tags[PULSE] = None
+        versions, busy_ms = self._captured(tags, life_ns)
+        return Tagged(versions, life_ns, since, began_ns, busy_ms)
+
+    def after_load(
+        self, before: Tagged, values: Mapping[str, Any], taggings: Callable[[str], Tagging]
+    ) -> dict[str, Bonds | None]:
+        """Return by which versions loaded values stand. None: they are not to be stored.
+
+        Functions of the value are not asked about None.
+
+        Raises what a function of the value raises, and `KeyRejected` for what is no tag.
+        """
+        computed = {
+            name: [user_tag(tag) for tag in tagging.of_value(value)]
+            for name, value in values.items()
+            if value is not None and (tagging := taggings(name)).computed
+        }
+        versions, sure = dict(before.versions), True
+        if computed:
+            sure = self._names.digest(PULSE) in versions
+            more = {tag: None for tags in computed.values() for tag in tags}
+            if sure and more:
+                versions.update(self._captured(more, before.life_ns)[0])
+                sure = self._is_unchanged(before)
+        bonds: dict[str, Bonds | None] = {}
+        for name in values:
+            tags = [*taggings(name).known, *computed.get(name, ())]
+            stands = sure or name not in computed
+            bonds[name] = self._bonds(tags, versions, before.since) if stands else None
+        return bonds
+
+    def _is_unchanged(self, before: Tagged) -> bool:
+        """Tell whether no tag can have been invalidated since `before` was captured."""
+        digest = self._names.digest(PULSE)
+        if not self._store.shared:
+            return True  # L1 compares moments
+        if before.busy_ms and self._now_ns() - before.began_ns > _SEEN_FOR_MS * _NS_PER_MS:
+            return False
+        try:
+            _, versions = self.fetch((), [digest])
+        except StoreUnavailable as error:
+            self._incidents.l2_failed(error)
+            return False
+        return versions[digest] == before.versions[digest].stamp
+
+    def capture(self, tags: Iterable[str], life_ns: int) -> Bonds | None:
+        """Capture versions for a value that is at hand. None: it cannot be stored now."""
+        since = self._table.moment()
+        wanted = dict.fromkeys(tags)
+        versions, _ = self._captured(wanted, life_ns)
+        return self._bonds(wanted, versions, since)
+
+    def _bonds(
+        self, tags: Iterable[str], versions: Mapping[bytes, Kept], since: int
+    ) -> Bonds | None:
+        """Return what an entry lives by, or None where one of its tags has no version now."""
+        digests = dict.fromkeys(map(self._names.digest, tags))
+        if not all(digest in versions for digest in digests):
+            return None
+        stamps = tuple((digest, versions[digest].stamp) for digest in digests)
+        return Bonds(stamps, tuple(versions[digest].until_ns for digest in digests), since)
+
+    def _captured(self, tags: Iterable[str], life_ns: int) -> tuple[dict[bytes, Kept], int]:
+        """Return versions by digest, and for how many ms writers of tags may be at work."""
+        now_ns, busy_ms = self._now_ns(), 0
+        told = self._store.shared and self._is_told()
+        versions: dict[bytes, Kept] = {}
+        asked: dict[bytes, Mark] = {}
+        for tag in tags:
+            digest = self._names.digest(tag)
+            cell = self._table.stamps.known(digest) if told and tag != PULSE else None
+            if cell is not None and cell.until_ns >= now_ns + life_ns:
+                versions[digest] = Kept(cell.stamp, cell.until_ns)
+            else:
+                asked[digest] = self.mark(tag, keep_ms=max(1, life_ns // _NS_PER_MS))
+        if asked:
+            try:
+                answers = self._store.capture(list(asked.values()))
+            except StoreUnavailable as error:
+                self._incidents.l2_failed(error)
+                return versions, busy_ms
+            for digest, (stamp, left_ms, busy) in zip(asked, answers, strict=True):
+                busy_ms = max(busy_ms, busy)
+                if stamp:
+                    versions[digest] = Kept(stamp, now_ns + left_ms * _NS_PER_MS)
+        return versions, busy_ms
+
+    # -- invalidating ------------------------------------------------------------------------
+
+    def mark(
+        self, tag: str, *, keep_ms: int = _STAMP_MS, busy_ms: int = 0, stamp: bytes = b""
+    ) -> Mark:
+        """Return a new version of a tag, to be stored (`stamp`: it, where it is not to be made)."""
+        key = self._names.version_key(self._names.digest(tag))
+        return Mark(key, stamp_frame(key, stamp or self._new_stamp(), tag), keep_ms, busy_ms)
+
+
+OUTDATED = ABSENT._replace(reason="tags")
+"""What an entry is whose tags have changed."""

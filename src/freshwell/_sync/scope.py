@@ -1,0 +1,445 @@
+"""What can be done with entries: the verbs that a cache and its namespaces share."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from freshwell._sync.coordination.sweeps import Progress
+from freshwell._sync.core import Core
+from freshwell._sync.decorators import Decoration, check_decorating, decorate
+from freshwell._sync.strategies.cache_aside import as_lookup, single
+from freshwell._sync.strategies.calls import Host
+from freshwell._sync.strategies.read_through import ReadThrough, Source
+from freshwell._sync.writing import Writing
+from freshwell._kit.threads import resolve
+from freshwell.engines.results import by_name, check_mapping, storable
+from freshwell.engines.shelf import Terms
+from freshwell.errors import KeyRejected
+from freshwell.ground.globs import check_glob
+from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
+from freshwell.ground.options import Duration, as_read_level
+from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
+from freshwell.typing import Lookup, ReadLevelName
+
+__all__ = ["Scope"]
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class Scope:
+    """The entries of a cache that are in one namespace, or in none where that is empty."""
+
+    def __init__(self, core: Core, namespace: str = "") -> None:
+        self._core = core
+        self._namespace = namespace
+        parts = namespace.split("/") if namespace else []
+        paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+        self._implied = tuple(namespace_tag(path) for path in paths)
+        self._host = Host(
+            core.engine,
+            core.table,
+            core.session,
+            core.counters,
+            core.checked,
+            self._name_of,
+            self._with_tags,
+        )
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def get(
+        self,
+        key: str,
+        default: D | None = None,
+        *,
+        type: Any = Any,
+        read: ReadLevelName | None = None,
+    ) -> Any | D | None:
+        """Return the fresh value stored under `key`, or `default`.
+
+        `type` is what L2's bytes are decoded to. Never raises because of L2: a tier that is
+        down, or bytes that cannot be decoded, are a miss. Cost: an L1 hit is a dictionary
+        lookup, an L2 hit one round trip.
+
+        Raises:
+            KeyRejected: `key` is empty, too long, or not text.
+        """
+        name = self._name(key)
+        terms = self._core.terms(type, read)
+        reading = self._core.engine().aside.get(name, terms, self._tagging(name))
+        return default if reading is None else reading.value
+
+    def get_many(
+        self, keys: Sequence[str], *, type: Any = Any, read: ReadLevelName | None = None
+    ) -> dict[str, Any]:
+        """Return the fresh values stored under `keys`, by key.
+
+        Left out are those that are absent, and those that the source is known not to have.
+
+        One round trip at the most. Raises as `get` does.
+        """
+        names = self._names(keys)
+        terms = self._core.terms(type, read)
+        found = self._core.engine().aside.get_many(list(names), terms, self._tagging)
+        return {names[name]: value for name, value in found.items()}
+
+    def get_or_load(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        tags: Sequence[str | Computed] = (),
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        negative_ttl: Duration | None = None,
+        jitter: float | None = None,
+        beta: float | None = None,
+        type: Any = Any,
+        read: ReadLevelName | None = None,
+    ) -> T:
+        """Return the value stored under `key`, or what `loader` returns, and store that.
+
+        Callers that ask at the same time share one load, across processes too. None is a
+        value like any other. `loader` runs in a copy of the caller's context, and is cancelled
+        only when nobody waits for it any more.
+
+        The options default to the cache's. With `stale_ttl`, an entry past its TTL is
+        returned at once while one load runs in the background.
+
+        The entry lives by its `tags` too: words, or functions from the loaded value to words,
+        which are not asked about None. An entry that was stored without one of the words is
+        absent to this call. Costs a round trip where a tag's version is not known yet.
+
+        Raises:
+            Exception: What `loader`, or a function among the tags, raises, as it is, at every
+                caller who waited for it.
+            LoadShed: No load slot came free within `load_wait`.
+            NestedLoadError: `loader` waits for this very entry.
+            CodecError: The value cannot be written to L2.
+            KeyRejected, ConfigurationError: The key or an option is wrong.
+        """
+        name = self._name(key)
+        terms = self._core.terms(
+            type,
+            read,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
+            beta=beta,
+        )
+        load, tagging = single(name, loader), self._tagging(name, tags)
+        value: T = self._core.engine().aside.get_or_load(name, load, terms, tagging)
+        return value
+
+    def get_or_load_many(
+        self,
+        keys: Sequence[str],
+        loader: Callable[[list[str]], Mapping[str, T]],
+        *,
+        tags: Sequence[str | Computed] = (),
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        negative_ttl: Duration | None = None,
+        jitter: float | None = None,
+        beta: float | None = None,
+        type: Any = Any,
+        read: ReadLevelName | None = None,
+    ) -> dict[str, T]:
+        """Return the values of `keys`, calling `loader` once with those that are missing.
+
+        `loader` gets a list of keys and returns a mapping. Keys that it leaves out do not
+        exist: they are remembered as absent for `negative_ttl` (one minute where that is not
+        set) and left out of the answer. Keys being loaded by other callers are waited for.
+        `tags` are those of every entry; functions among them are asked about each value.
+        Raises as `get_or_load` does.
+        """
+        names = self._names(keys)
+        terms = self._core.terms(
+            type,
+            read,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
+            beta=beta,
+        )
+
+        def load(missing: Sequence[str]) -> Mapping[str, T]:
+            wanted = {names[name]: name for name in missing}
+            found = by_name(resolve(loader(list(wanted))), list(wanted))
+            return {wanted[key]: value for key, value in found.items() if key in wanted}
+
+        found = self._core.engine().aside.get_or_load_many(
+            list(names), load, terms, self._taggings(tags)
+        )
+        return {names[name]: value for name, value in found.items()}
+
+    def lookup(
+        self,
+        key: str,
+        *,
+        type: Any = Any,
+        stale_ttl: Duration | None = None,
+        read: ReadLevelName | None = None,
+    ) -> Lookup:
+        """Say what the tiers have under `key`: value, state, age, tier and reason.
+
+        Loads nothing and refreshes nothing. Raises `KeyRejected` for a bad key.
+        """
+        name = self._name(key)
+        terms = self._core.terms(type, read, stale_ttl=stale_ttl)
+        reading = self._core.engine().aside.look(name, terms, self._tagging(name))
+        return as_lookup(reading)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        tags: Sequence[str | Computed] = (),
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        jitter: float | None = None,
+        type: Any = Any,
+    ) -> None:
+        """Store `value` under `key`, whatever is there; loads of it under way are void.
+
+        For values that come from a source, prefer `get_or_load`: two writers who set different
+        values leave the one that arrived last, which need not be the newer. Where a writer
+        has announced a change (`writing`), nothing is stored, and the entry is absent.
+
+        Raises:
+            StoreUnavailable: L2 may not have taken it. It may still hold the old value.
+            CodecError: The value cannot be written, or is larger than `max_value_bytes`.
+            KeyRejected, ConfigurationError: The key or an option is wrong.
+        """
+        self.set_many(
+            {key: value}, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
+        )
+
+    def set_many(
+        self,
+        values: Mapping[str, Any],
+        *,
+        tags: Sequence[str | Computed] = (),
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        jitter: float | None = None,
+        type: Any = Any,
+    ) -> None:
+        """Store many values, in one round trip. Raises as `set` does."""
+        check_mapping(values, "set_many")
+        checked = {self._name(key): storable(value) for key, value in values.items()}
+        terms = self._core.terms(type, None, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter)
+        self._core.engine().writes.put(checked, terms, self._taggings(tags))
+
+    def invalidate(self, *keys: str) -> None:
+        """Make the entries absent, in every tier and process; void loads of them under way.
+
+        Call it after the source has changed. When it returns, L2 has applied it (the *ack*):
+        nothing loaded before is stored afterwards anywhere, this process serves nothing older,
+        and others serve it from L1 for `max_staleness` at the most. One round trip.
+
+        Raises:
+            InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
+            KeyRejected: A key is wrong; nothing was invalidated.
+        """
+        names = [self._name(key) for key in keys]
+        if names:
+            self._core.engine().writes.invalidate(names)
+
+    def expire(self, *keys: str) -> None:
+        """End the freshness of the entries, as if their TTL had passed.
+
+        Unlike `invalidate`, callers with a `stale_ttl` go on being served while one load
+        runs. Loads under way are void. Raises as `invalidate` does.
+        """
+        names = [self._name(key) for key in keys]
+        if names:
+            self._core.engine().writes.expire(names)
+
+    def invalidate_tags(self, *tags: str) -> None:
+        """Make all entries that have one of the tags absent, in every tier and process.
+
+        Loads of such entries that are under way are void. One round trip (two in a Cluster) and
+        one write for each tag, however many entries it has. The ack means what it means of
+        `invalidate`. Tags belong to the whole cache, not to a namespace.
+
+        Raises:
+            InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
+            KeyRejected: A tag is wrong; nothing was invalidated.
+        """
+        inner = [user_tag(check_tag(tag)) for tag in tags]
+        if inner:
+            self._core.engine().writes.invalidate_tags(inner, pulse=True)
+
+    def invalidate_pattern(self, pattern: str, *, progress: Progress | None = None) -> int:
+        """Make all entries absent whose keys match a glob. Return how many there were.
+
+        ``*``, ``?``, ``[abc]``, ``[a-z]``, ``[^a]`` and a backslash mean what they mean to Redis.
+        Costs L2 a look at each of its keys, on every primary, in small steps that its other
+        clients do not notice: prefer tags. `progress` is called after each step with the count so
+        far. When the call returns, the ack means what it means of `invalidate`.
+
+        Raises:
+            InvalidationError: L2 stopped answering in between: repeat the call.
+            KeyRejected: The pattern is empty or too long.
+        """
+        glob = check_glob(pattern)
+        sweeps = self._core.engine().sweeps
+        return sweeps.invalidate(self._namespace, glob, progress)
+
+    def writing(self, *keys: str, tags: Sequence[str] = ()) -> Writing:
+        """Announce a change of the source, and invalidate when it is done.
+
+        ::
+
+            with cache.writing("user:42", tags=["users"]):
+                repo.update(user)
+
+        From before the block begins until it ends, the entries are absent and nothing is stored
+        under them, by any process: readers go to the source. A process that dies between the
+        source's commit and the end of the block leaves no stale entry: what it has announced
+        stands for `intent` (3 s) longer, and nothing old comes after it. Writers may overlap.
+        However the block ends, the entries are absent afterwards.
+
+        Raises:
+            InvalidationError: On entering: L2 may not have taken the announcement, and the
+                block was not run. On leaving: L2 may not have taken its end, and the entries
+                stay absent for `intent`; an exception of the block goes before.
+            KeyRejected: A key or tag is wrong.
+        """
+        names = [self._name(key) for key in keys]
+        if isinstance(tags, str):
+            raise KeyRejected("the tags are one text: give a list of tags")
+        inner = [user_tag(check_tag(tag)) for tag in tags]
+        return Writing(self._core.engine, names, inner)
+
+    # -- strategies --------------------------------------------------------------------------
+
+    def cached(
+        self,
+        key: str | None = None,
+        *,
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        negative_ttl: Duration | None = None,
+        jitter: float | None = None,
+        beta: float | None = None,
+        type: Any = None,
+        read: ReadLevelName | None = None,
+        ignore: str | Sequence[str] = (),
+        tags: Sequence[str | Computed] = (),
+    ) -> Decoration:
+        """Cache the results of a function or method by its arguments.
+
+        ``key`` is a template over the parameters, such as ``"user:{user_id}"`` or
+        ``"page:{self.site}:{n}"``; without one the key is made from the function's name and
+        all its arguments, typed, so that ``1``, ``"1"`` and ``True`` never meet. Parameters
+        named in `ignore` are no part of it. All is checked here, when decorating. Stands above
+        ``@classmethod`` and ``@staticmethod``, and below ``@property``. Generators are refused:
+        return a list.
+
+        `tags` are templates over the parameters too, such as ``["users", "team:{team.id}"]``,
+        or functions from the result to tags.
+
+        The function keeps its signature, and gets helpers that take the same arguments:
+        ``.invalidate``, ``.expire``, ``.refresh``, ``.lookup``, ``.key``, ``.uncached``, and
+        ``.many`` for a list of calls. L2's bytes are decoded to the annotated return type
+        (`type` overrides it).
+
+        Raises:
+            ConfigurationError: The template, an option, or the return type cannot work.
+        """
+        check_decorating(key, ignore)
+        ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+        level = None if read is None else as_read_level(read)
+        options = self._core.options
+        policy = options.policy.narrowed(
+            ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
+        )
+
+        def terms_for(result_type: Any) -> Terms:
+            return Terms(policy, self._core.bound(result_type), level or options.read)
+
+        return decorate(
+            self._host, terms_for, template=key, type=type, ignore=ignored, tags=split_tags(tags)
+        )
+
+    def read_through(
+        self,
+        source: Source[Any, T] | Callable[[Any], T | None],
+        *,
+        key: str,
+        tags: Sequence[str | Computed] = (),
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        negative_ttl: Duration | None = None,
+        jitter: float | None = None,
+        beta: float | None = None,
+        type: Any = Any,
+        read: ReadLevelName | None = None,
+    ) -> ReadThrough[T]:
+        """Return a reader that owns its loader: a `source` with ``load(id)``.
+
+        `key` is a template with one placeholder for the id, such as ``"user:{}"``. A source
+        that also has ``load_many(ids)`` is asked once for all ids that are missing. `tags` are
+        templates over the id, or functions from the value to tags.
+
+        Raises:
+            ConfigurationError: The source has no ``load``, or the template cannot work.
+        """
+        terms = self._core.terms(
+            type,
+            read,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
+            beta=beta,
+        )
+        return ReadThrough(self._host, source, key, terms, split_tags(tags))
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _name(self, key: str) -> str:
+        """Return the inner name of a key. Raises `KeyRejected` for what is none."""
+        return self._name_of(self._core.checked(key))
+
+    def _name_of(self, key: str) -> str:
+        return named(self._namespace, key) if self._namespace else key
+
+    def _names(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the keys by their inner names."""
+        if isinstance(keys, str):
+            raise KeyRejected("the keys are one text: give a list of keys")
+        return {self._name(key): key for key in keys}
+
+    def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:
+        """Return the tags of an entry: those given, and those it has by itself."""
+        if not tags and not self._implied and not self._core.names.versioned:
+            return UNTAGGED
+        texts, functions = split_tags(tags)
+        return self._with_tags(name, texts, functions)
+
+    def _with_tags(
+        self, name: str, texts: Sequence[str], functions: tuple[Computed, ...]
+    ) -> Tagging:
+        own = (key_tag(name),) if self._core.names.versioned else ()
+        given = tuple(user_tag(check_tag(text)) for text in texts)
+        known = (*self._implied, *own, *dict.fromkeys(given))
+        if len(known) > MAX_TAGS:
+            raise KeyRejected(f"an entry has at most {MAX_TAGS} tags, and not {len(known)}")
+        if not known and not functions:
+            return UNTAGGED
+        return Tagging(known, tuple(map(self._core.names.digest, known)), functions)
+
+    def _taggings(self, tags: Sequence[str | Computed]) -> Callable[[str], Tagging]:
+        """Return what gives each entry of a call its tags."""
+        texts, functions = split_tags(tags)
+        return lambda name: self._with_tags(name, texts, functions)

@@ -1,0 +1,80 @@
+"""The glob patterns of Redis, read as Redis reads them, for keys that are not in Redis.
+
+``*`` any text, ``?`` one character, ``[abc]``, ``[a-z]``, ``[^abc]``, and a backslash before
+a character that stands for itself.
+"""
+
+from __future__ import annotations
+
+import re
+
+from freshwell.errors import KeyRejected
+
+__all__ = ["check_glob", "glob_of", "is_everything"]
+
+_MAX_GLOB_BYTES = 1_024
+
+
+def check_glob(glob: str) -> str:
+    """Return `glob` if it can be a pattern over keys. Raises `KeyRejected`."""
+    if not isinstance(glob, str) or not glob:
+        raise KeyRejected('a pattern is text, such as "report:*:2026"')
+    if len(glob.encode("utf-8", "surrogatepass")) > _MAX_GLOB_BYTES:
+        raise KeyRejected(f"a pattern has at most {_MAX_GLOB_BYTES} bytes")
+    try:
+        glob.encode()
+    except UnicodeEncodeError:
+        raise KeyRejected("a pattern has lone surrogates, as no key has") from None
+    return glob
+
+
+def is_everything(glob: str) -> bool:
+    """Tell whether a pattern matches every key."""
+    return not glob.strip("*")
+
+
+def glob_of(glob: str) -> re.Pattern[str]:
+    """Return an expression that matches (as a whole) what the pattern matches."""
+    parts: list[str] = []
+    at = 0
+    while at < len(glob):
+        char = glob[at]
+        at += 1
+        if char == "*":
+            if parts[-1:] != [".*"]:  # several in a row would try all their splits
+                parts.append(".*")
+        elif char == "?":
+            parts.append(".")
+        elif char == "\\" and at < len(glob):
+            parts.append(re.escape(glob[at]))
+            at += 1
+        elif char == "[":
+            text, at = _set_of(glob, at)
+            parts.append(text)
+        else:
+            parts.append(re.escape(char))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _set_of(glob: str, at: int) -> tuple[str, int]:
+    """Return an expression for the set that begins at `at`, and where it ends.
+
+    A set that is not closed ends with the pattern, as in Redis.
+    """
+    negated = glob[at : at + 1] == "^"
+    at += negated
+    members: list[str] = []
+    while at < len(glob) and glob[at] != "]":
+        if glob[at] == "\\" and at + 1 < len(glob):
+            members.append(re.escape(glob[at + 1]))
+            at += 2
+        elif glob[at + 1 : at + 2] == "-" and at + 2 < len(glob):
+            low, high = sorted((glob[at], glob[at + 2]))
+            members.append(f"{re.escape(low)}-{re.escape(high)}")
+            at += 3
+        else:
+            members.append(re.escape(glob[at]))
+            at += 1
+    if not members:
+        return ("." if negated else r"(?!)"), at + 1
+    return f"[{'^' if negated else ''}{''.join(members)}]", at + 1

@@ -1,0 +1,123 @@
+"""How one cache's entries and tags are called, inside and in L2.
+
+An entry has a *name* inside: its key, and in front of it the namespace where there is one. In L2
+it is ``fw:e:shop:KEY``, in a namespace ``fw:e:shop/reports:KEY``, and ``shop@3`` stands for
+``shop`` where the cache has a schema version.
+
+A tag's version stands under a digest of the tag, ``fw:t:shop:DIGEST``, so that a reader finds it
+from what an entry says, and tags of any length cost the same. Schema versions share tags: an
+invalidation by old code reaches the entries of new code.
+
+Besides the user's tags there are three kinds that the cache gives by itself: one for each
+namespace, one for each key where there is a schema version, and the *pulse*, which changes
+with every tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from freshwell.ground.keys import digest8
+
+__all__ = ["PULSE", "Names", "key_tag", "named", "namespace_tag", "split", "user_tag"]
+
+_MARK: Final = "\x1f"
+"""Begins a name inside a namespace. No key has control characters."""
+
+_MAX_KNOWN: Final = 10_000
+
+PULSE: Final = ""
+"""The tag that changes with every tag of its cache."""
+
+
+def user_tag(tag: str) -> str:
+    """Return what a tag is called inside."""
+    return "#" + tag
+
+
+def namespace_tag(namespace: str) -> str:
+    """Return the tag that all entries of a namespace have."""
+    return "/" + namespace
+
+
+def key_tag(name: str) -> str:
+    """Return the tag by which the entries of one name in several schema versions are one."""
+    return "=" + name
+
+
+def named(namespace: str, key: str) -> str:
+    """Return the inner name of a key: in a namespace, or in none where that is empty."""
+    return f"{_MARK}{namespace}:{key}" if namespace else key
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return the namespace and the key that an inner name is made of: the inverse of `named`."""
+    if name[:1] != _MARK:
+        return "", name
+    namespace, _, key = name[1:].partition(":")
+    return namespace, key
+
+
+class Names:
+    """The names of one cache. Thread-safe.
+
+    - `prefixes`: what every L2 key of this cache begins with, entries and tags. None is the
+      beginning of another.
+    - `versioned`: there is a schema version.
+    """
+
+    __slots__ = ("_digests", "_inner", "_root", "_tags", "prefixes", "scan_root", "versioned")
+
+    def __init__(self, namespace: str, version: str = "") -> None:
+        stem = f"fw:e:{namespace}@{version}" if version else f"fw:e:{namespace}"
+        self._root = f"{stem}:".encode()
+        self._inner = f"{stem}/".encode()
+        self._tags = f"fw:t:{namespace}:".encode()
+        self._digests: dict[str, bytes] = {}
+        self.prefixes: tuple[bytes, ...] = (self._root, self._inner, self._tags)
+        self.versioned = bool(version)
+        self.scan_root = f"fw:e:{namespace}@*".encode() if version else stem.encode()
+        """Begins a pattern over the entries of all schema versions."""
+
+    def entry(self, name: str) -> bytes:
+        """Return the L2 key of an entry."""
+        if name[:1] == _MARK:
+            return self._inner + name[1:].encode()
+        return self._root + name.encode()
+
+    def name_of(self, key: bytes) -> str | None:
+        """Return the entry that an L2 key is of. None: of none of this cache."""
+        if key.startswith(self._root):
+            return key[len(self._root) :].decode("utf-8", "replace")
+        if key.startswith(self._inner):
+            return _MARK + key[len(self._inner) :].decode("utf-8", "replace")
+        return None
+
+    def digest(self, tag: str) -> bytes:
+        """Return the digest that entries carry of a tag."""
+        known = self._digests.get(tag)
+        if known is None:
+            known = digest8(self._tags + tag.encode("utf-8", "surrogatepass"))
+            if len(self._digests) >= _MAX_KNOWN:
+                self._digests.clear()
+            self._digests[tag] = known
+        return known
+
+    def version_key(self, digest: bytes) -> bytes:
+        """Return the L2 key of a tag's version."""
+        return self._tags + digest.hex().encode()
+
+    def digest_of(self, key: bytes) -> bytes | None:
+        """Return the tag whose version an L2 key is. None: it is none."""
+        if not key.startswith(self._tags):
+            return None
+        try:
+            return bytes.fromhex(key[len(self._tags) :].decode("ascii"))
+        except ValueError:
+            return None
+
+    def patterns(self, namespace: str, glob: str) -> Sequence[bytes]:
+        """Return the patterns of L2 keys that a glob over keys stands for."""
+        place = f"/{namespace}:" if namespace else ":"
+        return [self.scan_root + f"{place}{glob}".encode()]

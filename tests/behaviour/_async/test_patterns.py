@@ -1,0 +1,113 @@
+"""Invalidation by pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from freshwell import AsyncCache, InvalidationError, KeyRejected
+from tests.support.aio import Latch, start
+from tests.support.servers import Server
+
+Make = Callable[..., AsyncCache]
+
+
+@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Give a function that makes caches of one kind."""
+    if request.param == "in process":
+        return AsyncCache
+    url = request.getfixturevalue("redis_url")
+    return partial(AsyncCache, url, l1=request.param == "shared")
+
+
+KEYS = ["report:1:2025", "report:1:2026", "report:2:2026", "user:1", "a*b"]
+
+
+async def test_what_matches_is_gone_and_the_rest_stays(make: Make) -> None:
+    async with make() as cache:
+        for pattern, gone in {
+            "report:*:2026": 2,
+            "report:[12]:2025": 1,
+            "report:?:202[^6]": 1,
+            "a\\*b": 1,
+            "*": 5,
+            "nothing*": 0,
+        }.items():
+            await cache.set_many(dict.fromkeys(KEYS, 1))
+            assert await cache.invalidate_pattern(pattern) == gone
+            assert len(await cache.get_many(KEYS)) == len(KEYS) - gone
+
+
+async def test_a_pattern_stays_in_its_namespace(make: Make) -> None:
+    async with make() as cache, make(namespace="other") as other:
+        places = [cache, cache.namespace("n"), other]
+        for place in places:
+            await place.set("a", 1)
+        assert await cache.namespace("n").invalidate_pattern("*") == 1
+        assert [await place.get("a") for place in places] == [1, None, 1]
+        assert await cache.invalidate_pattern("*") == 1
+        assert [await place.get("a") for place in places] == [None, None, 1]
+
+
+async def test_a_load_under_way_is_void(make: Make) -> None:
+    async with make() as cache:
+        begun, let_go = Latch(), Latch()
+
+        async def load() -> str:
+            begun.open()
+            await let_go.passed()
+            return "old"
+
+        reading = await start(partial(cache.get_or_load, "report:1", load))
+        await begun.passed()
+        await cache.invalidate_pattern("report:*")
+        let_go.open()
+        assert await reading.result() == "old"
+        assert await cache.get("report:1") is None
+
+
+async def test_another_process_hears_of_it(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as one, AsyncCache(redis_url) as other:
+        await one.set_many({f"report:{n}": n for n in range(3_000)})
+        assert await one.invalidate_pattern("report:*") == 3_000
+        assert await other.get_many([f"report:{n}" for n in range(3_000)], read="fresh") == {}
+
+
+async def test_progress_is_told_and_ends_with_the_count(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as cache:
+        await cache.set_many({str(n): n for n in range(5_000)})
+        told: list[int] = []
+        assert await cache.invalidate_pattern("*", progress=told.append) == 5_000
+        assert told == sorted(told)
+        assert told[-1] == 5_000
+        assert len(told) > 1
+
+
+async def test_every_schema_version_is_reached(redis_url: str) -> None:
+    async with AsyncCache(redis_url, version=1) as old, AsyncCache(redis_url, version=2) as new:
+        await old.set("a", 1)
+        await new.set("b", 1)
+        await new.invalidate_pattern("*")
+        assert await old.get("a", read="fresh") is None
+        assert await new.get("b", read="fresh") is None
+
+
+async def test_a_server_that_goes_away_in_between_is_an_error(own_redis: Server) -> None:
+    async with AsyncCache(own_redis.url) as cache:
+        await cache.set_many({str(n): n for n in range(3_000)})
+
+        def kill(count: int) -> None:
+            own_redis.kill()
+
+        with pytest.raises(InvalidationError, match="stopped answering after"):
+            await cache.invalidate_pattern("*", progress=kill)
+
+
+async def test_a_pattern_that_cannot_be_is_refused(make: Make) -> None:
+    async with make() as cache:
+        for pattern in ("", "x" * 1_025, "\ud800"):
+            with pytest.raises(KeyRejected, match="pattern"):
+                await cache.invalidate_pattern(pattern)

@@ -1,0 +1,479 @@
+"""Tags: entries that are forgotten together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from freshwell import AsyncCache, ConfigurationError, InvalidationError, KeyRejected
+from freshwell._kit.aio import sleep
+from tests.support.aio import Latch, all_of, start, until
+from tests.support.servers import Server
+
+Make = Callable[[], AsyncCache]
+
+KINDS = ("in process", "shared", "shared without L1")
+
+
+@pytest.fixture(params=KINDS, ids=str)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Give a function that makes caches of one kind; those that are shared share entries."""
+    if request.param == "in process":
+        return AsyncCache
+    url = request.getfixturevalue("redis_url")
+    return partial(AsyncCache, url, l1=request.param == "shared")
+
+
+class Loader:
+    """Counts its calls and returns their number."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
+class Held(Loader):
+    """A loader that waits until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.let_go = Latch(), Latch()
+
+    async def __call__(self) -> int:
+        number = await super().__call__()
+        self.begun.open()
+        await self.let_go.passed()
+        return number
+
+
+@dataclass
+class User:
+    id: int
+    team: str
+
+
+def is_live(cache: AsyncCache) -> bool:
+    return cache.stats().l1_live
+
+
+async def listening(cache: AsyncCache) -> None:
+    """Wait until the cache's L1 may answer."""
+    await cache.get("nothing")
+    await until(partial(is_live, cache), "L1 is live")
+
+
+async def test_a_tag_ends_all_of_its_entries_and_no_others(make: Make) -> None:
+    async with make() as cache:
+        loads = {key: Loader() for key in "abc"}
+
+        async def read(key: str, *tags: str) -> int:
+            return await cache.get_or_load(key, loads[key], tags=tags)
+
+        for _ in range(2):
+            await all_of(
+                partial(read, "a", "x"), partial(read, "b", "x", "y"), partial(read, "c", "y")
+            )
+        assert [load.calls for load in loads.values()] == [1, 1, 1]
+        await cache.invalidate_tags("x")
+        assert await cache.get("a") is None
+        assert await cache.get_many(["a", "b", "c"]) == {"c": 1}
+        assert (await read("a", "x"), await read("b", "x", "y"), await read("c", "y")) == (2, 2, 1)
+        assert await read("a", "x") == 2, "it is stored under the new version"
+        assert cache.stats().invalidations == 1
+
+
+async def test_an_entry_ends_with_any_of_its_tags(make: Make) -> None:
+    async with make() as cache:
+        load = Loader()
+        for tag in ("x", "y", "z"):
+            before = await cache.get_or_load("a", load, tags=["x", "y", "z"])
+            await cache.invalidate_tags(tag)
+            assert await cache.get_or_load("a", load, tags=["x", "y", "z"]) == before + 1
+
+
+async def test_several_tags_end_at_once(make: Make) -> None:
+    async with make() as cache:
+        for key in "xyz":
+            await cache.set(key, 1, tags=[key])
+        await cache.invalidate_tags("x", "y")
+        assert await cache.get_many(list("xyz")) == {"z": 1}
+        await cache.invalidate_tags()
+
+
+async def test_another_process_misses_after_the_ack(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as one, AsyncCache(redis_url) as other:
+        await listening(other)
+        await one.set("a", 1, tags=["x"])
+        assert await other.get("a") == 1
+        assert await other.get("a", read="fresh") == 1
+        await one.invalidate_tags("x")
+        assert await other.get("a", read="fresh") is None
+        await until(lambda: other.stats().notices > 0, "the feed tells")
+        assert await other.get("a") is None
+
+
+async def test_l1_holds_entries_by_their_tags(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as one, AsyncCache(redis_url) as other:
+        await listening(other)
+        await one.set("a", 1, tags=["x"])
+        await until_so(partial(in_l1, other))
+        told = other.stats().notices
+        await one.invalidate_tags("x")
+        await until(lambda: other.stats().notices > told, "the feed tells")
+        assert (await other.lookup("a")).tier is None
+
+
+async def until_so(question: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until the answer is yes."""
+    for _ in range(1_000):
+        if await question():
+            return
+        await sleep(0.01)
+    raise AssertionError("it never came true")
+
+
+async def in_l1(cache: AsyncCache) -> bool:
+    await cache.get("a")
+    return (await cache.lookup("a")).tier == "l1"
+
+
+async def test_what_was_loaded_before_an_invalidation_is_returned_and_not_stored(
+    make: Make,
+) -> None:
+    async with make() as cache:
+        load = Held()
+        reading = await start(partial(cache.get_or_load, "a", load, tags=["x"]))
+        await load.begun.passed()
+        await cache.invalidate_tags("x")
+        load.let_go.open()
+        assert await reading.result() == 1, "who waited gets it"
+        assert await cache.get("a") is None, "and nobody else"
+
+
+async def test_a_tag_of_the_value_ends_the_entry(make: Make) -> None:
+    async with make() as cache:
+        users = {1: User(1, "red"), 2: User(2, "blue")}
+
+        async def read(id: int) -> User:
+            async def load() -> User:
+                return users[id]
+
+            return await cache.get_or_load(
+                f"u{id}", load, tags=["users", lambda user: f"team:{user.team}"], type=User
+            )
+
+        assert await read(1) == users[1]
+        assert await read(2) == users[2]
+        assert await cache.get("u1", type=User) == users[1]
+        await cache.invalidate_tags("team:red")
+        assert await cache.get("u1", type=User) is None
+        assert await cache.get("u2", type=User) == users[2]
+
+
+async def test_a_tag_of_the_value_that_changes_during_the_load_refuses_it(make: Make) -> None:
+    async with make() as cache:
+        load = Held()
+        tags = [lambda number: ["even", "odd"][number % 2]]
+        reading = await start(partial(cache.get_or_load, "a", load, tags=tags))
+        await load.begun.passed()
+        await cache.invalidate_tags("odd")
+        load.let_go.open()
+        assert await reading.result() == 1
+        assert await cache.get("a") is None
+        assert cache.stats().fills_refused >= 1 or cache.stats().entries == 0
+
+
+async def test_a_function_among_the_tags_may_return_several_and_none(make: Make) -> None:
+    async with make() as cache:
+
+        async def read(key: str, *tags: str) -> str:
+            async def load() -> str:
+                return key
+
+            return await cache.get_or_load(key, load, tags=[lambda value: tags])
+
+        await read("a", "x", "y")
+        await read("b")
+        await cache.invalidate_tags("y")
+        assert await cache.get_many(["a", "b"]) == {"b": "b"}
+
+
+async def test_what_a_function_among_the_tags_raises_reaches_the_caller(make: Make) -> None:
+    async with make() as cache:
+
+        def broken(value: int) -> str:
+            raise LookupError("no such team")
+
+        def no_text(value: int) -> Any:
+            return [1]
+
+        with pytest.raises(LookupError, match="no such team"):
+            await cache.get_or_load("a", Loader(), tags=[broken])
+        with pytest.raises(KeyRejected, match="a tag is text"):
+            await cache.get_or_load("a", Loader(), tags=[no_text])
+        assert await cache.get("a") is None
+
+
+async def test_an_entry_without_the_callers_tag_is_of_no_use_to_that_caller(make: Make) -> None:
+    async with make() as cache:
+        await cache.set("a", 0)
+        assert await cache.get("a") == 0
+        load = Loader()
+        assert await cache.get_or_load("a", load, tags=["x"]) == 1
+        assert await cache.get_or_load("a", load, tags=["x"]) == 1
+        assert await cache.get("a") == 1, "one who names no tag gets any"
+
+
+async def test_absence_is_tagged_too(make: Make) -> None:
+    async with make() as cache:
+        names: dict[str, str] = {}
+
+        async def load(keys: list[str]) -> dict[str, str]:
+            return {key: names[key] for key in keys if key in names}
+
+        read = partial(cache.get_or_load_many, ["a", "b"], load, tags=["names"])
+        assert await read() == {}
+        names["a"] = "Ada"
+        assert await read() == {}, "that there is none is remembered"
+        await cache.invalidate_tags("names")
+        assert await read() == {"a": "Ada"}
+
+
+async def test_many_entries_are_read_and_loaded_under_tags(make: Make) -> None:
+    async with make() as cache:
+        loaded: list[list[str]] = []
+
+        async def load(keys: list[str]) -> dict[str, str]:
+            loaded.append(keys)
+            return {key: key.upper() for key in keys}
+
+        read = partial(cache.get_or_load_many, list("abc"), load, tags=["all", lambda v: v])
+        for _ in range(2):
+            assert await read() == {"a": "A", "b": "B", "c": "C"}
+        await cache.invalidate_tags("B")
+        await read()
+        await cache.invalidate_tags("all")
+        await read()
+        assert loaded == [list("abc"), ["b"], list("abc")]
+
+
+async def test_stale_service_ends_with_a_tag(make: Make) -> None:
+    async with make() as cache:
+        load = Loader()
+        read = partial(cache.get_or_load, "a", load, tags=["x"], stale_ttl=60)
+        await read()
+        await cache.expire("a")
+        assert await read() == 1, "stale, while it is refreshed"
+        await until(lambda: load.calls == 2 and not cache.stats().in_flight, "it is refreshed")
+        await cache.invalidate_tags("x")
+        assert await read() == 3
+
+
+async def test_a_caller_after_the_ack_does_not_join_a_load_from_before(make: Make) -> None:
+    async with make() as cache:
+        load = Held()
+        read = partial(cache.get_or_load, "a", load, tags=["x"])
+        first = await start(read)
+        await load.begun.passed()
+        await cache.invalidate_tags("x")
+        second = await start(read)
+        await sleep(0.05)
+        load.let_go.open()
+        assert await first.result() == 1
+        assert await second.result() == 2
+
+
+# -- versions in L2 --------------------------------------------------------------------------
+
+
+async def test_a_lost_version_is_a_miss_and_brings_nothing_back(
+    redis_url: str, redis_server: Server
+) -> None:
+    async with AsyncCache(redis_url, l1=False) as cache:
+        load = Loader()
+        read = partial(cache.get_or_load, "a", load, tags=["x"])
+        assert [await read(), await read()] == [1, 1]
+        await cache.invalidate_tags("x")
+        for _ in range(2):
+            for key in redis_server.ask("KEYS", "fw:t:*"):
+                redis_server.ask("DEL", key)
+            assert await cache.get("a") is None
+        assert await read() == 2
+        assert await read() == 2
+
+
+async def test_two_processes_load_once_after_a_tag_was_invalidated(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as one, AsyncCache(redis_url) as other:
+        await listening(one)
+        await listening(other)
+        load = Loader()
+
+        async def slowly() -> int:
+            number = await load()
+            await sleep(0.2)
+            return number
+
+        async def read(cache: AsyncCache) -> int:
+            return await cache.get_or_load("a", slowly, tags=["x"])
+
+        for round_ in range(1, 4):
+            assert set(await all_of(*[partial(read, c) for c in (one, other)] * 3)) == {round_}
+            assert load.calls == round_
+            await one.invalidate_tags("x")
+            # The bound on staleness is the other's: this is about loads.
+            await until_so(partial(misses, other))
+
+
+async def misses(cache: AsyncCache) -> bool:
+    return await cache.get("a") is None
+
+
+async def test_versions_have_an_end_and_are_kept_as_long_as_entries_need_them(
+    redis_url: str, redis_server: Server
+) -> None:
+    async with AsyncCache(redis_url) as cache:
+        await cache.invalidate_tags("unused")
+        await cache.get_or_load("a", Loader(), tags=["x"], ttl=3600)
+        left = [redis_server.ask("PTTL", key) for key in redis_server.ask("KEYS", "fw:t:*")]
+        assert all(ms > 0 for ms in left)
+        assert max(left) > 3_600_000
+
+
+async def test_foreign_bytes_in_the_place_of_a_version_are_a_miss(
+    redis_url: str, redis_server: Server
+) -> None:
+    async with AsyncCache(redis_url, l1=False) as cache:
+        load = Loader()
+        read = partial(cache.get_or_load, "a", load, tags=["x"])
+        for number, junk in enumerate((b"", b"fw", b"fw\x01S" + bytes(70)), start=1):
+            assert await read() == number
+            for key in redis_server.ask("KEYS", "fw:t:*"):
+                redis_server.ask("SET", key, junk)
+            assert await cache.get("a") is None
+
+
+async def test_an_invalidation_that_l2_may_not_have_taken_is_an_error(own_redis: Server) -> None:
+    async with AsyncCache(own_redis.url) as cache:
+        await cache.set("a", 1, tags=["x"])
+        own_redis.kill()
+        with pytest.raises(InvalidationError) as caught:
+            await cache.invalidate_tags("x", "y")
+        assert len(caught.value.key_digests) == 2
+        assert "x" not in caught.value.key_digests
+
+
+# -- decorated functions and readers ---------------------------------------------------------
+
+
+async def test_a_cached_functions_tags_are_templates_over_its_arguments(make: Make) -> None:
+    async with make() as cache:
+        calls: list[Any] = []
+
+        @cache.cached(
+            "page:{site}:{n}", tags=["pages", "site:{site}", lambda text: f"length:{len(text)}"]
+        )
+        async def page(site: str, n: int) -> str:
+            calls.append((site, n))
+            return site * n
+
+        async def all_pages() -> None:
+            for site, n in (("a", 1), ("a", 2), ("b", 2)):
+                await page(site, n)
+                await page(site, n)
+
+        await all_pages()
+        assert len(calls) == 3
+        await cache.invalidate_tags("site:b")
+        await all_pages()
+        assert calls[3:] == [("b", 2)]
+        await cache.invalidate_tags("length:2")
+        await all_pages()
+        assert calls[4:] == [("a", 2), ("b", 2)]
+        await cache.invalidate_tags("pages")
+        await page.many([("a", 1), ("b", 2)])
+        await page.many([("a", 1), ("b", 2)])
+        assert calls[6:] == [("a", 1), ("b", 2)]
+        await page.invalidate("a", 1)
+        assert not (await page.lookup("a", 1)).found
+        await page.refresh("a", 1)
+        assert (await page.lookup("a", 1)).found
+
+
+async def test_a_tag_may_name_what_is_no_part_of_the_key(make: Make) -> None:
+    async with make() as cache:
+        calls: list[int] = []
+
+        @cache.cached("user:{id}", ignore="tenant", tags=["tenant:{tenant.name}"])
+        async def user(id: int, tenant: Any) -> int:
+            calls.append(id)
+            return id
+
+        class Tenant:
+            name = "acme"
+
+        await user(1, Tenant())
+        await user(1, tenant=Tenant())
+        assert calls == [1]
+        await cache.invalidate_tags("tenant:acme")
+        await user(1, Tenant())
+        assert calls == [1, 1]
+
+
+async def test_hits_of_a_tagged_function_are_found_by_their_arguments() -> None:
+    async with AsyncCache() as cache:
+
+        @cache.cached("a:{n}", tags=["x"])
+        async def number(n: int) -> int:
+            return n
+
+        await number(1)
+        for _ in range(5):
+            await number(1)
+        assert cache.stats().hits_l1 == 5
+        await cache.invalidate_tags("other")
+        assert await number(1) == 1, "a change of another tag costs a second look, no load"
+        assert cache.stats().loads == 1
+
+
+async def test_a_readers_tags_are_templates_over_the_id(make: Make) -> None:
+    async with make() as cache:
+        loads: list[int] = []
+
+        async def load(id: int) -> int:
+            loads.append(id)
+            return id
+
+        reader = cache.read_through(load, key="user:{}", tags=["user:{}", lambda n: f"m{n % 2}"])
+        assert await reader.get_many([1, 2, 3]) == {1: 1, 2: 2, 3: 3}
+        assert await reader.get(2) == 2
+        await cache.invalidate_tags("user:2", "m1")
+        assert await reader.get_many([1, 2, 3]) == {1: 1, 2: 2, 3: 3}
+        assert sorted(loads) == [1, 1, 2, 2, 3, 3]
+
+
+# -- what is refused -------------------------------------------------------------------------
+
+
+async def test_tags_that_cannot_be_are_refused(make: Make) -> None:
+    async with make() as cache:
+        tags: Any
+        for tags in ("x", 5, [5], ["x"] * 65):
+            with pytest.raises(ConfigurationError, match="tag"):
+                await cache.get_or_load("a", Loader(), tags=tags)
+        for tags in ([""], ["a\nb"], ["x" * 201], ["\ud800"]):
+            with pytest.raises(KeyRejected, match="tag"):
+                await cache.get_or_load("a", Loader(), tags=tags)
+            with pytest.raises(KeyRejected, match="tag"):
+                await cache.invalidate_tags(*tags)
+        with pytest.raises(ConfigurationError, match="no parameter"):
+
+            @cache.cached("a:{n}", tags=["b:{m}"])
+            async def number(n: int) -> int:
+                return n

@@ -1,0 +1,271 @@
+"""Write intents: what readers see while a writer is at work, dies, or overlaps with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from freshwell import AsyncCache, ConfigurationError, InvalidationError, KeyRejected
+from freshwell._kit.aio import sleep
+from tests.support.aio import Latch, start
+from tests.support.servers import Server
+
+Make = Callable[..., AsyncCache]
+
+
+@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Give a function that makes caches of one kind."""
+    if request.param == "in process":
+        return AsyncCache
+    url = request.getfixturevalue("redis_url")
+    return partial(AsyncCache, url, l1=request.param == "shared")
+
+
+class Source:
+    """A row that is read and written."""
+
+    def __init__(self) -> None:
+        self.value = 1
+        self.loads = 0
+
+    async def load(self) -> int:
+        self.loads += 1
+        return self.value
+
+
+async def test_after_the_block_readers_get_the_new_value(make: Make) -> None:
+    async with make() as cache:
+        source = Source()
+        assert await cache.get_or_load("a", source.load) == 1
+        async with cache.writing("a"):
+            source.value = 2
+        assert await cache.get("a") is None
+        assert [await cache.get_or_load("a", source.load) for _ in range(2)] == [2, 2]
+        assert source.loads == 2
+
+
+async def test_during_the_block_nothing_is_stored_by_anyone(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as writer, AsyncCache(redis_url) as reader:
+        source = Source()
+        await reader.get_or_load("a", source.load)
+        async with writer.writing("a"):
+            for _ in range(2):
+                assert await reader.get_or_load("a", source.load, read="fresh") == 1
+            assert source.loads == 3
+            assert await reader.get("a", read="fresh") is None
+            await reader.set("a", "by hand")
+            assert await reader.get("a", read="fresh") is None
+            source.value = 2
+        assert await reader.get_or_load("a", source.load, read="fresh") == 2
+        assert await reader.get("a", read="fresh") == 2
+
+
+async def test_a_load_from_before_the_block_is_not_stored(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as writer, AsyncCache(redis_url) as reader:
+        begun, let_go = Latch(), Latch()
+
+        async def load() -> str:
+            begun.open()
+            await let_go.passed()
+            return "old"
+
+        reading = await start(partial(reader.get_or_load, "a", load))
+        await begun.passed()
+        async with writer.writing("a"):
+            let_go.open()
+            assert await reading.result() == "old"
+        assert await reader.get("a", read="fresh") is None
+
+
+async def test_overlapping_writers_leave_nothing_before_the_last_has_ended(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as one, AsyncCache(redis_url) as other:
+        source = Source()
+        first, second = one.writing("a", tags=["x"]), other.writing("a", tags=["x"])
+        await first.__aenter__()
+        await second.__aenter__()
+        read = partial(one.get_or_load, "a", source.load, read="fresh")
+        tagged = partial(one.get_or_load, "b", source.load, tags=["x"], read="fresh")
+        await first.__aexit__(None, None, None)
+        for _ in range(2):
+            await read()
+            await tagged()
+        assert source.loads == 4, "the second is still at work"
+        await second.__aexit__(None, None, None)
+        for _ in range(2):
+            await read()
+            await tagged()
+        assert source.loads == 6
+
+
+async def test_an_exception_leaves_the_entry_absent_and_passes_through(make: Make) -> None:
+    async with make() as cache:
+        source = Source()
+        await cache.get_or_load("a", source.load)
+        with pytest.raises(LookupError, match="unknown outcome"):
+            async with cache.writing("a"):
+                raise LookupError("unknown outcome")
+        assert await cache.get("a") is None
+
+
+async def test_tags_are_announced_too(make: Make) -> None:
+    async with make() as cache:
+        source = Source()
+        read = partial(cache.get_or_load, "a", source.load, tags=["x"])
+        await read()
+        async with cache.writing(tags=["x"]):
+            assert await cache.get("a") is None
+            assert await read() == 1
+            source.value = 2
+        assert [await read(), await read()] == [2, 2]
+
+
+async def test_during_the_block_nothing_is_stored_under_the_tag(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as writer, AsyncCache(redis_url) as reader:
+        source = Source()
+        known = partial(reader.get_or_load, "a", source.load, tags=["x"], read="fresh")
+        computed = partial(
+            reader.get_or_load, "b", source.load, tags=[lambda value: "x"], read="fresh"
+        )
+        async with writer.writing(tags=["x"]):
+            for _ in range(2):
+                await known()
+                await computed()
+            assert source.loads == 4
+            await reader.set("a", 9, tags=["x"])
+            assert await reader.get("a", read="fresh") is None
+        for _ in range(2):
+            await known()
+            await computed()
+        assert source.loads == 6
+
+
+async def test_an_invalidation_by_others_does_not_end_an_announcement(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as writer, AsyncCache(redis_url) as other:
+        source = Source()
+        async with writer.writing("a", tags=["x"]):
+            await other.invalidate("a")
+            await other.expire("a")
+            await other.invalidate_tags("x")
+            await other.invalidate_pattern("*")
+            for _ in range(2):
+                await other.get_or_load("a", source.load, read="fresh")
+                await other.get_or_load("b", source.load, tags=["x"], read="fresh")
+            assert source.loads == 4
+        await other.get_or_load("a", source.load, read="fresh")
+        assert await other.get("a", read="fresh") == 1
+
+
+async def abandoned(url: str) -> None:
+    """Do what a writer does that is killed between the source's commit and the end."""
+    async with AsyncCache(url, drain=0) as cache:
+        intents = cache._core.engine().intents
+        intent = await intents.announce(["a"], ["#x"], pulse=True)
+        intents._heart.drop(intents._leases(intent))
+
+
+@pytest.mark.slow
+async def test_what_a_dead_writer_announced_runs_out_and_nothing_old_remains(
+    redis_url: str,
+) -> None:
+    async with AsyncCache(redis_url) as reader:
+        source = Source()
+        read = partial(reader.get_or_load, "a", source.load, read="fresh")
+        tagged = partial(reader.get_or_load, "b", source.load, tags=["x"], read="fresh")
+        await read()
+        await tagged()
+        await abandoned(redis_url)
+        source.value = 2  # what the dead writer has committed
+        assert (await read(), await tagged()) == (2, 2)
+        assert await reader.get("a", read="fresh") is None, "the announcement stands"
+        await sleep(3.1)
+        assert (await read(), await tagged()) == (2, 2)
+        loads = source.loads
+        assert (await read(), await tagged()) == (2, 2)
+        assert source.loads == loads, "it has run out: entries are stored again"
+
+
+@pytest.mark.slow
+async def test_a_long_block_keeps_its_announcement(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as writer, AsyncCache(redis_url) as reader:
+        source = Source()
+        async with writer.writing("a", tags=["x"]):
+            await sleep(3.5)
+            for _ in range(2):
+                await reader.get_or_load("a", source.load, read="fresh")
+                await reader.get_or_load("b", source.load, tags=["x"], read="fresh")
+            assert source.loads == 4
+        for _ in range(2):
+            await reader.get_or_load("a", source.load, read="fresh")
+        assert source.loads == 5
+
+
+async def test_without_an_announcement_a_dead_writer_leaves_the_old_value(redis_url: str) -> None:
+    """The control: the invalidation that comes after the commit, and never came."""
+    async with AsyncCache(redis_url) as reader:
+        source = Source()
+        await reader.get_or_load("a", source.load)
+        source.value = 2
+        assert await reader.get_or_load("a", source.load, read="fresh") == 1
+
+
+async def test_the_block_is_not_run_where_l2_is_away(own_redis: Server) -> None:
+    async with AsyncCache(own_redis.url) as cache:
+        await cache.set("a", 1)
+        own_redis.kill()
+        with pytest.raises(InvalidationError) as caught:
+            async with cache.writing("a", tags=["x"]):
+                pytest.fail("the source must not be changed")
+        assert len(caught.value.key_digests) == 2
+
+
+async def test_an_end_that_l2_may_not_have_taken_is_an_error(own_redis: Server) -> None:
+    async with AsyncCache(own_redis.url) as cache:
+        with pytest.raises(InvalidationError):
+            async with cache.writing("a"):
+                own_redis.kill()
+        own_redis.start()
+        await sleep(0.2)  # who could not be reached a moment ago is not asked at once
+        block, error = cache.writing("a"), LookupError("mine")
+        await block.__aenter__()
+        own_redis.kill()
+        await block.__aexit__(LookupError, error, None)
+        assert any("freshwell" in note for note in error.__notes__)
+
+
+async def test_a_block_runs_once(make: Make) -> None:
+    async with make() as cache:
+        block = cache.writing("a")
+        async with block:
+            pass
+        with pytest.raises(ConfigurationError, match="runs once"):
+            await block.__aenter__()
+
+
+async def test_what_cannot_be_named_is_refused_before_anything_is_announced(make: Make) -> None:
+    async with make() as cache:
+        with pytest.raises(KeyRejected):
+            cache.writing("")
+        with pytest.raises(KeyRejected):
+            cache.writing("a", tags=["a\n"])
+        with pytest.raises(KeyRejected, match="list of tags"):
+            cache.writing("a", tags="users")
+        async with cache.writing():
+            pass
+
+
+async def test_more_writers_than_can_be_are_refused(redis_url: str) -> None:
+    async with AsyncCache(redis_url) as cache:
+        blocks = [cache.writing("a") for _ in range(256)]
+        for block in blocks:
+            await block.__aenter__()
+        with pytest.raises(InvalidationError, match="too many writers"):
+            await cache.writing("a").__aenter__()
+        for block in blocks:
+            await block.__aexit__(None, None, None)
+        source = Source()
+        for _ in range(2):
+            await cache.get_or_load("a", source.load, read="fresh")
+        assert source.loads == 1

@@ -1,0 +1,113 @@
+"""Invalidation by pattern."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from freshwell import Cache, InvalidationError, KeyRejected
+from tests.support.threads import Latch, start
+from tests.support.servers import Server
+
+Make = Callable[..., Cache]
+
+
+@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Give a function that makes caches of one kind."""
+    if request.param == "in process":
+        return Cache
+    url = request.getfixturevalue("redis_url")
+    return partial(Cache, url, l1=request.param == "shared")
+
+
+KEYS = ["report:1:2025", "report:1:2026", "report:2:2026", "user:1", "a*b"]
+
+
+def test_what_matches_is_gone_and_the_rest_stays(make: Make) -> None:
+    with make() as cache:
+        for pattern, gone in {
+            "report:*:2026": 2,
+            "report:[12]:2025": 1,
+            "report:?:202[^6]": 1,
+            "a\\*b": 1,
+            "*": 5,
+            "nothing*": 0,
+        }.items():
+            cache.set_many(dict.fromkeys(KEYS, 1))
+            assert cache.invalidate_pattern(pattern) == gone
+            assert len(cache.get_many(KEYS)) == len(KEYS) - gone
+
+
+def test_a_pattern_stays_in_its_namespace(make: Make) -> None:
+    with make() as cache, make(namespace="other") as other:
+        places = [cache, cache.namespace("n"), other]
+        for place in places:
+            place.set("a", 1)
+        assert cache.namespace("n").invalidate_pattern("*") == 1
+        assert [place.get("a") for place in places] == [1, None, 1]
+        assert cache.invalidate_pattern("*") == 1
+        assert [place.get("a") for place in places] == [None, None, 1]
+
+
+def test_a_load_under_way_is_void(make: Make) -> None:
+    with make() as cache:
+        begun, let_go = Latch(), Latch()
+
+        def load() -> str:
+            begun.open()
+            let_go.passed()
+            return "old"
+
+        reading = start(partial(cache.get_or_load, "report:1", load))
+        begun.passed()
+        cache.invalidate_pattern("report:*")
+        let_go.open()
+        assert reading.result() == "old"
+        assert cache.get("report:1") is None
+
+
+def test_another_process_hears_of_it(redis_url: str) -> None:
+    with Cache(redis_url) as one, Cache(redis_url) as other:
+        one.set_many({f"report:{n}": n for n in range(3_000)})
+        assert one.invalidate_pattern("report:*") == 3_000
+        assert other.get_many([f"report:{n}" for n in range(3_000)], read="fresh") == {}
+
+
+def test_progress_is_told_and_ends_with_the_count(redis_url: str) -> None:
+    with Cache(redis_url) as cache:
+        cache.set_many({str(n): n for n in range(5_000)})
+        told: list[int] = []
+        assert cache.invalidate_pattern("*", progress=told.append) == 5_000
+        assert told == sorted(told)
+        assert told[-1] == 5_000
+        assert len(told) > 1
+
+
+def test_every_schema_version_is_reached(redis_url: str) -> None:
+    with Cache(redis_url, version=1) as old, Cache(redis_url, version=2) as new:
+        old.set("a", 1)
+        new.set("b", 1)
+        new.invalidate_pattern("*")
+        assert old.get("a", read="fresh") is None
+        assert new.get("b", read="fresh") is None
+
+
+def test_a_server_that_goes_away_in_between_is_an_error(own_redis: Server) -> None:
+    with Cache(own_redis.url) as cache:
+        cache.set_many({str(n): n for n in range(3_000)})
+
+        def kill(count: int) -> None:
+            own_redis.kill()
+
+        with pytest.raises(InvalidationError, match="stopped answering after"):
+            cache.invalidate_pattern("*", progress=kill)
+
+
+def test_a_pattern_that_cannot_be_is_refused(make: Make) -> None:
+    with make() as cache:
+        for pattern in ("", "x" * 1_025, "\ud800"):
+            with pytest.raises(KeyRejected, match="pattern"):
+                cache.invalidate_pattern(pattern)
