@@ -54,7 +54,8 @@ class SentinelLink:
     replaced meanwhile is `LinkLost`.
 
     `in_order`: as of a `Link`. Raises what a `Link` raises. That the server is no primary is
-    raised, and stands in no batch's answer. `replica_wait_ms` is the longest wait that `batch_waited` will be told.
+    raised, and stands in no batch's answer. `replica_wait_ms` is the longest wait that
+    `batch_waited` will be told.
     """
 
     in_order = True

@@ -54,7 +54,8 @@ class SentinelLink:
     replaced meanwhile is `LinkLost`.
 
     `in_order`: as of a `Link`. Raises what a `Link` raises. That the server is no primary is
-    raised, and stands in no batch's answer. `replica_wait_ms` is the longest wait that `batch_waited` will be told.
+    raised, and stands in no batch's answer. `replica_wait_ms` is the longest wait that
+    `batch_waited` will be told.
     """
 
     in_order = True
@@ -296,9 +297,7 @@ def _batch(
     return replies
 
 
-def _scan(
-    primary: _Primary, pattern: bytes, place: object
-) -> tuple[object, list[bytes]]:
+def _scan(primary: _Primary, pattern: bytes, place: object) -> tuple[object, list[bytes]]:
     """Go on with a scan, on the server where it began."""
     begun, inner = place if isinstance(place, tuple) else (primary.named, None)
     if begun != primary.named:
