@@ -36,12 +36,14 @@ _GOSSIP_MS = 2_000
 class Sentinel(Server):
     """A Sentinel that watches over one service. What it has learnt outlives a restart."""
 
-    def __init__(self, service: str, primary: Server, quorum: int) -> None:
-        super().__init__()
+    def __init__(
+        self, service: str, primary_port: int, quorum: int, *, arguments: Sequence[str] = ()
+    ) -> None:
+        super().__init__(arguments=arguments)
         self._service = service
         self._file = self._folder / "sentinel.conf"
         self._file.write_text(
-            f"sentinel monitor {service} 127.0.0.1 {primary.port} {quorum}\n"
+            f"sentinel monitor {service} 127.0.0.1 {primary_port} {quorum}\n"
             f"sentinel down-after-milliseconds {service} 500\n"
             f"sentinel failover-timeout {service} 3000\n"
             f"sentinel parallel-syncs {service} 4\n"
@@ -139,7 +141,7 @@ class Sentinels:
             # A Sentinel looks for replicas when it starts, and then not soon again.
             _until(lambda: _is_in_step(replicas, primary), "the replicas are in step")
             for _ in range(3):
-                sentinel = Sentinel(self.service, primary, quorum=2)
+                sentinel = Sentinel(self.service, primary.port, quorum=2)
                 self.sentinels.append(sentinel)
                 stack.enter_context(sentinel)
             self._gossip_every(_GOSSIP_HURRIED_MS)

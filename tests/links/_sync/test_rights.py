@@ -13,6 +13,7 @@ from freshwell._kit.link_errors import ReplicasMissing, ServerReplied
 from freshwell._kit.resp import unerring
 from tests.docs import pages
 from tests.support.threads import until
+from tests.support.sentinels import Sentinel
 from tests.support.servers import Server
 
 PAGE = pages.ROOT / "docs" / "how-to" / "redis.md"
@@ -92,6 +93,25 @@ def test_it_may_do_all_that_a_cache_does_and_nothing_that_none_does(
     assert refused(own_redis) == []
     used = {name.removeprefix("cmdstat_") for name in own_redis.info("commandstats")}
     assert COMMANDS - used == set()
+
+
+def test_under_sentinels_it_needs_one_more_and_little_of_the_sentinels(
+    own_redis: Server, as_user: str
+) -> None:
+    own_redis.ask("ACL", "SETUSER", "shop", "+role")
+    with Sentinel("shop", own_redis.port, 1) as sentinel:
+        rights = ("+sentinel|get-master-addr-by-name", "+sentinel|master")
+        sentinel.ask("ACL", "SETUSER", "me", "reset", "on", ">pw2", *rights)
+        options = "sentinel_username=me&sentinel_password=pw2"
+        url = f"redis+sentinel://shop:pw@127.0.0.1:{sentinel.port}/shop/3?{options}"
+        with (
+            Cache(url, namespace="shop", command_timeout=5) as cache,
+            Cache(url, namespace="shop", command_timeout=5) as other,
+        ):
+            use(cache, other)
+            assert cache.stats().l2_errors == other.stats().l2_errors == 0
+        assert refused(sentinel) == []
+    assert refused(own_redis) == []
 
 
 def test_other_keys_and_what_ends_a_server_are_refused(
