@@ -14,11 +14,17 @@ from tests.support import (
     tables,
 )
 from tests.support.clock import ManualClock
+from tests.support.cluster import Cluster
 from tests.support.servers import Server, ServerMissing
 
 __all__ = ["MakeServer"]
 
-_SERVER_FIXTURES = frozenset({"make_redis", "own_redis", "redis_server", "redis_url"})
+_SERVER_FIXTURES = frozenset(
+    {
+        *("make_redis", "own_redis", "redis_server", "redis_url"),
+        *("cluster_url", "own_cluster", "redis_cluster"),
+    }
+)
 
 
 class MakeServer(Protocol):
@@ -72,6 +78,44 @@ def _started(*, aof: bool = False, arguments: tuple[str, ...] = ()) -> Iterator[
         pytest.fail(str(missing), pytrace=False)
     finally:
         server.dispose()
+
+
+# -- clusters -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[Cluster]:
+    """Give the cluster that all tests share. Move and kill nothing in it.
+
+    Its nodes bear with each other for long: a busy machine is no reason to fail over.
+    """
+    with _joined(Cluster(node_timeout_ms=15_000)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_url(redis_cluster: Cluster) -> str:
+    """Give the URL of the shared cluster, which is empty."""
+    redis_cluster.wipe()
+    return redis_cluster.url
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """Give a cluster of the test's own, whose nodes and slots it may kill and move."""
+    with _joined(Cluster()) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _joined(cluster: Cluster) -> Iterator[Cluster]:
+    try:
+        cluster.start()
+        yield cluster
+    except ServerMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    finally:
+        cluster.dispose()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
