@@ -232,7 +232,7 @@ class Link:
         self._closed = False
         self.connects = 0
 
-    def server_ms(self) -> int:
+    def server_ms(self, key: bytes = b"") -> int:
         """Return the server's clock as estimated now. 0 before the first connection."""
         clock = self._clock
         return 0 if clock is None else server_ms(clock, self._now_ns())

@@ -61,6 +61,11 @@ class Endpoint:
         """The number of the database."""
         return int(self._settings.get("db") or 0)
 
+    @property
+    def host(self) -> str:
+        """The name or number of the server's machine."""
+        return str(self._settings.get("host") or "localhost")
+
     def at(self, host: str, port: int) -> Endpoint:
         """Return how to reach another server with the same settings."""
         moved = {name: s for name, s in self._settings.items() if name != "path"}

@@ -8,11 +8,15 @@ from typing import Any, Final
 from freshwell._kit.endpoint import Endpoint, redacted
 from freshwell.errors import ConfigurationError
 
-__all__ = ["ClusterPlace", "Place", "SentinelPlace", "place_of"]
+__all__ = ["Address", "ClusterPlace", "Place", "SentinelPlace", "place_of"]
 
 _SCHEMES: Final = ("redis", "rediss", "valkey")
 _SENTINEL_OPTIONS: Final = "sentinel_"
 _MAX_HOSTS: Final = 64
+
+Address = tuple[str, int]
+"""Host and port."""
+
 _ESCAPE: Final = (
     "after the hosts stand a service and the number of a database at most, and special characters "
     "in names and passwords are percent-escaped"
@@ -106,7 +110,7 @@ def _each_host(base: str, rest: str, given: str) -> tuple[Endpoint, ...]:
 
 
 def _of_sentinels(base: str, rest: str, given: str) -> SentinelPlace:
-    path, question, options = rest.partition("?")
+    path, _, options = rest.partition("?")
     hosts, slash, named = path.partition("/")
     service, _, database = named.partition("/")
     if "@" in named or (database and not database.isdecimal()):

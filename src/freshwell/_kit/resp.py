@@ -18,6 +18,8 @@ __all__ = [
     "values_of",
 ]
 
+_REDIRECTS = ("ASK", "MOVED")
+
 Argument = bytes | str | int
 Reply = Any
 """bytes, int, None, a list of replies, or `ServerReplied` where the server answered an error."""
@@ -40,8 +42,9 @@ def new_reader() -> Any:
 
 
 def _server_replied(message: str) -> ServerReplied:
-    code = message.partition(" ")[0]
-    return ServerReplied(f"the server answered {code}", code=code)
+    code, _, rest = message.partition(" ")
+    detail = rest if code in _REDIRECTS else ""
+    return ServerReplied(f"the server answered {code}", code=code, detail=detail)
 
 
 def unerring(reply: Reply) -> Reply:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from freshwell._async.stores.base import Acquired, Fill, Grant
-from freshwell._kit.aio_link import Link, Reply
 from freshwell._kit.link_errors import LinkLost, ServerReplied
+from freshwell._kit.resp import Argument, Reply
 from freshwell.ground.frame import lease_frame, tombstone_frame
 
-__all__ = ["RedisStore"]
+__all__ = ["Commands", "RedisStore"]
 
 _TOMBSTONE_MS = 1_000
 
@@ -37,12 +37,33 @@ def _script(name: str) -> _Script:
     return _Script(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
+class Commands(Protocol):
+    """What a store needs of a way to its servers: a `Link` to one, or to a whole Cluster."""
+
+    def server_ms(self, key: bytes = b"") -> int:
+        """Return the clock of the server that has `key`, as estimated now. 0: not known yet."""
+
+    async def get(self, key: bytes) -> bytes | None:
+        """GET."""
+
+    async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """GET each of the keys, in one write for each server."""
+
+    async def batch(
+        self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
+    ) -> list[Reply]:
+        """Send commands in one write for each server. Errors stand in their place."""
+
+    async def aclose(self) -> None:
+        """Close the connections. Idempotent."""
+
+
 class RedisStore:
-    """One Redis or Valkey primary behind one `Link`. Belongs to the link's home."""
+    """Redis or Valkey behind one link. Belongs to the link's home."""
 
     shared = True
 
-    def __init__(self, link: Link, *, lease_ms: int, new_token: Callable[[], bytes]) -> None:
+    def __init__(self, link: Commands, *, lease_ms: int, new_token: Callable[[], bytes]) -> None:
         self._link = link
         self._lease_ms = lease_ms
         self._new_token = new_token

@@ -57,8 +57,8 @@ class Store(Protocol):
     def shared(self) -> bool:
         """Tell whether other processes see it. False: there is no L2."""
 
-    def server_ms(self) -> int:
-        """Return the store's clock as estimated now, in milliseconds."""
+    def server_ms(self, key: bytes = b"") -> int:
+        """Return the clock of the server that has `key`, as estimated now, in milliseconds."""
 
     def fetch(self, key: bytes) -> bytes | None:
         """Return the frame stored under `key`, or None."""
@@ -99,7 +99,7 @@ class NullStore:
 
     shared = False
 
-    def server_ms(self) -> int:
+    def server_ms(self, key: bytes = b"") -> int:
         return 0
 
     def fetch(self, key: bytes) -> bytes | None:
