@@ -25,6 +25,8 @@ _GIVE_UP_S = 30.0
 _POLL_S = 0.01
 _KEYS_AT_ONCE = 100
 _MIGRATE_MS = 5_000
+_NODE_TIMEOUT_MS = 1_500
+_PATIENT_MS = 15_000
 
 _Picture = tuple[tuple[int, int, int], ...]
 """First slot, last slot, and the port of their primary."""
@@ -34,15 +36,13 @@ class Cluster:
     """A cluster with its slots spread evenly, up on entering and gone on leaving.
 
     `replicas`: how many nodes follow a primary, one each; the first primaries get theirs first.
-    A primary that is silent for `node_timeout_ms` is replaced by its replica.
+    A primary that is silent for 1.5 s is replaced by its replica.
 
     All methods return when what they say is done, as every node sees it. They may be called
     from async tests.
     """
 
-    def __init__(
-        self, *, primaries: int = 3, replicas: int = 3, node_timeout_ms: int = 1_500
-    ) -> None:
+    def __init__(self, *, primaries: int = 3, replicas: int = 3) -> None:
         self._wanted = primaries, replicas
         count = primaries + replicas
         ports = _free_ports(2 * count)
@@ -51,7 +51,7 @@ class Cluster:
             Server(
                 arguments=[
                     *("--cluster-enabled", "yes", "--cluster-port", str(bus)),
-                    *("--cluster-node-timeout", str(node_timeout_ms)),
+                    *("--cluster-node-timeout", str(_NODE_TIMEOUT_MS)),
                     *("--repl-diskless-sync-delay", "0"),
                 ]
             )
@@ -119,8 +119,13 @@ class Cluster:
         for number, node in enumerate(self.nodes[count:]):
             node.ask("CLUSTER", "REPLICATE", self._id(self.nodes[number % count]))
         self.settle()
-        self._until(lambda: len(self.replicas) == self._wanted[1], "the replicas follow")
+        self._until(lambda: all(map(self._lists_all, self.nodes)), "all nodes list the replicas")
         self._until(self._all_in_step, "the replicas have what their primaries have")
+
+    def bear_with_each_other(self) -> None:
+        """Let nodes be silent for long before they are replaced: a busy machine is no reason."""
+        for node in self.nodes:
+            node.ask("CONFIG", "SET", "cluster-node-timeout", _PATIENT_MS)
 
     def dispose(self) -> None:
         """End all nodes and delete their files. Idempotent."""
@@ -199,6 +204,11 @@ class Cluster:
     def _knows_all(self, node: Server) -> bool:
         lines = node.ask("CLUSTER", "NODES").decode().splitlines()
         return len(lines) == len(self.nodes) and not any("handshake" in line for line in lines)
+
+    def _lists_all(self, node: Server) -> bool:
+        """Tell whether a node names each replica to callers."""
+        ranges = node.ask("CLUSTER", "SLOTS")
+        return len({node[1] for _, _, *nodes in ranges for node in nodes}) == len(self.nodes)
 
     def _agrees(self) -> bool:
         up = self.up

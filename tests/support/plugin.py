@@ -85,11 +85,9 @@ def _started(*, aof: bool = False, arguments: tuple[str, ...] = ()) -> Iterator[
 
 @pytest.fixture(scope="session")
 def redis_cluster() -> Iterator[Cluster]:
-    """Give the cluster that all tests share. Move and kill nothing in it.
-
-    Its nodes bear with each other for long: a busy machine is no reason to fail over.
-    """
-    with _joined(Cluster(node_timeout_ms=15_000)) as cluster:
+    """Give the cluster that all tests share. Move and kill nothing in it."""
+    with _joined(Cluster()) as cluster:
+        cluster.bear_with_each_other()
         yield cluster
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from freshwell._async.stores.cluster import ClusterLink
 from freshwell._kit.aio import sleep
 from freshwell._kit.aio_link import Link
+from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.link_errors import ServerReplied
-from freshwell._kit.places import place_of
 from freshwell._kit.resp import unerring
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import Frame, State, decode
@@ -43,8 +44,7 @@ def errors_of(cluster: Cluster) -> int:
 async def test_a_link_to_one_node_cannot_do_so(own_cluster: Cluster) -> None:
     """Control: this is what happens to who does not follow."""
     first = own_cluster.primary_of(b"k")
-    place = place_of(own_cluster.url)
-    link = Link(place.at("127.0.0.1", first.port), command_timeout_s=5)  # type: ignore[union-attr]
+    link = Link(Endpoint.of(first.url), command_timeout_s=5)
     assert await link.batch([(b"SET", b"k", b"v")]) == [b"OK"]
     own_cluster.failover(first)
     with pytest.raises(ServerReplied, match="MOVED"):
@@ -85,10 +85,9 @@ async def test_who_does_not_ask_is_refused_at_both_ends(own_cluster: Cluster) ->
     """Control: the new owner takes nothing without ASKING."""
     source = own_cluster.primary_of(b"k")
     target = another(own_cluster, source)
-    place = place_of(own_cluster.url)
     with own_cluster.moving(own_cluster.slot_of(b"k"), target):
         for node, code in ((source, "ASK"), (target, "MOVED")):
-            link = Link(place.at("127.0.0.1", node.port))  # type: ignore[union-attr]
+            link = Link(Endpoint.of(node.url))
             with pytest.raises(ServerReplied, match=code):
                 await link.get(b"{k}absent")
             await link.aclose()
@@ -160,7 +159,7 @@ async def test_a_frozen_primary_is_an_error_until_its_replica_took_over(
         assert own_cluster.primary_of(KEYS[0]) is not victim
 
 
-async def works_again(call: partial[object]) -> None:
+async def works_again(call: Callable[[], Awaitable[object]]) -> None:
     """Call until it works. What it raises till then says that the store is unavailable."""
     for _ in range(400):
         try:

@@ -1,10 +1,9 @@
-"""What the tests of this folder share: links and stores over a cluster, and keys on all its nodes."""
+"""What the tests of this folder share: links and stores over a cluster, keys on all nodes."""
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from freshwell._sync.stores.base import Fill
 from freshwell._sync.stores.cluster import ClusterLink
@@ -25,16 +24,19 @@ KEYS = [b"fw:e:default:%d" % number for number in range(40)] + [
 """Keys that lie on every node, some of them with braces that decide their slots."""
 
 
-@asynccontextmanager
-def opened(url: str, timeout_s: float = 5.0) -> AsyncIterator[ClusterLink]:
-    """Give a link to a cluster, with time enough for a busy machine."""
-    place = place_of(url)
-    assert isinstance(place, ClusterPlace)
-    link = ClusterLink(place, connect_timeout_s=timeout_s, command_timeout_s=timeout_s)
-    try:
-        yield link
-    finally:
-        link.close()
+class opened:  # noqa: N801 - it is used as a function is
+    """Give a link to a cluster, with time enough for a busy machine, and close it in the end."""
+
+    def __init__(self, url: str, timeout_s: float = 5.0) -> None:
+        place = place_of(url)
+        assert isinstance(place, ClusterPlace)
+        self._link = ClusterLink(place, connect_timeout_s=timeout_s, command_timeout_s=timeout_s)
+
+    def __enter__(self) -> ClusterLink:
+        return self._link
+
+    def __exit__(self, *error: object) -> None:
+        self._link.close()
 
 
 def store_over(link: ClusterLink, lease_ms: int = 30_000) -> RedisStore:
