@@ -230,6 +230,8 @@ class Server:
         return [
             *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
             *("--save", "", "--enable-debug-command", "local", "--daemonize", "no"),
+            # Else one that was a replica would start again with what it once got from its primary.
+            *("--rdb-del-sync-files", "yes"),
             *durable,
             *self._arguments,
         ]
