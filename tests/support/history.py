@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import fcntl
 import mmap
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +35,9 @@ class History:
 
     def __init__(self, path: str, cells: int) -> None:
         self.cells = cells
-        self._file = Path(path).open("r+b")  # noqa: SIM115 - the lock of every later write
-        self._memory = mmap.mmap(self._file.fileno(), 0)
+        self._file = os.open(path, os.O_RDWR)
+        weakref.finalize(self, os.close, self._file)
+        self._memory = mmap.mmap(self._file, 0)
         self._words = memoryview(self._memory).cast("Q")
         self._windows = self._words[_start_of_windows(cells) :]
         self._mutex = threading.Lock()

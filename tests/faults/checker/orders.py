@@ -44,7 +44,7 @@ class Orders:
     way: str = "key"
     cells: int = 24
     width: int = 2
-    bound_s: float = 0.4
+    bound_s: float = 0.25
     readers: tuple[str, ...] = ("eventual", "eventual", "fresh", *("resting",) * 5)
     writers: int = 2
     rest_s: float = 0.04

@@ -11,6 +11,7 @@ from hashlib import sha1
 from typing import Any
 
 from freshwell._async.coordination.tags import Tagged, Tags
+from freshwell._async.coordination.writes import Writes
 from freshwell._async.stores import redis
 from freshwell._async.stores.base import Mark
 from freshwell.engines.session import FOREVER_NS, Session
@@ -108,6 +109,15 @@ def no_write_intent() -> None:
     _replace(redis.RedisStore, "announce", announce)
 
 
+def no_saying_again() -> None:
+    """Do not tell a new primary what was invalidated a moment ago."""
+
+    async def say_again(self: Any) -> None:
+        return None
+
+    _replace(Writes, "say_again", say_again)
+
+
 def _replace(owner: Any, name: str, by: Any) -> None:
     assert hasattr(owner, name), f"there is no {name} to take out"
     setattr(owner, name, by)
@@ -140,6 +150,7 @@ CONTROLS: dict[str, Callable[[], None]] = {
         stamps_after_load,
         counter_for_stamp,
         no_write_intent,
+        no_saying_again,
     )
 }
 """By name: what takes a mechanism out."""

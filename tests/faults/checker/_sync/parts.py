@@ -25,7 +25,7 @@ _NS_PER_S = 1_000_000_000
 _STINT_S = 3.0
 _REST_S = 0.002
 _SWITCH_S = 0.0005
-_BURSTS = {"eventual": 250, "fresh": 4, "resting": 50}
+_BURSTS = {"eventual": 500, "fresh": 4, "resting": 50}
 
 
 def reader(talk: Talk, **arguments: Any) -> None:
