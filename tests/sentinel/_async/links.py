@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from freshwell._async.stores.sentinel import SentinelLink
 from freshwell._kit.aio_link import Link
 from freshwell._kit.link_errors import ServerReplied
 from freshwell._kit.places import SentinelPlace, place_of
+from tests.support.impostor import SILENCE, Impostor, impostor
 from tests.support.resp import ServerError
 from tests.support.servers import Server
 
-__all__ = ["has", "link", "put"]
+__all__ = ["has", "link", "naming", "put", "sentinel_saying", "service_of"]
 
 
 def place(url: str) -> SentinelPlace:
@@ -34,3 +37,23 @@ def has(server: Server, text: bytes) -> bool:
         return bool(server.ask("GET", "k") == text)
     except (OSError, ServerError):
         return False
+
+
+def naming(command: list[bytes], epoch: int, port: int) -> bytes:
+    """Return what a Sentinel answers that names a server of this machine, since an epoch."""
+    if command[0] != b"SENTINEL":
+        return SILENCE
+    facts = [b"name", b"mymaster", b"config-epoch", b"%d" % epoch]
+    words = [b"127.0.0.1", b"%d" % port] if command[1].startswith(b"GET") else facts
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
+
+
+def sentinel_saying(stack: ExitStack, epoch: int, port: int) -> Impostor:
+    """Start a Sentinel that names a server of this machine as primary, since an epoch."""
+    return stack.enter_context(impostor(lambda command: naming(command, epoch, port)))
+
+
+def service_of(*sentinels: Impostor, secrets: str = "") -> str:
+    """Return the URL of the service that Sentinels know."""
+    hosts = [one.url.removeprefix("redis://").removesuffix("/0") for one in sentinels]
+    return f"redis+sentinel://{secrets}{','.join(hosts)}/mymaster/0"

@@ -11,9 +11,9 @@ import pytest
 from freshwell._kit.aio import sleep
 from freshwell._kit.link_errors import LinkLost
 from freshwell.errors import StoreUnavailable
-from tests.sentinel._async.links import has, link, put
+from tests.sentinel._async.links import has, link, naming, put, sentinel_saying, service_of
 from tests.support.aio import all_of
-from tests.support.impostor import SILENCE, Impostor, impostor
+from tests.support.impostor import impostor
 from tests.support.sentinels import Sentinels
 from tests.support.servers import Server
 
@@ -55,24 +55,6 @@ async def test_sentinels_that_do_not_know_the_service_are_as_good_as_silent(
     with pytest.raises(StoreUnavailable, match="know the service"):
         await own.get(b"k")
     await own.aclose()
-
-
-def sentinel_saying(stack: ExitStack, epoch: int, port: int) -> Impostor:
-    """Start a Sentinel that names a server of this machine as primary, since an epoch."""
-    facts = [b"name", b"mymaster", b"config-epoch", b"%d" % epoch]
-
-    def answer(command: list[bytes]) -> bytes | None:
-        if command[0] != b"SENTINEL":
-            return SILENCE
-        words = [b"127.0.0.1", b"%d" % port] if command[1].startswith(b"GET") else facts
-        return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
-
-    return stack.enter_context(impostor(answer))
-
-
-def service_of(*sentinels: Impostor, secrets: str = "") -> str:
-    hosts = [one.url.removeprefix("redis://").removesuffix("/0") for one in sentinels]
-    return f"redis+sentinel://{secrets}{','.join(hosts)}/mymaster/0"
 
 
 @pytest.fixture
@@ -146,13 +128,8 @@ async def test_a_primary_that_was_deposed_is_left_even_where_its_successor_is_aw
     old, new = make_redis(), make_redis()
     epoch_and_port = [1, old.port]
 
-    def answer(command: list[bytes]) -> bytes | None:
-        epoch, port = epoch_and_port
-        if command[1].startswith(b"GET"):
-            return b"*2\r\n$9\r\n127.0.0.1\r\n$%d\r\n%d\r\n" % (len(str(port)), port)
-        return b"*2\r\n$12\r\nconfig-epoch\r\n$1\r\n%d\r\n" % epoch
-
-    own = link(service_of(stack.enter_context(impostor(answer))))
+    saying = impostor(lambda command: naming(command, *epoch_and_port))
+    own = link(service_of(stack.enter_context(saying)))
     await put(own, "v")
     epoch_and_port[:] = [2, new.port]
     new.kill()

@@ -112,7 +112,9 @@ def test_who_reads_and_fills_is_not_held_up_by_who_waits(replicated: Replicated)
 def test_many_that_wait_at_once_wait_together(replicated: Replicated) -> None:
     store = opened(replicated.primary.url)
     keys = [b"%b:%d" % (KEY, number) for number in range(60)]
-    leases = [(key, lease.token) for key, lease in zip(keys, store.acquire(keys), strict=True)]
+    leases = [
+        (key, lease.token) for key, lease in zip(keys, store.acquire(keys), strict=True)
+    ]
     replicated.replica.freeze()
 
     def invalidate(key: bytes) -> str:
