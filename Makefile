@@ -4,7 +4,11 @@ PY := .venv/bin/python
 LINTED := src tools tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check bench twin setup setup-demo servers
+SEED := $(shell date +%s)
+MINUTES := 10
+TOPOLOGY := all
+
+.PHONY: help demo test quick check bench torture twin setup setup-demo servers
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -30,6 +34,9 @@ check: setup  ## ruff, mypy, and whether the sync twin is up to date
 
 bench: setup servers  ## micro benchmarks beside their raw references
 	@$(PY) -m benchmarks
+
+torture: setup servers  ## look for stale reads while everything breaks (MINUTES=10 SEED= TOPOLOGY=)
+	@$(PY) -m tests.faults.checker --minutes $(MINUTES) --seed $(SEED) --topology $(TOPOLOGY)
 
 twin: setup  ## write src/freshwell/_sync and tests/**/_sync anew from _async
 	@$(PY) tools/twin.py

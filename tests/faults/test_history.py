@@ -26,9 +26,7 @@ SEED_RANGE = 1_000_000
 def checked(case: Case, folder: Path, *, reads: int, until_caught: bool = False) -> Outcome:
     """Run a case with a seed that a failure tells."""
     seed = time.monotonic_ns() % SEED_RANGE
-    outcome = run(
-        case, folder, seed=seed, reads=reads, cap_s=CAP_S, until_caught=until_caught
-    )
+    outcome = run(case, folder, seed=seed, reads=reads, cap_s=CAP_S, until_caught=until_caught)
     print(outcome)
     return outcome
 
@@ -44,7 +42,7 @@ def test_nothing_outdated_is_read_whatever_breaks(tmp_path: Path, case: Case) ->
     # There was something to find, and it was looked for.
     assert found.reads >= SHARE, f"too slow to mean much: {found}"
     assert set(found.faults) == set(case.faults), found
-    assert found.counts["writes"] > 50, found
+    assert found.counts["writes"] > 20, found
     assert found.counts["killed"] > 0 or not case.orders.kill_share, found
 
 

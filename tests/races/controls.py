@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from random import Random
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -21,40 +24,41 @@ class GetSet:
         self._pool = pool
         self._redis = Redis(connection_pool=pool)
 
-    @property
-    def loads(self) -> int:
-        loads: int = self._source.loads
-        return loads
+    def reading(self, cell: int, level: str, random: Random) -> Callable[[], Awaitable[int]]:
+        return partial(self.read, cell)
 
-    async def read(self, key: int) -> int:
-        found = await self._redis.get(f"plain:{key}")
-        return int(found) if found is not None else await self._load(key)
+    async def read(self, cell: int) -> int:
+        found = await self._redis.get(f"plain:{cell}")
+        return int(found) if found is not None else await self._load(cell)
 
-    async def invalidate(self, key: int) -> None:
-        await self._redis.delete(f"plain:{key}")
+    async def write(self, cell: int, random: Random) -> None:
+        version: int = self._source.past.commit(cell)
+        await self._redis.delete(f"plain:{cell}")
+        self._source.past.acknowledge(cell, version)
+        self._source.row.add("writes")
 
     async def aclose(self) -> None:
         await self._pool.disconnect()
 
-    async def _load(self, key: int) -> int:
-        version: int = await self._source.load(key)
-        await self._redis.set(f"plain:{key}", version, ex=_TTL_S)
+    async def _load(self, cell: int) -> int:
+        version: int = await self._source.load(cell)
+        await self._redis.set(f"plain:{cell}", version, ex=_TTL_S)
         return version
 
 
 class LockedGetSet(GetSet):
     """The same with a lock around the load (SET NX), so that only one process loads."""
 
-    async def read(self, key: int) -> int:
+    async def read(self, cell: int) -> int:
         while True:
-            found = await self._redis.get(f"plain:{key}")
+            found = await self._redis.get(f"plain:{cell}")
             if found is not None:
                 return int(found)
-            if await self._redis.set(f"lock:{key}", 1, nx=True, px=5_000):
+            if await self._redis.set(f"lock:{cell}", 1, nx=True, px=5_000):
                 try:
-                    return await self._load(key)
+                    return await self._load(cell)
                 finally:
-                    await self._redis.delete(f"lock:{key}")
+                    await self._redis.delete(f"lock:{cell}")
             await asyncio.sleep(0.001)
 
 

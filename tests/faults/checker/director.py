@@ -37,6 +37,8 @@ class Case:
     orders: Orders
     faults: tuple[str, ...] = ()
     topology: str = "standalone"
+    least_s: float = 0.0
+    """How long it takes at least, for what it looks for to happen."""
     colours: tuple[str, ...] = ("_async", "_sync")
 
 
@@ -86,14 +88,15 @@ def run(
     Ends after `cap_s` in any case, and with `until_caught` at the first violation. Raises
     `WorkerFailed` where a process raised anything.
     """
-    outcome, began_s = Outcome(case, seed), time.monotonic()
+    outcome = Outcome(case, seed)
     past = History.create(folder / "history", case.orders.cells)
     with SITES[case.topology]() as site, _started(case, site, folder, seed) as (tallies, crew):
+        began_s = time.monotonic()
         scene = Scene(site, crew, past, Random(seed), case.orders.bound_s)
 
         def is_over() -> bool:
             lasted_s = time.monotonic() - began_s
-            done = tallies.total("reads") >= reads and lasted_s >= seconds
+            done = tallies.total("reads") >= reads and lasted_s >= max(seconds, case.least_s)
             caught = until_caught and tallies.total("violations") > 0
             return lasted_s > cap_s or caught or (done and set(case.faults) <= set(outcome.faults))
 
@@ -102,14 +105,12 @@ def run(
         tallies.end()
         for worker in crew:
             worker.result()
+        outcome.seconds = time.monotonic() - began_s
         _add_up(outcome, tallies)
-    outcome.seconds = time.monotonic() - began_s
     return outcome
 
 
-def _break_things(
-    scene: Scene, faults: Sequence[str], done: Counter[str], is_over: Any
-) -> None:
+def _break_things(scene: Scene, faults: Sequence[str], done: Counter[str], is_over: Any) -> None:
     """Let one fault after the other befall the run, in an order of chance, until it is over."""
     while True:
         for fault in scene.random.sample(faults, len(faults)) or ("",):
@@ -133,9 +134,7 @@ def _started(
     tallies = Tallies.create(folder / "tallies", len(parts))
     crew: list[Worker] = []
     with ExitStack() as stack:
-        for row, ((colour, part), url) in enumerate(
-            zip(parts, site.urls(len(parts)), strict=True)
-        ):
+        for row, ((colour, part), url) in enumerate(zip(parts, site.urls(len(parts)), strict=True)):
             arguments = {
                 "url": url,
                 "folder": str(folder),

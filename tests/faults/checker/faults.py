@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.faults.checker.sites import Site
+from tests.faults.checker.sites import Clustered, Service, Site, until
 from tests.support.history import History
 from tests.support.processes import Worker
 from tests.support.proxy import DOWN, Proxy
@@ -24,8 +24,6 @@ _CROWD_VALUE = b"x" * 8_192
 _CROWD_AT_ONCE = 50
 _UNREPLICATED_NS = 500_000_000
 _SAID_AGAIN_S = 1.0
-_FAILOVER_S = 30.0
-_POLL_S = 0.02
 
 
 class Missed(Exception):
@@ -145,8 +143,8 @@ def versions_lost(scene: Scene) -> None:
     until_s = time.monotonic() + scene.random.uniform(2, 4) * scene.bound_s
     while time.monotonic() < until_s:
         names = server.ask("KEYS", "fw:t:*")
-        if names:
-            server.ask("UNLINK", *scene.random.sample(names, (len(names) + 3) // 4))
+        for name in scene.random.sample(names, (len(names) + 3) // 4):
+            server.ask("UNLINK", name)
         scene.rest(0.05, 0.3)
 
 
@@ -171,46 +169,54 @@ _EVICTING = ("allkeys-lru", "allkeys-random", "allkeys-lfu", "volatile-ttl")
 
 
 def failover_by_hand(scene: Scene) -> None:
-    """Have another primary appointed; the old one goes on and takes writes, which are lost."""
+    """Have another primary appointed while the old one is well.
+
+    Under Sentinels the old one goes on and takes writes, which are lost. In a Cluster it waits
+    for the new one, and all is due as ever.
+    """
+    if isinstance(scene.site, Clustered):
+        scene.site.failover(scene.random)
+        return
     service = _service(scene)
-    with _weakened(scene, service):
+    with _weakened(scene):
         service.failover(scene.random.randrange(len(service.sentinels)))
         scene.rest(2, 6)
 
 
 def primary_killed(scene: Scene) -> None:
-    """Kill the primary, wait for another, and start the old one again: it follows then."""
-    service = _service(scene)
-    with _weakened(scene, service):
-        old = service.kill_primary()
-        _until(lambda: service.primary is not old, "another is primary")
+    """Kill a primary, wait for another, and start the old one again: it follows then."""
+    with _weakened(scene):
+        if isinstance(scene.site, Clustered):
+            scene.site.lose_primary(scene.random)
+        else:
+            service = _service(scene)
+            old = service.kill_primary()
+            until(lambda: service.primary is not old, "another is primary")
+
+
+def slots_moved(scene: Scene) -> None:
+    """Move slots that have keys of the run to another primary, one after the other."""
+    assert isinstance(scene.site, Clustered)
+    scene.site.move_slots(scene.random)
 
 
 @contextmanager
-def _weakened(scene: Scene, service: Sentinels) -> Iterator[None]:
+def _weakened(scene: Scene) -> Iterator[None]:
     """Count nothing as due that was acknowledged around a failover, until it is through.
 
     What the old primary has taken and not passed on is lost with it. Who invalidated says it
-    again as soon as it knows the new primary, and that takes the Sentinels' agreement.
+    again as soon as it knows the new primary, and that takes the servers' agreement.
     """
     end = scene.past.weaken(time.monotonic_ns() - _UNREPLICATED_NS)
     yield
-    service.settle()
+    scene.site.settle()
     time.sleep(_SAID_AGAIN_S)
     end()
 
 
 def _service(scene: Scene) -> Sentinels:
-    site: Any = scene.site
-    service: Sentinels = site.service
-    return service
-
-
-def _until(holds: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + _FAILOVER_S
-    while not holds():
-        assert time.monotonic() < deadline_s, f"waited in vain until {what}"
-        time.sleep(_POLL_S)
+    assert isinstance(scene.site, Service)
+    return scene.site.service
 
 
 FAULTS: dict[str, Callable[[Scene], None]] = {
@@ -218,7 +224,7 @@ FAULTS: dict[str, Callable[[Scene], None]] = {
     for fault in (
         *(feed_cut, feed_held, feed_late, data_cut, data_late, answers_late),
         *(partition, refused, process_frozen, server_frozen, server_killed, flushed),
-        *(versions_lost, crowded, failover_by_hand, primary_killed),
+        *(versions_lost, crowded, failover_by_hand, primary_killed, slots_moved),
     )
 }
 """By name. Raises `Missed` where there is nothing to break."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from random import Random
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy, proxy
 from tests.support.sentinels import Sentinels
 from tests.support.servers import Server
 
-__all__ = ["SITES", "Site", "Standalone"]
+__all__ = ["SITES", "Clustered", "Service", "Site", "Standalone", "until"]
+
+_LIMIT_S = 30.0
+_POLL_S = 0.02
+_REPLICAS = 3
+_MOVED = 5
 
 
 class Site:
@@ -96,5 +104,58 @@ class Service(Site):
         self.service.settle()
 
 
-SITES: dict[str, Any] = {"standalone": Standalone, "sentinel": Service}
+class Clustered(Site):
+    """Three primaries with a replica each. Processes follow the slots: no proxies."""
+
+    cluster: Cluster
+
+    def open(self) -> None:
+        self.cluster = self.stack.enter_context(Cluster())
+
+    def urls(self, count: int) -> list[str]:
+        return [self.cluster.url] * count
+
+    def primary(self, random: Random) -> Server:
+        return random.choice(self.cluster.primaries)
+
+    def settle(self) -> None:
+        for node in self.cluster.nodes:
+            node.thaw()
+            if not node.running:
+                node.start()
+        self.cluster.settle()
+        until(lambda: len(self.cluster.replicas) == _REPLICAS, "each primary has its replica")
+
+    def failover(self, random: Random) -> None:
+        """Have a replica take over from a primary that is well."""
+        self.cluster.failover(self.primary(random))
+
+    def lose_primary(self, random: Random) -> None:
+        """Kill a primary, and wait until its replica has taken over."""
+        lost = self.primary(random)
+        heir = self.cluster.replica_of(lost)
+        lost.kill()
+        until(lambda: heir in self.cluster.primaries, "the replica has taken over")
+
+    def move_slots(self, random: Random) -> None:
+        """Move some slots with keys from one primary to another."""
+        source, target = random.sample(self.cluster.primaries, 2)
+        slots = [
+            self.cluster.slot_of(key)
+            for key in source.ask("SCAN", 0, "MATCH", "fw:*", "COUNT", 1_000)[1]
+        ]
+        for slot in random.sample(slots, min(len(slots), _MOVED)):
+            if self.cluster.owner(slot) is source:
+                self.cluster.migrate_slot(slot, target)
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds. Raises `AssertionError` when that takes far too long."""
+    deadline_s = time.monotonic() + _LIMIT_S
+    while not holds():
+        assert time.monotonic() < deadline_s, f"waited in vain until {what}"
+        time.sleep(_POLL_S)
+
+
+SITES: dict[str, Any] = {"standalone": Standalone, "sentinel": Service, "cluster": Clustered}
 """By the name of a topology."""

@@ -64,10 +64,9 @@ class _Worker:
         way = opened(self._url, self._source, self._tallies, self.orders)
         while not self._over:
             until_s = time.monotonic() + _STINT_S
-            randoms = [Random(self._random.random()) for _ in tasks]
-            await all_of(
-                *[partial(self._stint, way, task, r, until_s) for task, r in zip(tasks, randoms)]
-            )
+            seeds = [self._random.random() for _ in tasks]
+            calls = zip(tasks, map(Random, seeds), strict=True)
+            await all_of(*[partial(self._stint, way, *call, until_s) for call in calls])
         await way.aclose()
 
     @property

@@ -48,7 +48,13 @@ def no_session_bound() -> None:
 
 def no_fill_token() -> None:
     """Refuse a fill only where something else stands: not where its lease is gone."""
-    _rewrite("fill", "if not ours or", "if head ~= '' and (not ours or", "~= token then", "~= token) then")
+    _rewrite(
+        "fill",
+        "if not ours or",
+        "if head ~= '' and (not ours or",
+        "~= token then",
+        "~= token) then",
+    )
 
 
 def delete_without_tombstone() -> None:

@@ -86,7 +86,7 @@ class Freshwell:
             self._cache.namespace(f"n{cell}") if apart else self._cache
             for cell in range(orders.cells)
         ]
-        self._decorated = {
+        self._decorated: dict[tuple[int, str], Any] = {
             (cell, level): self._decorate(cell, level)
             for cell in range(orders.cells)
             for level in {LEVELS[habit] for habit in orders.readers}
@@ -118,14 +118,13 @@ class Freshwell:
             tags=self._tags(cell, computed=True),
         )
 
-    def _decorate(self, cell: int, level: Any) -> Any:
-        @self._scopes[cell].cached(
-            f"k:{cell}:{{number}}", read=level, ttl=self._ttl_s(cell), tags=self._tags(cell)
-        )
-        def decorated(number: int) -> int:
+    def _decorate(self, cell: int, level: str) -> Any:
+        def load(number: int) -> int:
             return self._source.load(cell)
 
-        return decorated
+        return self._scopes[cell].cached(
+            f"k:{cell}:{{number}}", read=level, ttl=self._ttl_s(cell), tags=self._tags(cell)
+        )(load)
 
     def _read_many(self, cell: int, level: str, keys: list[str]) -> int:
         """Return the oldest of what some keys of a cell have."""
@@ -136,7 +135,8 @@ class Freshwell:
         found = self._scopes[cell].get_or_load_many(
             keys, load, read=level, ttl=self._ttl_s(cell), tags=self._tags(cell)
         )
-        return min(found[key] for key in keys)
+        versions: list[int] = [found[key] for key in keys]
+        return min(versions)
 
     def _ttl_s(self, cell: int) -> float:
         return self._orders.ttl_s / 3 if cell % 2 else self._orders.ttl_s
