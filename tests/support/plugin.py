@@ -82,11 +82,18 @@ def _or_what_to_do() -> Iterator[None]:
         pytest.fail(str(missing), pytrace=False)
 
 
-@pytest.fixture
-def replicated() -> Iterator[Replicated]:
-    """Give a primary of the test's own with one replica."""
+@pytest.fixture(scope="session")
+def _replicated() -> Iterator[Replicated]:
     with _or_what_to_do(), Replicated() as pair:
         yield pair
+
+
+@pytest.fixture
+def replicated(_replicated: Replicated) -> Replicated:
+    """Give a primary with one replica, in step and empty, whatever a test has frozen."""
+    _replicated.settle()
+    _replicated.wipe()
+    return _replicated
 
 
 @pytest.fixture(scope="session")
