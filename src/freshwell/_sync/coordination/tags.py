@@ -124,9 +124,7 @@ class Tags:
             for name, reading in readings.items()
         }
 
-    def needs(
-        self, reading: Reading, versions: Versions, level: ReadLevel
-    ) -> bool:
+    def needs(self, reading: Reading, versions: Versions, level: ReadLevel) -> bool:
         """Tell whether more versions must be asked for to judge a reading: see `verified`."""
         if level is ReadLevel.EVENTUAL and self._is_told():
             known = self._table.stamps.known
