@@ -118,9 +118,12 @@ class Cluster:
         self._until(lambda: all(map(self._knows_all, self.nodes)), "all nodes know each other")
         for number, node in enumerate(self.nodes[count:]):
             node.ask("CLUSTER", "REPLICATE", self._id(self.nodes[number % count]))
-        self.settle()
-        self._until(lambda: all(map(self._lists_all, self.nodes)), "all nodes list the replicas")
+        self._until(lambda: len(self.replicas) == self._wanted[1], "the replicas follow")
         self._until(self._all_in_step, "the replicas have what their primaries have")
+        # A replica to which nothing was ever written is named to nobody.
+        self.wipe()
+        self._until(lambda: all(map(self._lists_all, self.nodes)), "all nodes list the replicas")
+        self.settle()
 
     def bear_with_each_other(self) -> None:
         """Let nodes be silent for long before they are replaced: a busy machine is no reason."""

@@ -62,15 +62,15 @@ def slot_map_of(reply: Reply, host: str) -> SlotMap:
 
 def _ranges(reply: Any, host: str) -> Iterator[tuple[int, int, list[Address]]]:
     for first, last, *nodes in reply:
-        if not 0 <= first <= last < _SLOTS:
+        if not 0 <= first <= last < _SLOTS or not nodes:
             raise ValueError
         yield first, last, [_address(node[0], node[1], host) for node in nodes]
 
 
-def _address(name: bytes | None, port: int, host: str) -> Address:
+def _address(name: Any, port: int, host: str) -> Address:
     if port not in _PORTS:
         raise ValueError
-    return (host if name is None or name in _UNKNOWN else name.decode()), port
+    return (host if name in _UNKNOWN else bytes.decode(name)), port
 
 
 def _joined(ranges: Sequence[tuple[int, int, list[Address]]]) -> Owners:

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from freshwell._async.stores.base import Grant
 from freshwell._async.stores.redis import RedisStore
 from freshwell._async.stores.sentinel import SentinelLink
 from freshwell._async.stores.waited import WaitedLink
@@ -32,7 +33,7 @@ def opened(url: str, wait_ms: int = 100, replicas: int = 1) -> RedisStore:
     numbers = itertools.count(1)
     return RedisStore(
         Link(Endpoint.of(url), command_timeout_s=5),
-        lease_ms=5_000,
+        lease_ms=60_000,
         new_token=lambda: b"token%03d" % next(numbers),
         min_replicas=replicas,
         replica_wait_ms=wait_ms,
@@ -45,23 +46,30 @@ def waits(server: Server) -> bool:
     return server.info("clients")["blocked_clients"] != "0"
 
 
+async def leased(store: RedisStore, server: Server, key: bytes = KEY) -> bytes:
+    """Take the lease on a key, and return what stands there then: invalidations end it."""
+    assert (await store.acquire([key]))[0].grant is Grant.GRANTED
+    frame: bytes = server.ask("GET", key)
+    return frame
+
+
 async def test_an_invalidation_that_returns_has_reached_the_replica(
     replicated: Replicated,
 ) -> None:
     store = opened(replicated.primary.url, 10_000)
     for number in range(50):
         key = b"%b:%d" % (KEY, number)
+        before = await leased(store, replicated.primary, key)
         await store.invalidate([key])
-        assert replicated.replica.ask("EXISTS", key) == 1
+        assert replicated.replica.ask("GET", key) != before
     await store.aclose()
 
 
 async def test_an_expiry_that_returns_has_reached_the_replica(replicated: Replicated) -> None:
     store = opened(replicated.primary.url, 10_000)
-    await store.acquire([KEY])
+    before = await leased(store, replicated.primary)
     await store.expire([KEY])
-    have = [server.ask("GET", KEY) for server in (replicated.primary, replicated.replica)]
-    assert have[0] == have[1] is not None
+    assert replicated.replica.ask("GET", KEY) != before
     await store.aclose()
 
 
@@ -93,7 +101,7 @@ async def test_who_reads_and_fills_is_not_held_up_by_who_waits(replicated: Repli
     replicated.replica.freeze()
     waiting = await start(partial(store.invalidate, [KEY]))
     await until(lambda: waits(replicated.primary), "it waits")
-    assert await store.fetch(KEY) is not None
+    await store.fetch(KEY)
     assert len(await store.acquire([b"fw:e:default:b"])) == 1
     assert not waiting.done
     replicated.replica.thaw()
@@ -103,18 +111,35 @@ async def test_who_reads_and_fills_is_not_held_up_by_who_waits(replicated: Repli
 
 async def test_many_that_wait_at_once_wait_together(replicated: Replicated) -> None:
     store = opened(replicated.primary.url)
+    keys = [b"%b:%d" % (KEY, number) for number in range(60)]
+    leases = [
+        (key, lease.token) for key, lease in zip(keys, await store.acquire(keys), strict=True)
+    ]
     replicated.replica.freeze()
 
-    async def invalidate(number: int) -> str:
+    async def invalidate(key: bytes) -> str:
         try:
-            await store.invalidate([b"%b:%d" % (KEY, number)])
+            await store.invalidate([key])
         except ReplicasMissing:
             return "missing"
         return "confirmed"
 
-    assert set(await all_of(*[partial(invalidate, number) for number in range(60)])) == {"missing"}
-    assert replicated.primary.ask("DBSIZE") == 60
+    assert set(await all_of(*[partial(invalidate, key) for key in keys])) == {"missing"}
+    assert not any(await store.beat(leases))
+    await store.aclose()
+
+
+async def test_a_script_that_the_primary_lacks_is_waited_for_once(replicated: Replicated) -> None:
+    store = opened(replicated.primary.url, 60_000)
+    lease = (await store.acquire([KEY]))[0]
+    replicated.primary.ask("SCRIPT", "FLUSH", "SYNC")
+    replicated.replica.freeze()
+    waiting = await start(partial(store.invalidate, [KEY]))
+    await until(lambda: waits(replicated.primary), "it waits")
+    assert await store.beat([(KEY, lease.token)]) == [False]
+    assert not waiting.done
     replicated.replica.thaw()
+    await waiting.result()
     await store.aclose()
 
 
@@ -188,12 +213,12 @@ async def test_under_sentinels_it_waits_for_the_replicas_of_whoever_is_primary(
         replica_wait_ms=10_000,
         sure_link=own,
     )
-    await store.invalidate([KEY])
-    assert [server.ask("EXISTS", KEY) for server in sentinels.servers] == [1, 1, 1]
-    old, new = sentinels.failover()
-    sentinels.settle()
-    assert old.ask("ROLE")[0] == b"slave"
-    await store.invalidate([b"fw:e:default:b"])
-    assert new.ask("EXISTS", "fw:e:default:b") == 1
-    assert old.ask("EXISTS", "fw:e:default:b") == 1
+    for _ in range(2):
+        before = await leased(store, sentinels.primary)
+        await store.invalidate([KEY])
+        assert before not in [server.ask("GET", KEY) for server in sentinels.servers]
+        old, _ = sentinels.failover()
+        sentinels.settle()
+        assert old.ask("ROLE")[0] == b"slave"
+        await own.survey()
     await store.aclose()

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from freshwell._sync.stores.base import Grant
 from freshwell._sync.stores.redis import RedisStore
 from freshwell._sync.stores.sentinel import SentinelLink
 from freshwell._sync.stores.waited import WaitedLink
@@ -32,7 +33,7 @@ def opened(url: str, wait_ms: int = 100, replicas: int = 1) -> RedisStore:
     numbers = itertools.count(1)
     return RedisStore(
         Link(Endpoint.of(url), command_timeout_s=5),
-        lease_ms=5_000,
+        lease_ms=60_000,
         new_token=lambda: b"token%03d" % next(numbers),
         min_replicas=replicas,
         replica_wait_ms=wait_ms,
@@ -45,23 +46,30 @@ def waits(server: Server) -> bool:
     return server.info("clients")["blocked_clients"] != "0"
 
 
+def leased(store: RedisStore, server: Server, key: bytes = KEY) -> bytes:
+    """Take the lease on a key, and return what stands there then: invalidations end it."""
+    assert store.acquire([key])[0].grant is Grant.GRANTED
+    frame: bytes = server.ask("GET", key)
+    return frame
+
+
 def test_an_invalidation_that_returns_has_reached_the_replica(
     replicated: Replicated,
 ) -> None:
     store = opened(replicated.primary.url, 10_000)
     for number in range(50):
         key = b"%b:%d" % (KEY, number)
+        before = leased(store, replicated.primary, key)
         store.invalidate([key])
-        assert replicated.replica.ask("EXISTS", key) == 1
+        assert replicated.replica.ask("GET", key) != before
     store.close()
 
 
 def test_an_expiry_that_returns_has_reached_the_replica(replicated: Replicated) -> None:
     store = opened(replicated.primary.url, 10_000)
-    store.acquire([KEY])
+    before = leased(store, replicated.primary)
     store.expire([KEY])
-    have = [server.ask("GET", KEY) for server in (replicated.primary, replicated.replica)]
-    assert have[0] == have[1] is not None
+    assert replicated.replica.ask("GET", KEY) != before
     store.close()
 
 
@@ -93,7 +101,7 @@ def test_who_reads_and_fills_is_not_held_up_by_who_waits(replicated: Replicated)
     replicated.replica.freeze()
     waiting = start(partial(store.invalidate, [KEY]))
     until(lambda: waits(replicated.primary), "it waits")
-    assert store.fetch(KEY) is not None
+    store.fetch(KEY)
     assert len(store.acquire([b"fw:e:default:b"])) == 1
     assert not waiting.done
     replicated.replica.thaw()
@@ -103,18 +111,35 @@ def test_who_reads_and_fills_is_not_held_up_by_who_waits(replicated: Replicated)
 
 def test_many_that_wait_at_once_wait_together(replicated: Replicated) -> None:
     store = opened(replicated.primary.url)
+    keys = [b"%b:%d" % (KEY, number) for number in range(60)]
+    leases = [
+        (key, lease.token) for key, lease in zip(keys, store.acquire(keys), strict=True)
+    ]
     replicated.replica.freeze()
 
-    def invalidate(number: int) -> str:
+    def invalidate(key: bytes) -> str:
         try:
-            store.invalidate([b"%b:%d" % (KEY, number)])
+            store.invalidate([key])
         except ReplicasMissing:
             return "missing"
         return "confirmed"
 
-    assert set(all_of(*[partial(invalidate, number) for number in range(60)])) == {"missing"}
-    assert replicated.primary.ask("DBSIZE") == 60
+    assert set(all_of(*[partial(invalidate, key) for key in keys])) == {"missing"}
+    assert not any(store.beat(leases))
+    store.close()
+
+
+def test_a_script_that_the_primary_lacks_is_waited_for_once(replicated: Replicated) -> None:
+    store = opened(replicated.primary.url, 60_000)
+    lease = store.acquire([KEY])[0]
+    replicated.primary.ask("SCRIPT", "FLUSH", "SYNC")
+    replicated.replica.freeze()
+    waiting = start(partial(store.invalidate, [KEY]))
+    until(lambda: waits(replicated.primary), "it waits")
+    assert store.beat([(KEY, lease.token)]) == [False]
+    assert not waiting.done
     replicated.replica.thaw()
+    waiting.result()
     store.close()
 
 
@@ -188,12 +213,12 @@ def test_under_sentinels_it_waits_for_the_replicas_of_whoever_is_primary(
         replica_wait_ms=10_000,
         sure_link=own,
     )
-    store.invalidate([KEY])
-    assert [server.ask("EXISTS", KEY) for server in sentinels.servers] == [1, 1, 1]
-    old, new = sentinels.failover()
-    sentinels.settle()
-    assert old.ask("ROLE")[0] == b"slave"
-    store.invalidate([b"fw:e:default:b"])
-    assert new.ask("EXISTS", "fw:e:default:b") == 1
-    assert old.ask("EXISTS", "fw:e:default:b") == 1
+    for _ in range(2):
+        before = leased(store, sentinels.primary)
+        store.invalidate([KEY])
+        assert before not in [server.ask("GET", KEY) for server in sentinels.servers]
+        old, _ = sentinels.failover()
+        sentinels.settle()
+        assert old.ask("ROLE")[0] == b"slave"
+        own.survey()
     store.close()

@@ -104,3 +104,5 @@ class Feeds:
         feed = self._new_coherence(self._topology.endpoint(address), self._proofs.share(address))
         if self._owner.spawn("feed", feed.run):
             self._running[address] = feed
+        if self._stopping:  # it was said meanwhile, when this feed was not there to hear it
+            feed.stop()

@@ -214,12 +214,22 @@ class RedisStore:
         if self._sure_link is None or not self._min_replicas:
             return await self._link.batch(commands, repeat=True)
         replies, confirmed = await self._sure_link.batch_waited(
-            commands, self._min_replicas, self._replica_wait_ms
+            self._taught(commands), self._min_replicas, self._replica_wait_ms
         )
         failed = any(isinstance(reply, ServerReplied) for reply in replies)
         if confirmed < self._min_replicas and not failed:
             raise ReplicasMissing(confirmed, self._min_replicas, self._replica_wait_ms)
         return replies
+
+    def _taught(self, commands: Sequence[Sequence[Argument]]) -> list[Sequence[Argument]]:
+        """Let the first of some calls bring its script along.
+
+        Where it is lacking nothing would be written, and the WAIT behind it be for nothing.
+        """
+        texts = {script.sha: script.text for script in (self._void, self._settle)}
+        (name, sha, *rest), *others = commands
+        text = texts.get(sha) if name == b"EVALSHA" and isinstance(sha, bytes) else None
+        return list(commands) if text is None else [(b"EVAL", text, *rest), *others]
 
     async def _ask(
         self,

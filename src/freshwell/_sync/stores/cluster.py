@@ -118,13 +118,12 @@ class ClusterLink:
         slot = self._slot_of(key)
         known = self._nodes.map
         owner = None if known is None else known.owner(slot)
-        step = _Step((b"GET", key), slot)
         if owner is None:
-            self._carry([step], repeat=True)
-            return _text(step.outcome)
+            return self.get_many([key])[0]
         try:
             return self._nodes.link(owner).get(key)
         except StoreUnavailable as error:
+            step = _Step((b"GET", key), slot)
             step.at, step.outcome = owner, error
         if step.was_lost:
             self._nodes.failed(owner)
@@ -165,7 +164,7 @@ class ClusterLink:
         return owned
 
     def survey(self) -> Survey:
-        """Return what all primaries that own slots confirm now. What no node has seen is not in it.
+        """Return what all primaries that own slots have confirmed since the call began.
 
         Raises `StoreUnavailable` where one of them does not answer, or sees it otherwise; the
         map is learnt anew then.
@@ -180,9 +179,9 @@ class ClusterLink:
                 asked, known = known.primaries, told[0]
                 if any(other.owners != known.owners for other in told):
                     raise LinkLost("the nodes of the cluster do not agree on who owns its slots")
+                self._nodes.adopt(known)
                 if known.primaries == asked:
                     return _survey(told)
-                self._nodes.adopt(known)
             raise LinkLost("the cluster changes who owns its slots")
         except StoreUnavailable:
             self._nodes.refresh()
