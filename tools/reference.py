@@ -28,6 +28,7 @@ TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "ap
 _WIDTH: Final = 72
 _TWINS: Final = {
     "AsyncCache": "Cache",
+    "AsyncNamespace": "Namespace",
     "AsyncCachedFunction": "CachedFunction",
     "AsyncReadThrough": "ReadThrough",
 }
@@ -40,6 +41,8 @@ of the async ones; what is awaited there is called plainly here, and `aclose` is
 are safe for any number of threads.
 """
 _INNER: Final = {("Stats", "of")}
+_INHERITING: Final = {"AsyncCache"}
+"""Classes shown with what they have from others; those beside them say whose verbs they have."""
 _SECTION: Final = re.compile(r"^(Args|Raises|Returns):$")
 
 
@@ -85,13 +88,20 @@ def _class(cls: type, name: str, note: str = "") -> str:
     elif name == "AsyncCache":
         parts.append(_code(f"{name}{_parameters(_function(vars(cls)['__init__']))}"))
     parts.append(_prose(_docstring(cls)))
-    for member, value in vars(cls).items():
+    for member, value in _members(cls, name):
         hidden = member.startswith("_") and member != "__call__"
         if hidden or (name, member) in _INNER or not value.__doc__:
             continue
         if isinstance(value, property | types.FunctionType):
             parts.append(_member(name, member, value))
     return "\n".join(parts)
+
+
+def _members(cls: type, name: str) -> list[tuple[str, Any]]:
+    """Return what a class has by itself and, where that is shown, from others of ours first."""
+    ours = [one for one in reversed(cls.__mro__) if one.__module__.startswith("freshwell.")]
+    shown = ours if name in _INHERITING else [cls]
+    return [member for one in shown for member in vars(one).items()]
 
 
 def _member(owner: str, name: str, value: property | types.FunctionType) -> str:
@@ -188,6 +198,8 @@ def _prose(docstring: str) -> str:
     lines: list[str] = []
     in_section = False
     for line in docstring.replace("``", "`").splitlines():
+        if line == "::":  # an indented block is one in Markdown by itself
+            continue
         section = _SECTION.match(line)
         if section is not None:
             in_section = True

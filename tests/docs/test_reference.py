@@ -21,6 +21,12 @@ def test_every_public_name_is_in_the_reference() -> None:
         assert re.search(rf"^##+ {name}$|^Sync: `{name}`\.$", text, re.MULTILINE), name
 
 
+def test_every_public_verb_of_a_cache_is_in_the_reference() -> None:
+    text = reference.page()
+    for verb in (name for name in dir(freshwell.AsyncCache) if not name.startswith("_")):
+        assert f"\n### AsyncCache.{verb}\n" in text, verb
+
+
 def test_an_old_reference_is_caught_and_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
