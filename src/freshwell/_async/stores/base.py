@@ -166,7 +166,7 @@ class Store(Protocol):
         """
 
     async def forget(self, keys: Sequence[bytes]) -> int:
-        """Remove entries, but for announcements of writers. Return how many there were."""
+        """Remove keys, but for announcements of writers. Return how many held a value."""
 
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""
