@@ -296,9 +296,7 @@ def _batch(
     return replies
 
 
-def _scan(
-    primary: _Primary, pattern: bytes, place: object
-) -> tuple[object, list[bytes]]:
+def _scan(primary: _Primary, pattern: bytes, place: object) -> tuple[object, list[bytes]]:
     """Go on with a scan, on the server where it began."""
     begun, inner = place if isinstance(place, tuple) else (primary.named, None)
     if begun != primary.named:
