@@ -3,12 +3,12 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from freshwell._sync.scope import Scope
 from freshwell._sync.stores.base import Peeked
 from freshwell.errors import StoreUnavailable
-from freshwell.ground.frame import Frame, Rejected, decode
+from freshwell.ground.frame import Frame, Rejected, State, decode
 from freshwell.ground.keys import digest8
 from freshwell.ground.names import key_tag
 
@@ -27,7 +27,10 @@ class Inspected(NamedTuple):
     tags: Mapping[bytes, Frame | Rejected | None]
     """What stands under the versions of the entry's tags, by their digests."""
     names: Mapping[bytes, str]
-    """The inner names of tags, by digest, as far as they are known or can be read there."""
+    """The inner names of tags by their digests, as far as they are known or stand there.
+
+    One that ends with ``...`` was cut.
+    """
 
 
 def inspect(scope: Scope, key: str) -> Inspected:
@@ -47,12 +50,12 @@ def inspect(scope: Scope, key: str) -> Inspected:
     frame = None if peeked.data is None else decode(peeked.data, digest8(l2_key))
     digests = [digest for digest, _ in frame.stamps] if isinstance(frame, Frame) else []
     keys = [names.version_key(digest) for digest in digests]
-    tags: dict[bytes, Any] = {}
-    known = {names.digest(tag): tag for tag in (*scope._implied, key_tag(name))}
-    for digest, key_of_it, blob in zip(digests, keys, store.fetch_many(keys), strict=True):
-        tags[digest] = version = None if blob is None else decode(blob, digest8(key_of_it))
-        if isinstance(version, Frame) and version.payload and digest not in known:
-            # It was cut where it is long.
+    tags: dict[bytes, Frame | Rejected | None] = {}
+    called = {names.digest(tag): tag for tag in (*scope._implied, key_tag(name))}
+    for digest, its_key, blob in zip(digests, keys, store.fetch_many(keys), strict=True):
+        version = None if blob is None else decode(blob, digest8(its_key))
+        tags[digest] = version
+        if isinstance(version, Frame) and version.state is State.STAMP and digest not in called:
             text = bytes(version.payload).decode("utf-8", "replace")
-            known[digest] = text if names.digest(text) == digest else f"{text}..."
-    return Inspected(l2_key, peeked, frame, server_ms, tags, known)
+            called[digest] = text if names.digest(text) == digest else f"{text}..."
+    return Inspected(l2_key, peeked, frame, server_ms, tags, called)

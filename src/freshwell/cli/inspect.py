@@ -32,7 +32,7 @@ _MAX_SHOWN: Final = 2_000
 
 def inspect(
     url: UrlOption,
-    key: Annotated[str, typer.Argument(help="The key.", show_default=False)],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key.", show_default=False)],
     cache: CacheOption = "default",
     schema_version: VersionOption = None,
     in_namespace: InNamespaceOption = None,
@@ -48,8 +48,8 @@ def inspect(
 ) -> None:
     """Show what Redis has of an entry: state, age, TTL left, tags, size, codec. Changes nothing.
 
-    Exit code 0: something is there, and its state says what. 1: nothing is. 2: no answer, because
-    of how the command was given or because the server gave none.
+    Exit code 0: something is there, and its state says what. 1: nothing is. 2: that is not known,
+    because of how the command was given or because the server did not answer.
     """
     with answering("inspect", unanswered=2):
         target = opened(url, cache, schema_version, in_namespace, named_by="--in-namespace")

@@ -34,15 +34,18 @@ _SAY_EVERY_S: Final = 5.0
 def invalidate(
     url: UrlOption,
     keys: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY]...", help="Keys.", show_default=False)
+        list[str] | None, typer.Argument(metavar="KEY", help="Keys.", show_default=False)
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option(help="All entries with this tag. May be repeated.", show_default=False),
+        typer.Option(
+            metavar="TAG", help="All entries with this tag. May be repeated.", show_default=False
+        ),
     ] = None,
     pattern: Annotated[
         str | None,
         typer.Option(
+            metavar="GLOB",
             help='All entries whose keys match, such as "report:*:2026". Looks at every key of '
             "the server, in small steps: prefer tags.",
             show_default=False,
@@ -81,7 +84,7 @@ def invalidate(
                 _keys(target, keys)
             elif tag:
                 target.scope.invalidate_tags(*tag)
-                print_line(f"invalidated what has {_counted(len(tag), 'tag')}, {target}")
+                print_line(f"invalidated all entries of {_counted(len(tag), 'tag')}, {target}")
             elif pattern is not None:
                 _pattern(target, pattern, yes=yes)
             else:
@@ -107,7 +110,7 @@ def _keys(target: Target, keys: list[str]) -> None:
 
 def _namespace(target: Target, path: str, *, yes: bool) -> None:
     if not yes:
-        _confirm(f"everything in namespace {path!r}, {target}")
+        _confirm(f"all entries of namespace {path!r}, {target}")
     assert isinstance(target.scope, Namespace)
     target.scope.clear()
     print_line(f"invalidated namespace {path!r}, {target}")
@@ -116,16 +119,16 @@ def _namespace(target: Target, path: str, *, yes: bool) -> None:
 def _pattern(target: Target, pattern: str, *, yes: bool) -> None:
     check_glob(pattern)
     if is_broad(pattern) and not yes:
-        _confirm(f"whatever matches {pattern!r}, {target}")
+        _confirm(f"all entries like {pattern!r}, {target}")
     with _progress() as progress:
         gone = target.scope.invalidate_pattern(pattern, progress=progress)
-    print_line(f"invalidated {_counted(gone, 'entry', 'entries')} of {pattern!r}, {target}")
+    print_line(f"invalidated {_counted(gone, 'entry', 'entries')} like {pattern!r}, {target}")
 
 
 def _confirm(what: str) -> None:
     """Ask on a terminal. Raises `UsageFault` where there is none, or the answer is no."""
     if not sys.stdin.isatty():
-        raise UsageFault(f"this invalidates {what}: add --yes where nobody can be asked")
+        raise UsageFault(f"this would invalidate {what}: add --yes if that is meant")
     if not typer.confirm(f"Invalidate {what}?", err=True):
         raise UsageFault("nothing was invalidated")
 

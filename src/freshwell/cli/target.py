@@ -40,6 +40,7 @@ UrlOption = Annotated[
     str,
     typer.Option(
         "--url",
+        metavar="URL",
         envvar="FRESHWELL_URL",
         help="Where the entries are: redis://, rediss://, valkey:// or unix:// for one server, "
         "redis+cluster:// or redis+sentinel:// for several.",
