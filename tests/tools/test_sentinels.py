@@ -16,6 +16,15 @@ def test_what_the_primary_is_told_reaches_its_replica(replicated: Replicated) ->
         replicated.replica.ask("SET", "key", 2)
 
 
+def test_a_pair_that_was_frozen_is_in_step_again(replicated: Replicated) -> None:
+    replicated.replica.freeze()
+    replicated.primary.ask("SET", "key", 1)
+    replicated.settle()
+    assert replicated.replica.ask("GET", "key") == b"1"
+    replicated.wipe()
+    assert replicated.replica.ask("DBSIZE") == 0
+
+
 def test_all_sentinels_name_one_primary_that_is_empty(
     sentinels: Sentinels, sentinel_url: str
 ) -> None:

@@ -23,11 +23,16 @@ class LinkTimeout(StoreUnavailable):
 
 
 class ServerReplied(StoreUnavailable):
-    """The server answered with an error. `code` is its first word, such as ``OOM``."""
+    """The server answered with an error. `code` is its first word, such as ``OOM``.
 
-    def __init__(self, message: str, *, code: str) -> None:
+    `detail` is the rest of it where a Cluster's node sends elsewhere, and empty otherwise: other
+    errors may hold keys and values.
+    """
+
+    def __init__(self, message: str, *, code: str, detail: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.detail = detail
 
 
 class ReplicasMissing(StoreUnavailable):

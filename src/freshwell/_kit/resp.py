@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _SCAN_COUNT = 1_000
+_REDIRECTS = ("ASK", "MOVED")
 
 Argument = bytes | str | int
 Reply = Any
@@ -44,8 +45,9 @@ def new_reader() -> Any:
 
 
 def _server_replied(message: str) -> ServerReplied:
-    code = message.partition(" ")[0]
-    return ServerReplied(f"the server answered {code}", code=code)
+    code, _, rest = message.partition(" ")
+    detail = rest if code in _REDIRECTS else ""
+    return ServerReplied(f"the server answered {code}", code=code, detail=detail)
 
 
 def unerring(reply: Reply) -> Reply:

@@ -24,7 +24,9 @@ from freshwell._sync.coordination.watch import Watch
 from freshwell._sync.coordination.writes import Writes
 from freshwell._sync.coordination.writing import Intents
 from freshwell._sync.stores.base import NullStore, Store
-from freshwell._sync.stores.redis import RedisStore
+from freshwell._sync.stores.cluster import ClusterLink
+from freshwell._sync.stores.cluster_waits import ClusterWaits
+from freshwell._sync.stores.redis import Commands, RedisStore
 from freshwell._sync.stores.sentinel import SentinelLink
 from freshwell._sync.stores.topology import Topology
 from freshwell._sync.stores.waited import WaitedLink, Waits
@@ -168,7 +170,7 @@ def _store(options: CacheOptions, place: Place | None) -> tuple[Store, Topology 
         "command_timeout_s": options.command_timeout_ns / _NS_PER_S,
     }
     wait_ms = max(1, options.command_timeout_ns // _NS_PER_MS) if options.min_replicas else 0
-    link: Link | SentinelLink
+    link: Commands
     sure_link: Waits | None
     topology: Topology | None
     if isinstance(place, Endpoint):
@@ -177,7 +179,8 @@ def _store(options: CacheOptions, place: Place | None) -> tuple[Store, Topology 
     elif isinstance(place, SentinelPlace):
         link = sure_link = topology = SentinelLink(place, replica_wait_ms=wait_ms, **limits)
     else:
-        raise NotImplementedError
+        link = topology = cluster = ClusterLink(place, **limits)
+        sure_link = ClusterWaits(cluster, replica_wait_ms=wait_ms, **limits) if wait_ms else None
     store = RedisStore(
         link,
         lease_ms=options.lease_ms,

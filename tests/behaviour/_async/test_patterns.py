@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from freshwell import AsyncCache, InvalidationError, KeyRejected
+from tests.behaviour._async.parts import Make
 from tests.support.aio import Latch, start
 from tests.support.servers import Server
-
-Make = Callable[..., AsyncCache]
-
-
-@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
-def make(request: pytest.FixtureRequest) -> Make:
-    """Give a function that makes caches of one kind."""
-    if request.param == "in process":
-        return AsyncCache
-    url = request.getfixturevalue("redis_url")
-    return partial(AsyncCache, url, l1=request.param == "shared")
-
 
 KEYS = ["report:1:2025", "report:1:2026", "report:2:2026", "user:1", "a*b"]
 

@@ -160,6 +160,7 @@ def test_control_a_plain_link_keeps_writing_to_the_old_primary_and_its_writes_va
     assert old.ask("GET", "k") == b"before"
 
 
+@pytest.mark.slow
 def test_what_is_under_way_to_a_primary_that_is_replaced_fails(
     sentinels: Sentinels,
 ) -> None:
@@ -175,6 +176,7 @@ def test_what_is_under_way_to_a_primary_that_is_replaced_fails(
     own.close()
 
 
+@pytest.mark.slow
 def test_what_may_be_repeated_goes_to_the_new_primary_then(sentinels: Sentinels) -> None:
     own = link(sentinels.url, 10)
     put(own, "before")

@@ -54,7 +54,8 @@ class SentinelLink:
     replaced meanwhile is `LinkLost`.
 
     `in_order`: as of a `Link`. Raises what a `Link` raises. That the server is no primary is
-    raised, and stands in no batch's answer. `replica_wait_ms` is the longest wait that `batch_waited` will be told.
+    raised, and stands in no batch's answer. `replica_wait_ms` is the longest
+    wait that `batch_waited` will be told.
     """
 
     in_order = True
@@ -104,7 +105,7 @@ class SentinelLink:
         try:
             primary = await self._look()
         finally:
-            self._leave()
+            self._gate.leave()
         return Survey((primary.named.address,), owners=primary.named.epoch)
 
     async def get(self, key: bytes) -> bytes | None:
@@ -191,7 +192,7 @@ class SentinelLink:
                 return
             await self._look()
         finally:
-            self._leave()
+            self._gate.leave()
 
     def _is_done(self, primary: _Primary | None) -> bool:
         return self._primary is not primary or self._now_ns() < self._due_ns
@@ -203,12 +204,17 @@ class SentinelLink:
         if not await self._gate.enter(patience_s):
             raise LinkTimeout(f"the sentinels of {self._place!r} were asked for too long")
 
-    def _leave(self) -> None:
-        self._due_ns = self._now_ns() + _AGAIN_AFTER_NS
-        self._gate.leave()
-
     async def _look(self) -> _Primary:
-        """Find the primary, and use it from then on."""
+        """Find the primary, and use it from then on. Counts where it was not cancelled."""
+        try:
+            primary = await self._find()
+        except StoreUnavailable:
+            self._due_ns = self._now_ns() + _AGAIN_AFTER_NS
+            raise
+        self._due_ns = self._now_ns() + _AGAIN_AFTER_NS
+        return primary
+
+    async def _find(self) -> _Primary:
         self._refuse_if_closed()
         answers = await self._answers()
         primary = self._primary

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from freshwell._sync.stores.base import (
     Acquired,
@@ -22,14 +22,12 @@ from freshwell._sync.stores.base import (
     Peeked,
     Settlement,
 )
-from freshwell._sync.stores.sentinel import SentinelLink
 from freshwell._sync.stores.waited import Waits
-from freshwell._kit.threads_link import Link, Reply
 from freshwell._kit.link_errors import LinkLost, ReplicasMissing, ServerReplied
-from freshwell._kit.resp import Argument, not_text, unerring
+from freshwell._kit.resp import Argument, Reply, not_text, unerring
 from freshwell.ground.frame import intent_frame, lease_frame, tombstone_frame
 
-__all__ = ["RedisStore"]
+__all__ = ["Commands", "RedisStore"]
 
 _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
@@ -54,6 +52,33 @@ def _script(name: str) -> _Script:
     return _Script(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
+class Commands(Protocol):
+    """What a store needs of a way to its servers: a `Link` to one, or to a whole Cluster."""
+
+    in_order: bool
+    """Whether the commands of one batch are done in their order."""
+
+    def server_ms(self, key: bytes = b"") -> int:
+        """Return the clock of the server that has `key`, as estimated now. 0: not known yet."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """GET."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """GET each of the keys, in one write for each server."""
+
+    def batch(
+        self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
+    ) -> list[Reply]:
+        """Send commands in one write for each server. Errors stand in their place."""
+
+    def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        """Return some keys that match, and the place to go on from. None: that is all."""
+
+    def close(self) -> None:
+        """Close the connections. Idempotent."""
+
+
 class RedisStore:
     """Redis or Valkey behind a link: one primary, or several. Belongs to the link's home.
 
@@ -65,7 +90,7 @@ class RedisStore:
 
     def __init__(
         self,
-        link: Link | SentinelLink,
+        link: Commands,
         *,
         lease_ms: int,
         new_token: Callable[[], bytes],

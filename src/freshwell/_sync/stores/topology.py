@@ -2,9 +2,8 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from freshwell._kit.endpoint import Endpoint
 
@@ -20,7 +19,7 @@ class Survey:
 
     primaries: tuple[tuple[str, int], ...]
     replicas: tuple[tuple[str, int], ...] = ()
-    owners: Hashable = ()
+    owners: Any = ()
 
 
 class Topology(Protocol):
