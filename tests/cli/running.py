@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from typer.testing import CliRunner
 
+from freshwell import Cache
 from freshwell.cli.app import app
 
-__all__ = ["Ran", "run"]
+__all__ = ["Ran", "run", "service"]
+
+service = partial(Cache, l1=False, command_timeout=5)
+"""Builds the cache of a service that runs, patient enough for a busy machine."""
 
 
 class Ran(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 from freshwell import Cache
 from freshwell.ground.frame import Flag, State, encode
 from freshwell.ground.keys import digest8
-from tests.cli.running import run
+from tests.cli.running import run, service
 from tests.support.servers import Server, free_port
 from tests.support.threads import Latch, start, until
 
@@ -19,7 +19,7 @@ from tests.support.threads import Latch, start, until
 @pytest.fixture
 def cache(redis_url: str) -> Iterator[Cache]:
     """Give the cache of a service that runs."""
-    with Cache(redis_url, namespace="shop", l1=False) as cache:
+    with service(redis_url, namespace="shop") as cache:
         yield cache
 
 
@@ -30,6 +30,13 @@ def facts(key: str, *words: str, url: str, code: int = 0) -> dict[str, Any]:
     assert len(ran.out.splitlines()) == 1
     found: dict[str, Any] = json.loads(ran.out)
     return found
+
+
+def put(server: Server, data: bytes | None = None, **frame: Any) -> None:
+    """Put bytes, or a frame that is right but for what is said, under the key `a` of `shop`."""
+    key = b"fw:e:shop:a"
+    whole = {"state": State.VALUE, "digest": digest8(key), "codec": 1, "payload": b'"swordfish"'}
+    server.ask("SET", key, encode(**{**whole, **frame}) if data is None else data)
 
 
 def test_a_fresh_entry_is_shown_with_its_times_size_codec_and_tags(
@@ -67,16 +74,17 @@ def test_nothing_there_is_absent_and_has_an_exit_code_of_its_own(redis_url: str)
     assert run("inspect", "user:42", url=redis_url).code == 1
 
 
-def test_an_expired_entry_is_stale_and_an_invalidated_one_leaves_a_tombstone(
-    cache: Cache, redis_url: str
-) -> None:
+def test_an_expired_entry_is_stale(cache: Cache, redis_url: str) -> None:
     cache.set("a", 1, stale_ttl="1h")
     cache.expire("a")
-    assert facts("a", url=redis_url)["state"] == "stale"
-    cache.invalidate("a")
     found = facts("a", url=redis_url)
-    assert (found["state"], found["ttl_left_ms"]) == ("invalidated", None)
-    assert found["kept_ms"] <= 1_000
+    assert (found["state"], found["ttl_left_ms"]) == ("stale", 0)
+
+
+def test_a_tombstone_is_an_invalidated_entry(redis_server: Server, redis_url: str) -> None:
+    put(redis_server, state=State.TOMBSTONE)
+    found = facts("a", url=redis_url)
+    assert (found["state"], found["ttl_left_ms"], found["codec"]) == ("invalidated", None, None)
 
 
 def test_a_load_under_way_is_a_lease(cache: Cache, redis_url: str) -> None:
@@ -138,7 +146,7 @@ def test_each_tag_says_whether_it_is_current_changed_being_changed_or_lost(
 
 
 def test_tags_of_namespaces_and_schema_versions_have_their_names(redis_url: str) -> None:
-    with Cache(redis_url, namespace="shop", version="v2", l1=False) as cache:
+    with service(redis_url, namespace="shop", version="v2") as cache:
         cache.namespace("n").namespace("m").set("a", 1)
     where = ("--schema-version", "v2", "--in-namespace", "n/m")
     found = facts("a", *where, url=redis_url)
@@ -162,7 +170,7 @@ def test_a_very_long_tag_says_that_it_was_cut(cache: Cache, redis_url: str) -> N
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
 def test_the_value_is_shown_where_it_is_asked_for_and_not_else(redis_url: str, codec: str) -> None:
-    with Cache(redis_url, namespace="shop", codec=codec, l1=False) as cache:
+    with service(redis_url, namespace="shop", codec=codec) as cache:
         cache.set("a", {"name": "swordfish\x1b[31m"})
     plain = run("inspect", "a", "--cache", "shop", url=redis_url)
     assert "swordfish" not in plain.out
@@ -179,18 +187,11 @@ def test_a_long_value_is_cut(cache: Cache, redis_url: str) -> None:
 
 
 def test_a_negative_entry_has_the_value_none(redis_url: str) -> None:
-    with Cache(redis_url, namespace="shop", negative_ttl="1m", l1=False) as cache:
+    with service(redis_url, namespace="shop", negative_ttl="1m") as cache:
         cache.get_or_load("a", lambda: None)
     found = facts("a", "--value", url=redis_url)
     assert (found["flags"], found["codec"]) == (["negative"], "none")
     assert (found["value"], found["value_note"]) == ("None", "the source has none")
-
-
-def put(server: Server, data: bytes | None = None, **frame: Any) -> None:
-    """Put bytes, or a frame that is right but for what is said, under the key `a` of `shop`."""
-    key = b"fw:e:shop:a"
-    whole = {"state": State.VALUE, "digest": digest8(key), "codec": 1, "payload": b'"swordfish"'}
-    server.ask("SET", key, encode(**{**whole, **frame}) if data is None else data)
 
 
 @pytest.mark.parametrize("flag", [Flag.SEALED, Flag.SIGNED, Flag.COMPRESSED, Flag.SEALED | 1])
@@ -318,7 +319,7 @@ def test_no_answer_is_neither_found_nor_absent(own_redis: Server) -> None:
 
 
 def test_it_needs_no_right_to_write(own_redis: Server) -> None:
-    with Cache(own_redis.url, l1=False) as cache:
+    with service(own_redis.url) as cache:
         cache.set("a", 1, tags=["users"])
         cache.expire("a")
     commands = ("get", "mget", "pttl", "type", "time", "client", "select", "ping", "hello")

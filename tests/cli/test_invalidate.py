@@ -9,7 +9,7 @@ import pytest
 
 from freshwell import Cache
 from freshwell.cli.invalidate import Counting
-from tests.cli.running import run
+from tests.cli.running import run, service
 from tests.support.plugin import MakeServer
 from tests.support.servers import Server, free_port
 
@@ -17,7 +17,7 @@ from tests.support.servers import Server, free_port
 @pytest.fixture
 def cache(redis_url: str) -> Iterator[Cache]:
     """Give the cache of a service that runs."""
-    with Cache(redis_url, namespace="shop", l1=False) as cache:
+    with service(redis_url, namespace="shop") as cache:
         yield cache
 
 
@@ -30,10 +30,10 @@ def test_keys_are_gone_and_others_stay(cache: Cache, redis_url: str) -> None:
 
 
 def test_a_running_process_stops_serving_it_from_memory(redis_url: str) -> None:
-    with Cache(redis_url) as service:
-        service.set("a", 1)
+    with Cache(redis_url, command_timeout=5) as running:
+        running.set("a", 1)
         assert run("invalidate", "a", url=redis_url).code == 0
-        assert service.get("a", read="fresh") is None
+        assert running.get("a", read="fresh") is None
 
 
 def test_tags_take_all_their_entries(cache: Cache, redis_url: str) -> None:
@@ -79,7 +79,7 @@ def test_keys_and_patterns_stay_in_the_namespace_they_are_asked_for_in(
 
 
 def test_a_schema_version_names_its_entries(redis_url: str) -> None:
-    with Cache(redis_url, version=3, l1=False) as new, Cache(redis_url, l1=False) as plain:
+    with service(redis_url, version=3) as new, service(redis_url) as plain:
         new.set("a", 1)
         plain.set("a", 1)
         assert run("invalidate", "a", "--schema-version", "3", url=redis_url).code == 0

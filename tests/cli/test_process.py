@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from freshwell import Cache
+from tests.cli.running import service
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 
@@ -21,7 +22,7 @@ _RUN_S = 50
 @pytest.fixture
 def cache(redis_url: str) -> Iterator[Cache]:
     """Give the cache of a service that runs."""
-    with Cache(redis_url, l1=False) as cache:
+    with service(redis_url) as cache:
         yield cache
 
 
