@@ -212,3 +212,13 @@ def test_without_a_terminal_a_long_sweep_says_now_and_then_how_far_it_is() -> No
     for gone in range(1, 13):
         counting(gone * 1_000)
     assert said == ["5,000 entries so far", "10,000 entries so far"]
+
+
+def test_on_a_terminal_a_sweep_is_shown_alive(
+    cache: Cache, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # by which Rich takes any stream for a terminal
+    cache.set_many(dict.fromkeys(("report:1", "report:2"), 1))
+    ran = run("invalidate", "--pattern", "report:*", "--cache", "shop", url=redis_url)
+    assert (ran.code, ran.out[:21]) == (0, "invalidated 2 entries")
+    assert "entries invalidated" in ran.err

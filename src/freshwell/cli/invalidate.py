@@ -129,7 +129,11 @@ def _confirm(what: str) -> None:
     """Ask on a terminal. Raises `UsageFault` where there is none, or the answer is no."""
     if not sys.stdin.isatty():
         raise UsageFault(f"this would invalidate {what}: add --yes if that is meant")
-    if not typer.confirm(f"Invalidate {what}?", err=True):
+    try:
+        agreed = typer.confirm(f"Invalidate {what}?", err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
         raise UsageFault("nothing was invalidated")
 
 
