@@ -1,6 +1,9 @@
-"""Write docs/reference/api.md from the signatures and docstrings of the public names.
+"""Write docs/reference from the code.
 
-``reference.py`` writes it; ``reference.py --check`` ends with exit code 1 where the page is
+api.md comes from the signatures and docstrings of the public names, command-line.md from the
+options and help of the commands.
+
+``reference.py`` writes them; ``reference.py --check`` ends with exit code 1 where a page is
 not what would be written.
 """
 
@@ -21,10 +24,11 @@ from typing import Any, Final
 import freshwell
 import freshwell.errors
 import freshwell.typing
+import reference_cli
 
 __all__ = ["main", "page"]
 
-TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "api.md"
+FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _WIDTH: Final = 72
 _TWINS: Final = {
     "AsyncCache": "Cache",
@@ -58,18 +62,19 @@ def page() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page, or check it. Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Write the pages, or check them. Returns the exit code."""
+    parser = argparse.ArgumentParser(description="Write docs/reference from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; tell if it would")
-    wanted = page()
-    if parser.parse_args(arguments).check:
-        if TARGET.exists() and TARGET.read_text() == wanted:
-            return 0
-        print(f"{TARGET.name} is not up to date: run tools/reference.py", file=sys.stderr)
-        return 1
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(wanted)
-    return 0
+    only_check, code = parser.parse_args(arguments).check, 0
+    for name, wanted in (("api.md", page()), ("command-line.md", reference_cli.page())):
+        target = FOLDER / name
+        if not only_check:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(wanted)
+        elif not target.exists() or target.read_text() != wanted:
+            print(f"{name} is not up to date: run tools/reference.py", file=sys.stderr)
+            code = 1
+    return code
 
 
 # -- classes ---------------------------------------------------------------------------------
