@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from freshwell.cli.inspect import inspect
+from freshwell.cli.invalidate import invalidate
 from freshwell.cli.lab.command import lab
 
 __all__ = ["app"]
@@ -19,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(lab)
+app.command()(invalidate)
+app.command()(inspect)
 
 
 def _show_version(wanted: bool) -> None:

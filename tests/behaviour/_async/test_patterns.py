@@ -99,3 +99,22 @@ async def test_a_pattern_that_cannot_be_is_refused(make: Make) -> None:
         for pattern in ("", "x" * 1_025, "\ud800"):
             with pytest.raises(KeyRejected, match="pattern"):
                 await cache.invalidate_pattern(pattern)
+
+
+async def test_a_pattern_means_the_same_where_there_are_schema_versions(redis_url: str) -> None:
+    make = partial(AsyncCache, redis_url, namespace="shop", l1=False)
+    keys = ["b", "a:b", "é"]
+    async with make(version="v-3") as cache, make(version=2) as old, make() as plain:
+        places = [cache, cache.namespace("n"), plain]
+        for place in places:
+            await place.set_many(dict.fromkeys(keys, 1))
+        await old.set("c", 1)
+        # What stands for the version in the pattern over L2's keys matches more than versions.
+        assert await cache.invalidate_pattern("b") == 1
+        assert [list(await place.get_many(keys)) for place in places] == [keys[1:], keys, keys]
+        assert await cache.invalidate_pattern("c") == 1
+        assert await cache.invalidate_pattern("??") == 1  # bytes, as without versions
+        assert await plain.invalidate_pattern("??") == 1
+        assert await cache.invalidate_pattern("*") == 1
+        assert await cache.namespace("n").invalidate_pattern("*b") == 2
+        assert list(await cache.namespace("n").get_many(keys)) == ["é"]

@@ -30,6 +30,8 @@ _NS_PER_S = 1_000_000_000
 _SHORTEST_S = 0.05
 _LONGEST_S = 1.0
 _SURVEY = "survey"
+_GOSSIP_NS = 100_000_000
+"""How long a new primary may be at work before the others, who are asked, have heard of it."""
 
 
 class Feeds:
@@ -60,6 +62,7 @@ class Feeds:
         self._stopping = False
         self._primaries: tuple[Address, ...] = ()
         self._running: dict[Address, Coherence] = {}
+        self._margin_ns = min(_GOSSIP_NS, session.max_staleness_ns // 2)
         pause_s = session.max_staleness_ns / _NS_PER_S / _SURVEYS_PER_BOUND
         self._pause_s = min(max(pause_s, _SHORTEST_S), _LONGEST_S)
 
@@ -82,7 +85,7 @@ class Feeds:
             else:
                 if survey.primaries != self._primaries:
                     self._follow(survey)
-                self._proofs.prove(_SURVEY, asked_ns)
+                self._proofs.prove(_SURVEY, asked_ns - self._margin_ns)
             if await self._stop.wait(self._pause_s):
                 return
 

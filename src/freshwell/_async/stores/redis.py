@@ -13,10 +13,18 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any, NamedTuple, Protocol
 
-from freshwell._async.stores.base import Acquired, Captured, Fill, Grant, Mark, Settlement
+from freshwell._async.stores.base import (
+    Acquired,
+    Captured,
+    Fill,
+    Grant,
+    Mark,
+    Peeked,
+    Settlement,
+)
 from freshwell._async.stores.waited import Waits
 from freshwell._kit.link_errors import LinkLost, ReplicasMissing, ServerReplied
-from freshwell._kit.resp import Argument, Reply
+from freshwell._kit.resp import Argument, Reply, not_text, unerring
 from freshwell.ground.frame import intent_frame, lease_frame, tombstone_frame
 
 __all__ = ["Commands", "RedisStore"]
@@ -110,6 +118,15 @@ class RedisStore:
 
     async def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return await self._link.get_many(keys)
+
+    async def peek(self, key: bytes) -> Peeked:
+        asked = [(b"GET", key), (b"PTTL", key), (b"TYPE", key)]
+        data, left, kind = await self._link.batch(asked, repeat=True)
+        if data is not None and not isinstance(data, bytes):
+            data = not_text(data)
+        if not isinstance(unerring(left), int) or not isinstance(unerring(kind), bytes):
+            raise ServerReplied("an answer has an unknown form", code="PROTOCOL")
+        return Peeked(data, left, kind.decode("ascii", "replace"))
 
     async def acquire(
         self,
