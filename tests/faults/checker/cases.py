@@ -38,7 +38,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "announced, writers killed", _KILLED, ("process frozen", "data late", "feed cut"), least_s=8
     ),
-    Case("all ways, server", _MIXED, _SERVER),
+    Case("all ways, server", replace(_MIXED, way="every"), _SERVER),
     Case("all ways, Sentinel", _MIXED, _SENTINEL, "sentinel"),
     Case("all ways, Cluster", _MIXED, _CLUSTER, "cluster"),
 )

@@ -26,7 +26,8 @@ class Orders:
     """How a run reads and writes. Goes to the workers as JSON.
 
     - `way`: how a write voids what is cached of a cell: ``key``, ``tag``, ``writing``, ``mixed``
-      (any of these at each write), or a control of `tests.races.controls`.
+      (any of these, or a namespace's `clear`, at each write), ``every`` (patterns too, which
+      are not said again after a failover), or a control of `tests.races.controls`.
     - `cells`: versioned values of the source, each cached under `width` keys.
     - `bound_s`: `max_staleness`.
     - `readers`: the habit of each reading task of a process: ``eventual`` and ``fresh`` are read

@@ -111,6 +111,7 @@ class Writes:
 
         Raises `InvalidationError` when L2 may not have taken it; L1 has dropped them even so.
         """
+        self.remember(keys, ())
         try:
             await self._t.store.invalidate([self._t.names.entry(key) for key in keys])
             if self._t.names.versioned:
@@ -128,6 +129,7 @@ class Writes:
         Costs one write for each tag, whatever its size. Raises as `invalidate` does.
         """
         mark = self._t.tags.mark
+        self.remember((), tags)
         try:
             await self._t.store.void(
                 [mark(tag) for tag in tags], first=[mark(PULSE)] if pulse else ()
@@ -154,13 +156,21 @@ class Writes:
             self._flying.forget(keys)
         self._t.counters.invalidations += len(keys)
 
-    def done(self, keys: Sequence[str], tags: Sequence[str]) -> None:
-        """Note what has been invalidated, as L2 has confirmed."""
-        self._t.counters.invalidations += len(keys) + len(tags)
+    def remember(self, keys: Sequence[str], tags: Sequence[str]) -> None:
+        """Note what is being invalidated, before L2 is told and when it has confirmed.
+
+        Before, because another may become primary between the answer of one and the end of the
+        call: what is said again then must not lack it.
+        """
         if self._t.store.shared:
             now_ns = self._t.now_ns()
             self._recent.note(keys, now_ns, tags=False)
             self._recent.note(tags, now_ns, tags=True)
+
+    def done(self, keys: Sequence[str], tags: Sequence[str]) -> None:
+        """Note what has been invalidated, as L2 has confirmed."""
+        self._t.counters.invalidations += len(keys) + len(tags)
+        self.remember(keys, tags)
 
     async def say_again(self) -> None:
         """Invalidate once more what was invalidated a moment ago: another server is primary.

@@ -83,6 +83,7 @@ class Intents:
         Raises `InvalidationError` where L2 may not have taken it.
         """
         self._heart.drop(self._leases(intent))
+        self._writes.remember(intent.keys, intent.tags)
         settlements = [Settlement(intent.token, mark) for mark in self._left_behind(intent)]
         try:
             if pulse:

@@ -23,6 +23,7 @@ _RETRY_S = 0.02
 _SLOW_SHARE = 0.03
 _SLOWER = 10
 _MANY = 4
+_MIXED = ("mixed", "every")
 _UNDER_WAY_NS = 500_000_000
 """How long the last prolongation of an announcement may have been on its way."""
 
@@ -81,7 +82,7 @@ class Freshwell:
             ttl=orders.ttl_s,
             intent=INTENT_S,
         )
-        apart = orders.way == "mixed"
+        apart = orders.way in _MIXED
         self._scopes: list[Any] = [
             self._cache.namespace(f"n{cell}") if apart else self._cache
             for cell in range(orders.cells)
@@ -94,7 +95,8 @@ class Freshwell:
         self._voidings = {
             "key": [self._by_key],
             "tag": [self._by_tag],
-            "mixed": [self._by_key, self._by_tag, self._by_pattern, self._by_clearing],
+            "mixed": [self._by_key, self._by_tag, self._by_clearing],
+            "every": [self._by_key, self._by_tag, self._by_clearing, self._by_pattern],
         }
 
     async def aclose(self) -> None:
@@ -153,7 +155,7 @@ class Freshwell:
 
     async def write(self, cell: int, random: Random) -> None:
         dies = random.random() < self._orders.kill_share
-        if self._orders.way == "writing" or (self._orders.way == "mixed" and random.random() < 0.3):
+        if self._orders.way == "writing" or (self._orders.way in _MIXED and random.random() < 0.3):
             await self._write_announced(cell, random, dies)
             return
         version = self._past.commit(cell)
@@ -227,7 +229,7 @@ def _tag(cell: int) -> str:
 
 def opened(url: str, source: Source, tallies: Tallies, orders: Orders) -> Way:
     """Return the way of the orders, open."""
-    if orders.way in ("key", "tag", "writing", "mixed"):
+    if orders.way in ("key", "tag", "writing", *_MIXED):
         return Freshwell(url, source, tallies, orders)
     from tests.races.controls import control
 
