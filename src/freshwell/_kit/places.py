@@ -122,6 +122,9 @@ def _of_sentinels(base: str, rest: str, given: str) -> SentinelPlace:
         )
     pairs = [pair for pair in options.split("&") if pair]
     own = [p.removeprefix(_SENTINEL_OPTIONS) for p in pairs if p.startswith(_SENTINEL_OPTIONS)]
+    said = {pair.partition("=")[0] for pair in own}
+    # One authority signs all of them, as a rule.
+    own += [p for p in pairs if p.startswith("ssl_") and p.partition("=")[0] not in said]
     theirs = [p for p in pairs if not p.startswith(_SENTINEL_OPTIONS)]
     _, _, listed = hosts.rpartition("@")
     sentinels = _each_host(base, f"{listed}?{'&'.join(own)}" if own else listed, given)

@@ -71,13 +71,13 @@ class Writes:
         try:
             if self._t.names.versioned:
                 await self._t.store.void([self._t.tags.mark(tag) for tag in map(key_tag, values)])
-            fills, unbound = [], []
-            for key, draft in drafts.items():
-                bound, bonds = await self._bonds(key, draft, terms, taggings)
-                if bound:
-                    fills.append(self._fill(key, draft, terms, bonds))
-                else:
-                    unbound.append(key)
+            bonds = await self._bonds(drafts, terms, taggings)
+            unbound = [key for key, own in bonds.items() if own is None]
+            fills = [
+                self._fill(key, draft, terms, bonds.get(key))
+                for key, draft in drafts.items()
+                if key not in unbound
+            ]
             if unbound:
                 self._t.counters.fills_refused += len(unbound)
                 await self._t.store.invalidate([self._t.names.entry(key) for key in unbound])
@@ -89,22 +89,29 @@ class Writes:
         self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
     ) -> None:
         self._drop(list(drafts))
+        since = self._t.table.moment()
+        bonds = await self._bonds(drafts, terms, taggings)
         for key, draft in drafts.items():
             if draft.times is not None:
-                since = self._t.table.moment()
-                _, bonds = await self._bonds(key, draft, terms, taggings)
-                self._keeper.keep(key, draft, draft.times, draft.times.born_ns, since, terms, bonds)
+                born_ns, own = draft.times.born_ns, bonds.get(key)
+                self._keeper.keep(key, draft, draft.times, born_ns, since, terms, own)
 
     async def _bonds(
-        self, key: str, draft: Reading, terms: Terms, taggings: Callable[[str], Tagging]
-    ) -> tuple[bool, Bonds | None]:
-        """Capture the versions of an entry's tags. False: they are being changed, or unknown."""
-        tagging = taggings(key)
-        tags = [*tagging.known, *map(user_tag, tagging.of_value(draft.value))]
+        self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> dict[str, Bonds | None]:
+        """Capture the versions of the tags of those entries that have any, in one round trip.
+
+        None: a tag is being changed, or its version is not told.
+        """
+        tags: dict[str, list[str]] = {}
+        for key, draft in drafts.items():
+            tagging = taggings(key)
+            own = [*tagging.known, *map(user_tag, tagging.of_value(draft.value))]
+            if own:
+                tags[key] = own
         if not tags:
-            return True, None
-        bonds = await self._t.tags.capture(tags, terms.policy.ttl_ns + terms.policy.stale_ns)
-        return bonds is not None, bonds
+            return {}
+        return await self._t.tags.capture(tags, terms.policy.ttl_ns + terms.policy.stale_ns)
 
     async def invalidate(self, keys: Sequence[str]) -> None:
         """Make the entries absent everywhere and void the loads of them that are under way.
@@ -113,9 +120,8 @@ class Writes:
         """
         self.remember(keys, ())
         try:
-            await self._t.store.invalidate([self._t.names.entry(key) for key in keys])
-            if self._t.names.versioned:
-                await self._t.store.void([self._t.tags.mark(key_tag(key)) for key in keys])
+            also = [self._t.tags.mark(key_tag(key)) for key in keys if self._t.names.versioned]
+            await self._t.store.invalidate([self._t.names.entry(key) for key in keys], also)
         except StoreUnavailable as error:
             raise self.not_taken(keys, error) from error
         finally:

@@ -152,8 +152,11 @@ class Store(Protocol):
     async def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
         """Give leases back, so that nobody waits for their end."""
 
-    async def invalidate(self, keys: Sequence[bytes]) -> None:
-        """Leave a tombstone on each key: leases are void, stored values gone, peers told."""
+    async def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:
+        """Leave a tombstone on each key: leases are void, stored values gone, peers told.
+
+        What `also` names is replaced in the same round trip.
+        """
 
     async def expire(self, keys: Sequence[bytes]) -> None:
         """End the freshness of each key and void its lease; keep the body for stale service."""
@@ -224,7 +227,7 @@ class NullStore:
     async def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
         return None
 
-    async def invalidate(self, keys: Sequence[bytes]) -> None:
+    async def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:
         return None
 
     async def expire(self, keys: Sequence[bytes]) -> None:

@@ -167,8 +167,9 @@ class RedisStore:
         ]
         await self._run(self._void, calls, repeat=True)
 
-    async def invalidate(self, keys: Sequence[bytes]) -> None:
-        await self.void([Mark(key, tombstone_frame(key), _TOMBSTONE_MS) for key in keys])
+    async def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:
+        tombstones = [Mark(key, tombstone_frame(key), _TOMBSTONE_MS) for key in keys]
+        await self.void([*tombstones, *also])
 
     async def expire(self, keys: Sequence[bytes]) -> None:
         calls: list[_Call] = [

@@ -210,12 +210,14 @@ class Tags:
             return False
         return versions[digest] == before.versions[digest].stamp
 
-    def capture(self, tags: Iterable[str], life_ns: int) -> Bonds | None:
-        """Capture versions for a value that is at hand. None: it cannot be stored now."""
+    def capture(
+        self, tags: Mapping[str, Sequence[str]], life_ns: int
+    ) -> dict[str, Bonds | None]:
+        """Capture versions for values that are at hand, by entry. None: it cannot be stored now."""
         since = self._table.moment()
-        wanted = dict.fromkeys(tags)
+        wanted = dict.fromkeys(tag for own in tags.values() for tag in own)
         versions, _ = self._captured(wanted, life_ns)
-        return self._bonds(wanted, versions, since)
+        return {name: self._bonds(own, versions, since) for name, own in tags.items()}
 
     def _bonds(
         self, tags: Iterable[str], versions: Mapping[bytes, Kept], since: int

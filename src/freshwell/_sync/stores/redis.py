@@ -167,8 +167,9 @@ class RedisStore:
         ]
         self._run(self._void, calls, repeat=True)
 
-    def invalidate(self, keys: Sequence[bytes]) -> None:
-        self.void([Mark(key, tombstone_frame(key), _TOMBSTONE_MS) for key in keys])
+    def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:
+        tombstones = [Mark(key, tombstone_frame(key), _TOMBSTONE_MS) for key in keys]
+        self.void([*tombstones, *also])
 
     def expire(self, keys: Sequence[bytes]) -> None:
         calls: list[_Call] = [
