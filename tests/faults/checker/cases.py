@@ -13,6 +13,7 @@ _NETWORK = (
     *("feed cut", "feed held", "feed late", "data cut", "data late", "answers late"),
     *("partition", "refused", "process frozen"),
 )
+_DATA = ("data cut", "data late", "answers late", "partition", "refused", "process frozen")
 _SERVER = ("server frozen", "server killed", "flushed", "versions lost", "crowded")
 _SENTINEL = ("failover by hand", "primary killed", "process frozen")
 _CLUSTER = (
@@ -39,6 +40,8 @@ CASES: tuple[Case, ...] = (
         "announced, writers killed", _KILLED, ("process frozen", "data late", "feed cut"), least_s=8
     ),
     Case("all ways, server", replace(_MIXED, way="every"), _SERVER),
+    Case("two schema versions", replace(_MIXED, schemas=True), _NETWORK),
+    Case("no tracking", _MIXED, (*_DATA, "flushed"), "untracked"),
     Case("all ways, Sentinel", _MIXED, _SENTINEL, "sentinel"),
     Case("all ways, Cluster", _MIXED, _CLUSTER, "cluster"),
 )
@@ -60,6 +63,7 @@ CONTROLS: tuple[Case, ...] = tuple(
     for sabotage, orders, faults, topology in (
         ("no fetch token", replace(_BY_KEY, bound_s=0.2), ("data late",), "standalone"),
         ("no session bound", _BY_KEY, ("feed held", "partition", "refused"), "standalone"),
+        ("no cap without tracking", _BY_KEY, (), "untracked"),
         ("delete without tombstone", _BY_KEY, (), "standalone"),
         ("stamps after load", _BY_TAG, (), "standalone"),
         ("counter for stamp", _BY_TAG, ("versions lost",), "standalone"),

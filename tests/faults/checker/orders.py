@@ -26,8 +26,8 @@ class Orders:
     """How a run reads and writes. Goes to the workers as JSON.
 
     - `way`: how a write voids what is cached of a cell: ``key``, ``tag``, ``writing``, ``mixed``
-      (any of these, or a namespace's `clear`, at each write), ``every`` (patterns too, which
-      are not said again after a failover), or a control of `tests.races.controls`.
+      (any of these, or a namespace's `clear`, at each write), ``every`` (`expire` and patterns
+      too, which are not said again after a failover), or a control of `tests.races.controls`.
     - `cells`: versioned values of the source, each cached under `width` keys.
     - `bound_s`: `max_staleness`.
     - `readers`: the habit of each reading task of a process: ``eventual`` and ``fresh`` are read
@@ -39,6 +39,7 @@ class Orders:
     - `promises`: whether an announced change that is never settled counts as due when the
       announcement has run out. Not where L2 loses data besides: an announcement that is lost
       lets the old value be stored once more, and nobody is left to end it.
+    - `schemas`: each colour's entries have a schema version of their own.
     - `sabotage`: the mechanism that is taken out of the library (`controls.py`).
     """
 
@@ -53,6 +54,7 @@ class Orders:
     ttl_s: float = 10.0
     kill_share: float = 0.0
     promises: bool = False
+    schemas: bool = False
     sabotage: str = ""
 
     def told(self) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from tests.support.proxy import Proxy, proxy
 from tests.support.sentinels import Sentinels
 from tests.support.servers import Server
 
-__all__ = ["SITES", "Clustered", "Service", "Site", "Standalone", "until"]
+__all__ = ["SITES", "Clustered", "Service", "Site", "Standalone", "Untracked", "until"]
 
 _LIMIT_S = 30.0
 _POLL_S = 0.02
 _REPLICAS = 3
 _MOVED = 5
+_RIGHTS = ("+@all", "-client|tracking")
 
 
 class Site:
@@ -84,6 +85,17 @@ class Standalone(Site):
         self.server.thaw()
         if not self.server.running:
             self.server.start()
+
+
+class Untracked(Standalone):
+    """The same, where processes may not have the server tell them of changes."""
+
+    def open(self) -> None:
+        super().open()
+        self.server.ask(*("ACL", "SETUSER", "plain", "on", ">plain", "~*", "&*"), *_RIGHTS)
+
+    def urls(self, count: int) -> list[str]:
+        return [url.replace("redis://", "redis://plain:plain@") for url in super().urls(count)]
 
 
 class Service(Site):
@@ -157,5 +169,10 @@ def until(holds: Callable[[], bool], what: str) -> None:
         time.sleep(_POLL_S)
 
 
-SITES: dict[str, Any] = {"standalone": Standalone, "sentinel": Service, "cluster": Clustered}
+SITES: dict[str, Any] = {
+    "standalone": Standalone,
+    "untracked": Untracked,
+    "sentinel": Service,
+    "cluster": Clustered,
+}
 """By the name of a topology."""

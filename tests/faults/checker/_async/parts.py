@@ -58,10 +58,12 @@ class _Worker:
         self._bound_ns = {"eventual": int(self.orders.bound_s * _NS_PER_S), "fresh": 0}
         self._parent = os.getppid()
         self._url = url
+        # The first reader and writer have the one, the second ones the other.
+        self._schema = f"v{row // 2}" if self.orders.schemas else None
 
     async def on(self, tasks: list[Any]) -> None:
         """Do the tasks at the same time, in stints, until the run is over."""
-        way = opened(self._url, self._source, self._tallies, self.orders)
+        way = opened(self._url, self._source, self._tallies, self.orders, self._schema)
         while not self._over:
             until_s = time.monotonic() + _STINT_S
             seeds = [self._random.random() for _ in tasks]

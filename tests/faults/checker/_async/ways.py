@@ -68,7 +68,9 @@ class Way(Protocol):
 class Freshwell:
     """The library under test. Each cell is cached under several keys, and has a tag."""
 
-    def __init__(self, url: str, source: Source, tallies: Tallies, orders: Orders) -> None:
+    def __init__(
+        self, url: str, source: Source, tallies: Tallies, orders: Orders, schema: str | None
+    ) -> None:
         self._source = source
         self._past = source.past
         self._row = source.row
@@ -81,6 +83,7 @@ class Freshwell:
             max_staleness=orders.bound_s,
             ttl=orders.ttl_s,
             intent=INTENT_S,
+            version=schema,
         )
         apart = orders.way in _MIXED
         self._scopes: list[Any] = [
@@ -96,7 +99,10 @@ class Freshwell:
             "key": [self._by_key],
             "tag": [self._by_tag],
             "mixed": [self._by_key, self._by_tag, self._by_clearing],
-            "every": [self._by_key, self._by_tag, self._by_clearing, self._by_pattern],
+            "every": [
+                *(self._by_key, self._by_tag, self._by_clearing),
+                *(self._by_pattern, self._by_expiring),
+            ],
         }
 
     async def aclose(self) -> None:
@@ -198,6 +204,9 @@ class Freshwell:
     def _by_pattern(self, cell: int) -> Any:
         return self._scopes[cell].invalidate_pattern(f"k:{cell}:*")
 
+    def _by_expiring(self, cell: int) -> Any:
+        return self._scopes[cell].expire(*self._keys(cell))
+
     def _by_clearing(self, cell: int) -> Any:
         return self._scopes[cell].clear()
 
@@ -227,10 +236,10 @@ def _tag(cell: int) -> str:
     return f"g:{cell}"
 
 
-def opened(url: str, source: Source, tallies: Tallies, orders: Orders) -> Way:
+def opened(url: str, source: Source, tallies: Tallies, orders: Orders, schema: str | None) -> Way:
     """Return the way of the orders, open."""
     if orders.way in ("key", "tag", "writing", *_MIXED):
-        return Freshwell(url, source, tallies, orders)
+        return Freshwell(url, source, tallies, orders, schema)
     from tests.races.controls import control
 
     way: Way = control(orders.way, url, source)

@@ -46,6 +46,15 @@ def no_session_bound() -> None:
     _replace(Session, "proven", proven)
 
 
+def no_cap_without_tracking() -> None:
+    """Let L1 keep entries for their whole TTL where the server tells it of no change."""
+
+    def cap_ns(self: Session, asked_ns: int) -> int:
+        return FOREVER_NS
+
+    _replace(Session, "cap_ns", cap_ns)
+
+
 def no_fill_token() -> None:
     """Refuse a fill only where something else stands: not where its lease is gone."""
     _rewrite(
@@ -151,6 +160,7 @@ CONTROLS: dict[str, Callable[[], None]] = {
     for control in (
         no_fetch_token,
         no_session_bound,
+        no_cap_without_tracking,
         no_fill_token,
         delete_without_tombstone,
         stamps_after_load,
