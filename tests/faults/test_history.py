@@ -66,7 +66,8 @@ def test_with_tombstones_a_fill_may_even_ask_only_what_stands_there(tmp_path: Pa
     assert found.violations == 0, found
 
 
+@pytest.mark.slow
 @pytest.mark.server
 def test_a_run_whose_workers_fail_is_no_success(tmp_path: Path) -> None:
     with pytest.raises(WorkerFailed):
-        run(Case("none", Orders(way="no such way")), tmp_path, seed=1, reads=1, cap_s=5)
+        run(Case("none", Orders(way="no such way")), tmp_path, seed=1, reads=1, cap_s=1)

@@ -25,6 +25,7 @@ _BY_KEY = Orders(way="key", cells=40, width=4)
 _BY_TAG = Orders(way="tag", cells=24, width=12)
 _MIXED = Orders(way="mixed", cells=24, width=6)
 _SELDOM = Orders(way="key", cells=300, width=1, ttl_s=60)
+_TAGS_SELDOM = Orders(way="tag", cells=150, width=6, ttl_s=60)
 _KILLED = Orders(
     way="writing", cells=80, width=1, rest_s=0.3, ttl_s=60, kill_share=0.1, promises=True
 )
@@ -49,6 +50,10 @@ CASES: tuple[Case, ...] = (
 
 LONG_CASES: tuple[Case, ...] = (
     *CASES,
+    Case("keys seldom, network", _SELDOM, _NETWORK),
+    Case("keys seldom, server", _SELDOM, _SERVER),
+    Case("tags seldom, network", _TAGS_SELDOM, _NETWORK),
+    Case("tags seldom, server", _TAGS_SELDOM, _SERVER),
     Case("keys, Sentinel", _BY_KEY, _SENTINEL, "sentinel"),
     Case("tags, Sentinel", _BY_TAG, _SENTINEL, "sentinel"),
     Case("keys, Cluster", _BY_KEY, _CLUSTER, "cluster"),
