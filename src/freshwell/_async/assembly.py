@@ -50,6 +50,10 @@ _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_CHORES = 256
 _CHORES_DRAIN_S = 0.2
+_FAILOVER_NS = 60 * _NS_PER_S
+"""A failover may take this long, and what came just before it may be lost."""
+_RETURN_NS = 5 * _NS_PER_S
+"""A server that is back may have lost what it had not yet written down."""
 
 
 class Listening(Protocol):
@@ -79,9 +83,9 @@ class Opened:
         self._listening = listening
         self._chores.spawn("feed", listening.run)
 
-    def say_again(self) -> None:
-        """Invalidate in the background what was invalidated a moment ago."""
-        self._chores.spawn("say again", self.writes.say_again)
+    def say_again(self, within_ns: int) -> None:
+        """Invalidate in the background, once more, what was invalidated lately."""
+        self._chores.spawn("say again", lambda: self.writes.say_again(within_ns))
 
     async def aclose(self) -> None:
         """End background work, wait for loads under way up to the drain time, disconnect."""
@@ -155,7 +159,7 @@ def open_here(
                 table=table,
                 incidents=incidents,
                 now_ns=time.monotonic_ns,
-                say_again=opened.writes.say_again,
+                on_change=partial(opened.say_again, _FAILOVER_NS),
             )
         )
     return opened
@@ -211,5 +215,5 @@ def _coherence(
         counters=tiers.counters,
         incidents=tiers.incidents,
         now_ns=tiers.now_ns,
-        on_return=opened.say_again,
+        on_return=partial(opened.say_again, _RETURN_NS),
     )

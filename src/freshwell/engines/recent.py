@@ -37,13 +37,14 @@ class Recent:
             while len(self._noted_ns) > self._limit:
                 self._noted_ns.popitem(last=False)
 
-    def latest(self, now_ns: int) -> tuple[list[str], list[str]]:
-        """Return the entries and the tags that are remembered, and forget what is too old."""
+    def latest(self, now_ns: int, *, within_ns: int) -> tuple[list[str], list[str]]:
+        """Return the entries and the tags that were noted lately, and forget what is too old."""
         with self._mutex:
             while self._noted_ns:
                 oldest = next(iter(self._noted_ns))
                 if self._noted_ns[oldest] + self._life_ns > now_ns:
                     break
                 del self._noted_ns[oldest]
-            names = list(self._noted_ns)
+            since_ns = now_ns - within_ns
+            names = [name for name, noted_ns in self._noted_ns.items() if noted_ns >= since_ns]
         return [name for tags, name in names if not tags], [name for tags, name in names if tags]

@@ -41,7 +41,7 @@ async def test_an_invalidation_whose_answer_is_under_way_is_said_again(
         calling = await start(partial(call, cache))
         await applied.passed()
         own_redis.ask("FLUSHALL")  # as a replica that has not heard of it
-        await engine.writes.say_again()
+        await engine.writes.say_again(60_000_000_000)
         assert own_redis.ask("DBSIZE") > 0
         may_return.open()
         await calling.result()

@@ -178,12 +178,12 @@ class Writes:
         self._t.counters.invalidations += len(keys) + len(tags)
         self.remember(keys, tags)
 
-    async def say_again(self) -> None:
-        """Invalidate once more what was invalidated a moment ago: another server is primary.
+    async def say_again(self, within_ns: int) -> None:
+        """Invalidate once more what was invalidated lately: L2 may have forgotten it.
 
         Tried a few times: a new primary may not be ready.
         """
-        keys, tags = self._recent.latest(self._t.now_ns())
+        keys, tags = self._recent.latest(self._t.now_ns(), within_ns=within_ns)
         for _ in range(_TRIES if keys or tags else 0):
             try:
                 await self._t.store.invalidate([self._t.names.entry(key) for key in keys])

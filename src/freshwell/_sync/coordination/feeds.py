@@ -35,7 +35,10 @@ _GOSSIP_NS = 100_000_000
 
 
 class Feeds:
-    """Keep the feeds of one cache up, until closed. Where L1 is off, only the surveys."""
+    """Keep the feeds of one cache up, until closed. Where L1 is off, only the surveys.
+
+    `on_change` is called when the primaries are others than before.
+    """
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class Feeds:
         table: Table,
         incidents: Incidents,
         now_ns: Callable[[], int],
-        say_again: Callable[[], None],
+        on_change: Callable[[], object],
     ) -> None:
         self._topology = topology
         self._new_coherence = new_coherence
@@ -57,7 +60,7 @@ class Feeds:
         self._table = table
         self._incidents = incidents
         self._now_ns = now_ns
-        self._say_again = say_again
+        self._on_change = on_change
         self._stop = Signal()
         self._stopping = False
         self._primaries: tuple[Address, ...] = ()
@@ -101,7 +104,7 @@ class Feeds:
                 if address not in self._running and not self._stopping:
                     self._listen(address)
         if before:
-            self._owner.spawn("say again", self._say_again)
+            self._on_change()
 
     def _listen(self, address: Address) -> None:
         feed = self._new_coherence(self._topology.endpoint(address), self._proofs.share(address))

@@ -127,7 +127,7 @@ def no_write_intent() -> None:
 def no_saying_again() -> None:
     """Do not tell a new primary what was invalidated a moment ago."""
 
-    def say_again(self: Any) -> None:
+    def say_again(self: Any, within_ns: int) -> None:
         return None
 
     _replace(Writes, "say_again", say_again)
