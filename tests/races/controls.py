@@ -31,11 +31,12 @@ class GetSet:
         found = await self._redis.get(f"plain:{cell}")
         return int(found) if found is not None else await self._load(cell)
 
-    async def write(self, cell: int, random: Random) -> None:
+    async def write(self, cell: int, random: Random) -> bool:
         version: int = self._source.past.commit(cell)
         await self._redis.delete(f"plain:{cell}")
         self._source.past.acknowledge(cell, version)
         self._source.row.add("writes")
+        return True
 
     async def aclose(self) -> None:
         await self._pool.disconnect()

@@ -13,6 +13,7 @@ _NETWORK = (
     *("feed cut", "feed held", "feed late", "data cut", "data late", "answers late"),
     *("partition", "refused", "process frozen"),
 )
+_SOME = ("feed held", "data late", "partition", "process frozen")
 _DATA = ("data cut", "data late", "answers late", "partition", "refused", "process frozen")
 _SERVER = ("server frozen", "server killed", "flushed", "versions lost", "crowded")
 _SENTINEL = ("failover by hand", "primary killed", "process frozen")
@@ -24,6 +25,8 @@ _CLUSTER = (
 _BY_KEY = Orders(way="key", cells=40, width=4)
 _BY_TAG = Orders(way="tag", cells=24, width=12)
 _MIXED = Orders(way="mixed", cells=24, width=6)
+_ANNOUNCED = replace(_MIXED, way="writing")
+_SCHEMAS = replace(_MIXED, schemas=True)
 _SELDOM = Orders(way="key", cells=300, width=1, ttl_s=60)
 _TAGS_SELDOM = Orders(way="tag", cells=150, width=6, ttl_s=60)
 _KILLED = Orders(
@@ -35,13 +38,13 @@ CASES: tuple[Case, ...] = (
     Case("keys, server", _BY_KEY, _SERVER),
     Case("tags, network", _BY_TAG, _NETWORK),
     Case("tags, server", _BY_TAG, _SERVER),
-    Case("announced, network", replace(_MIXED, way="writing"), _NETWORK),
+    Case("announced, network", _ANNOUNCED, _SOME),
     # Not where L2 loses data besides: see `Orders.promises`.
     Case(
         "announced, writers killed", _KILLED, ("process frozen", "data late", "feed cut"), least_s=8
     ),
     Case("all ways, server", replace(_MIXED, way="every"), _SERVER),
-    Case("two schema versions", replace(_MIXED, schemas=True), _NETWORK),
+    Case("two schema versions", _SCHEMAS, _SOME),
     Case("no tracking", _MIXED, (*_DATA, "flushed"), "untracked"),
     Case("all ways, Sentinel", _MIXED, _SENTINEL, "sentinel"),
     Case("all ways, Cluster", _MIXED, _CLUSTER, "cluster"),
@@ -50,6 +53,8 @@ CASES: tuple[Case, ...] = (
 
 LONG_CASES: tuple[Case, ...] = (
     *CASES,
+    Case("announced, whole network", _ANNOUNCED, _NETWORK),
+    Case("two schema versions, whole network", _SCHEMAS, _NETWORK),
     Case("keys seldom, network", _SELDOM, _NETWORK),
     Case("keys seldom, server", _SELDOM, _SERVER),
     Case("tags seldom, network", _TAGS_SELDOM, _NETWORK),
@@ -68,6 +73,7 @@ CONTROLS: tuple[Case, ...] = tuple(
     for sabotage, orders, faults, topology in (
         ("no fetch token", replace(_BY_KEY, bound_s=0.2), ("data late",), "standalone"),
         ("no session bound", _BY_KEY, ("feed held", "partition", "refused"), "standalone"),
+        ("no drop of ones own", _BY_KEY, (), "standalone"),
         ("no cap without tracking", _BY_KEY, (), "untracked"),
         ("delete without tombstone", _BY_KEY, (), "standalone"),
         ("stamps after load", _BY_TAG, (), "standalone"),

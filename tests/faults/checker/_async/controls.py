@@ -124,6 +124,15 @@ def no_write_intent() -> None:
     _replace(redis.RedisStore, "announce", announce)
 
 
+def no_drop_of_ones_own() -> None:
+    """Leave it to the feed to drop from L1 what this very process has invalidated."""
+
+    def drop(self: Any, keys: Sequence[str]) -> None:
+        return None
+
+    _replace(Writes, "_drop", drop)
+
+
 def no_saying_again() -> None:
     """Do not tell a new primary what was invalidated a moment ago."""
 
@@ -166,6 +175,7 @@ CONTROLS: dict[str, Callable[[], None]] = {
         stamps_after_load,
         counter_for_stamp,
         no_write_intent,
+        no_drop_of_ones_own,
         no_saying_again,
     )
 }

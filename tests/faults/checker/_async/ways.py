@@ -59,8 +59,11 @@ class Way(Protocol):
     def reading(self, cell: int, level: str, random: Random) -> Ask:
         """Return a call that reads one key of a cell, in one of the ways there are."""
 
-    async def write(self, cell: int, random: Random) -> None:
-        """Commit the next version of a cell, and void what is cached of it."""
+    async def write(self, cell: int, random: Random) -> bool:
+        """Commit the next version of a cell, and void what is cached of it.
+
+        False: that was not acknowledged.
+        """
 
     async def aclose(self) -> None: ...
 
@@ -93,7 +96,7 @@ class Freshwell:
         self._decorated: dict[tuple[int, str], Any] = {
             (cell, level): self._decorate(cell, level)
             for cell in range(orders.cells)
-            for level in {LEVELS[habit] for habit in orders.readers}
+            for level in {"eventual", *(LEVELS[habit] for habit in orders.readers)}
         }
         self._voidings = {
             "key": [self._by_key],
@@ -159,17 +162,16 @@ class Freshwell:
 
     # -- writing -----------------------------------------------------------------------------
 
-    async def write(self, cell: int, random: Random) -> None:
+    async def write(self, cell: int, random: Random) -> bool:
         dies = random.random() < self._orders.kill_share
         if self._orders.way == "writing" or (self._orders.way in _MIXED and random.random() < 0.3):
-            await self._write_announced(cell, random, dies)
-            return
+            return await self._write_announced(cell, random, dies)
         version = self._past.commit(cell)
         if dies:
             self._die()
-        await self._void(cell, version, random.choice(self._voidings[self._orders.way]))
+        return await self._void(cell, version, random.choice(self._voidings[self._orders.way]))
 
-    async def _write_announced(self, cell: int, random: Random, dies: bool) -> None:
+    async def _write_announced(self, cell: int, random: Random, dies: bool) -> bool:
         """Commit within a writing block. Where the block's end fails, the writer repeats it."""
         named = random.random() < 0.5
         keys, tags = (self._keys(cell), []) if named else ([], [_tag(cell)])
@@ -182,11 +184,9 @@ class Freshwell:
                     self._die()
         except StoreUnavailable:
             self._row.add("refused")
-            if version:
-                await self._void(cell, version, self._by_key if named else self._by_tag)
-        else:
-            self._past.acknowledge(cell, version)
-            self._row.add("writes")
+            again = self._by_key if named else self._by_tag
+            return version > 0 and await self._void(cell, version, again)
+        return self._acknowledged(cell, version)
 
     def _promise(self, cell: int, version: int, began_ns: int) -> None:
         """Note when an announcement has run out at the latest, if it stood at the commit."""
@@ -210,8 +210,8 @@ class Freshwell:
     def _by_clearing(self, cell: int) -> Any:
         return self._scopes[cell].clear()
 
-    async def _void(self, cell: int, version: int, call: Callable[[int], Any]) -> None:
-        """Repeat an invalidation until it is acknowledged, or the run ends."""
+    async def _void(self, cell: int, version: int, call: Callable[[int], Any]) -> bool:
+        """Repeat an invalidation until it is acknowledged. False: the run ended before."""
         while not self._tallies.over and os.getppid() == self._parent:
             try:
                 await call(cell)
@@ -219,9 +219,13 @@ class Freshwell:
                 self._row.add("refused")
                 await sleep(_RETRY_S)
             else:
-                self._past.acknowledge(cell, version)
-                self._row.add("writes")
-                return
+                return self._acknowledged(cell, version)
+        return False
+
+    def _acknowledged(self, cell: int, version: int) -> bool:
+        self._past.acknowledge(cell, version)
+        self._row.add("writes")
+        return True
 
     def _die(self) -> None:
         self._row.add("killed")

@@ -25,7 +25,8 @@ _NS_PER_S = 1_000_000_000
 _STINT_S = 3.0
 _REST_S = 0.002
 _SWITCH_S = 0.0005
-_BURSTS = {"eventual": 500, "fresh": 4, "resting": 50}
+_WARMING = 2
+_BURSTS = {"eventual": 800, "fresh": 4, "resting": 50}
 
 
 def reader(talk: Talk, **arguments: Any) -> None:
@@ -55,7 +56,8 @@ class _Worker:
         self._past = History(f"{folder}/history", self.orders.cells)
         self._random = Random(seed)
         self._source = Source(self._past, self._row, Random(seed), self.orders.slow_s)
-        self._bound_ns = {"eventual": int(self.orders.bound_s * _NS_PER_S), "fresh": 0}
+        bound_ns = int(self.orders.bound_s * _NS_PER_S)
+        self._bound_ns = {"eventual": bound_ns, "fresh": 0, "own": 0}
         self._parent = os.getppid()
         self._url = url
         # The first reader and writer have the one, the second ones the other.
@@ -80,8 +82,16 @@ class _Worker:
             task(way=way, random=random)
 
     def write(self, way: Way, random: Random) -> None:
-        """Write one cell, and rest. The first cells are written often, the last ones seldom."""
-        way.write(int(self.orders.cells * random.random() ** 2), random)
+        """Write one cell, read it anew, and rest. The last cells are written seldom."""
+        cell = int(self.orders.cells * random.random() ** 2)
+        ask = way.reading(cell, "eventual", random)
+        for _ in range(_WARMING):
+            ask()
+        if way.write(cell, random):
+            # The process that invalidates serves nothing older at all, not even from L1.
+            began_ns = time.monotonic_ns()
+            self._judge(cell, ask(), began_ns, "own")
+            self._row.add("reads")
         sleep(random.uniform(0, self.orders.rest_s))
 
     def read(self, habit: str, way: Way, random: Random) -> None:

@@ -59,8 +59,11 @@ class Way(Protocol):
     def reading(self, cell: int, level: str, random: Random) -> Ask:
         """Return a call that reads one key of a cell, in one of the ways there are."""
 
-    def write(self, cell: int, random: Random) -> None:
-        """Commit the next version of a cell, and void what is cached of it."""
+    def write(self, cell: int, random: Random) -> bool:
+        """Commit the next version of a cell, and void what is cached of it.
+
+        False: that was not acknowledged.
+        """
 
     def close(self) -> None: ...
 
@@ -93,7 +96,7 @@ class Freshwell:
         self._decorated: dict[tuple[int, str], Any] = {
             (cell, level): self._decorate(cell, level)
             for cell in range(orders.cells)
-            for level in {LEVELS[habit] for habit in orders.readers}
+            for level in {"eventual", *(LEVELS[habit] for habit in orders.readers)}
         }
         self._voidings = {
             "key": [self._by_key],
@@ -159,17 +162,16 @@ class Freshwell:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def write(self, cell: int, random: Random) -> None:
+    def write(self, cell: int, random: Random) -> bool:
         dies = random.random() < self._orders.kill_share
         if self._orders.way == "writing" or (self._orders.way in _MIXED and random.random() < 0.3):
-            self._write_announced(cell, random, dies)
-            return
+            return self._write_announced(cell, random, dies)
         version = self._past.commit(cell)
         if dies:
             self._die()
-        self._void(cell, version, random.choice(self._voidings[self._orders.way]))
+        return self._void(cell, version, random.choice(self._voidings[self._orders.way]))
 
-    def _write_announced(self, cell: int, random: Random, dies: bool) -> None:
+    def _write_announced(self, cell: int, random: Random, dies: bool) -> bool:
         """Commit within a writing block. Where the block's end fails, the writer repeats it."""
         named = random.random() < 0.5
         keys, tags = (self._keys(cell), []) if named else ([], [_tag(cell)])
@@ -182,11 +184,9 @@ class Freshwell:
                     self._die()
         except StoreUnavailable:
             self._row.add("refused")
-            if version:
-                self._void(cell, version, self._by_key if named else self._by_tag)
-        else:
-            self._past.acknowledge(cell, version)
-            self._row.add("writes")
+            again = self._by_key if named else self._by_tag
+            return version > 0 and self._void(cell, version, again)
+        return self._acknowledged(cell, version)
 
     def _promise(self, cell: int, version: int, began_ns: int) -> None:
         """Note when an announcement has run out at the latest, if it stood at the commit."""
@@ -210,8 +210,8 @@ class Freshwell:
     def _by_clearing(self, cell: int) -> Any:
         return self._scopes[cell].clear()
 
-    def _void(self, cell: int, version: int, call: Callable[[int], Any]) -> None:
-        """Repeat an invalidation until it is acknowledged, or the run ends."""
+    def _void(self, cell: int, version: int, call: Callable[[int], Any]) -> bool:
+        """Repeat an invalidation until it is acknowledged. False: the run ended before."""
         while not self._tallies.over and os.getppid() == self._parent:
             try:
                 call(cell)
@@ -219,9 +219,13 @@ class Freshwell:
                 self._row.add("refused")
                 sleep(_RETRY_S)
             else:
-                self._past.acknowledge(cell, version)
-                self._row.add("writes")
-                return
+                return self._acknowledged(cell, version)
+        return False
+
+    def _acknowledged(self, cell: int, version: int) -> bool:
+        self._past.acknowledge(cell, version)
+        self._row.add("writes")
+        return True
 
     def _die(self) -> None:
         self._row.add("killed")
