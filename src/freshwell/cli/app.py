@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
 
 __all__ = ["app"]
@@ -18,7 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(lab)
+laboratory = typer.Typer(rich_markup_mode=None)
+laboratory.callback(invoke_without_command=True)(lab)
+laboratory.command()(coherence)
+app.add_typer(laboratory, name="lab")
 
 
 def _show_version(wanted: bool) -> None:
