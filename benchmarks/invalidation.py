@@ -35,6 +35,7 @@ _BATCH = 1_000
 _IDLE_S = 2.0
 _FEW = 200_000
 _SLOW_US = 500
+_MAX_SLOW = 100_000
 
 
 @dataclass
@@ -180,11 +181,12 @@ def _by_pattern(url: str, count: int) -> float:
 
 def _round(client: Redis, url: str, count: int, row: _Row) -> None:
     client.config_set("slowlog-log-slower-than", _SLOW_US)
+    client.config_set("slowlog-max-len", _MAX_SLOW)
     client.slowlog_reset()
     with pinging(url) as pings:
         row.seconds.append(row.work(url, count))
     row.longest_pings_ms.append(max(pings))
-    slow: Any = client.slowlog_get(128)
+    slow: Any = client.slowlog_get(_MAX_SLOW)
     row.longest_commands_ms.append(max((entry["duration"] for entry in slow), default=0) / 1_000)
 
 

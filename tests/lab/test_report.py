@@ -91,3 +91,14 @@ def test_the_title_names_the_workload_and_the_settings() -> None:
     text = title(workload, SETTINGS)
     assert "like example: 2,000 requests on 30 keys, 5" in text
     assert "2 processes of 4 tasks, in process, 100 entries in memory" in text
+
+
+def test_the_title_says_how_writes_are_made_where_it_is_not_the_usual_way() -> None:
+    workload = generate(Row("example", 1.0, 0.5, 100, 60), requests=2_000, distinct=30, seed=1)
+    assert "writes invalidate" not in title(workload, SETTINGS)
+    tagged = title(workload, replace(SETTINGS, tags=1_000))
+    assert tagged.splitlines()[2:] == ["writes invalidate by one of 1,000 tags"]
+    both = title(workload, replace(SETTINGS, tags=5, writing=True))
+    assert both.splitlines()[2:] == [
+        "writes invalidate by one of 5 tags, and are announced where freshwell serves"
+    ]
