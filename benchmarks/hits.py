@@ -46,14 +46,21 @@ def _groups(stack: ExitStack, runner: asyncio.Runner, url: str) -> tuple[Group, 
     async def a_triple(a: int, b: str, c: bool) -> int:
         return a * 3
 
+    tags = ["numbers", "number:{n}", "all"]
     one = Group(
         "Hit in process, one argument",
         [
             Row("functools.lru_cache", _sync(lru_cache(maxsize=1000)(double), 7)),
             Row("Cache, in process", _sync(alone.cached("d:{n}")(double), 7), 4),
+            Row("Cache, three tags", _sync(alone.cached("t:{n}", tags=tags)(double), 7), 4),
             Row("Cache, two tiers", _sync(tiered.cached("d:{n}")(double), 7), 4),
             Row("an async function returning a constant", _async(runner, a_double, 7)),
             Row("AsyncCache, in process", _async(runner, a_alone.cached("d:{n}")(a_double), 7), 6),
+            Row(
+                "AsyncCache, three tags",
+                _async(runner, a_alone.cached("t:{n}", tags=tags)(a_double), 7),
+                6,
+            ),
             Row("AsyncCache, two tiers", _async(runner, a_tiered.cached("e:{n}")(a_double), 7), 6),
         ],
     )

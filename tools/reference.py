@@ -1,6 +1,9 @@
-"""Write docs/reference/api.md from the signatures and docstrings of the public names.
+"""Write docs/reference from the code.
 
-``reference.py`` writes it; ``reference.py --check`` ends with exit code 1 where the page is
+api.md comes from the signatures and docstrings of the public names, command-line.md from the
+options and help of the commands.
+
+``reference.py`` writes them; ``reference.py --check`` ends with exit code 1 where a page is
 not what would be written.
 """
 
@@ -21,13 +24,15 @@ from typing import Any, Final
 import freshwell
 import freshwell.errors
 import freshwell.typing
+import reference_cli
 
 __all__ = ["main", "page"]
 
-TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "api.md"
+FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _WIDTH: Final = 72
 _TWINS: Final = {
     "AsyncCache": "Cache",
+    "AsyncNamespace": "Namespace",
     "AsyncCachedFunction": "CachedFunction",
     "AsyncReadThrough": "ReadThrough",
 }
@@ -40,6 +45,8 @@ of the async ones; what is awaited there is called plainly here, and `aclose` is
 are safe for any number of threads.
 """
 _INNER: Final = {("Stats", "of")}
+_INHERITING: Final = {"AsyncCache"}
+"""Classes shown with what they have from others; those beside them say whose verbs they have."""
 _SECTION: Final = re.compile(r"^(Args|Raises|Returns):$")
 
 
@@ -55,18 +62,19 @@ def page() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page, or check it. Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Write the pages, or check them. Returns the exit code."""
+    parser = argparse.ArgumentParser(description="Write docs/reference from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; tell if it would")
-    wanted = page()
-    if parser.parse_args(arguments).check:
-        if TARGET.exists() and TARGET.read_text() == wanted:
-            return 0
-        print(f"{TARGET.name} is not up to date: run tools/reference.py", file=sys.stderr)
-        return 1
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(wanted)
-    return 0
+    only_check, code = parser.parse_args(arguments).check, 0
+    for name, wanted in (("api.md", page()), ("command-line.md", reference_cli.page())):
+        target = FOLDER / name
+        if not only_check:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(wanted)
+        elif not target.exists() or target.read_text() != wanted:
+            print(f"{name} is not up to date: run tools/reference.py", file=sys.stderr)
+            code = 1
+    return code
 
 
 # -- classes ---------------------------------------------------------------------------------
@@ -85,13 +93,20 @@ def _class(cls: type, name: str, note: str = "") -> str:
     elif name == "AsyncCache":
         parts.append(_code(f"{name}{_parameters(_function(vars(cls)['__init__']))}"))
     parts.append(_prose(_docstring(cls)))
-    for member, value in vars(cls).items():
+    for member, value in _members(cls, name):
         hidden = member.startswith("_") and member != "__call__"
         if hidden or (name, member) in _INNER or not value.__doc__:
             continue
         if isinstance(value, property | types.FunctionType):
             parts.append(_member(name, member, value))
     return "\n".join(parts)
+
+
+def _members(cls: type, name: str) -> list[tuple[str, Any]]:
+    """Return what a class has by itself and, where that is shown, from others of ours first."""
+    ours = [one for one in reversed(cls.__mro__) if one.__module__.startswith("freshwell.")]
+    shown = ours if name in _INHERITING else [cls]
+    return [member for one in shown for member in vars(one).items()]
 
 
 def _member(owner: str, name: str, value: property | types.FunctionType) -> str:
@@ -188,6 +203,8 @@ def _prose(docstring: str) -> str:
     lines: list[str] = []
     in_section = False
     for line in docstring.replace("``", "`").splitlines():
+        if line == "::":  # an indented block is one in Markdown by itself
+            continue
         section = _SECTION.match(line)
         if section is not None:
             in_section = True

@@ -1,14 +1,18 @@
-"""The reference page says what the code says."""
+"""The reference pages say what the code says."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
+import typer.main
+from typer.testing import CliRunner
 
 import freshwell
 import reference
+import reference_cli
 
 
 def test_the_reference_is_up_to_date() -> None:
@@ -21,14 +25,31 @@ def test_every_public_name_is_in_the_reference() -> None:
         assert re.search(rf"^##+ {name}$|^Sync: `{name}`\.$", text, re.MULTILINE), name
 
 
+def test_every_public_verb_of_a_cache_is_in_the_reference() -> None:
+    text = reference.page()
+    for verb in (name for name in dir(freshwell.AsyncCache) if not name.startswith("_")):
+        assert f"\n### AsyncCache.{verb}\n" in text, verb
+
+
+@pytest.mark.parametrize("name", ["api.md", "command-line.md"])
 def test_an_old_reference_is_caught_and_written_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    target = tmp_path / "reference" / "api.md"
-    monkeypatch.setattr(reference, "TARGET", target)
+    monkeypatch.setattr(reference, "FOLDER", tmp_path / "reference")
     assert reference.main(["--check"]) == 1
-    assert "not up to date" in capsys.readouterr().err
+    assert f"{name} is not up to date" in capsys.readouterr().err
     assert reference.main([]) == 0
     assert reference.main(["--check"]) == 0
+    target = tmp_path / "reference" / name
     target.write_text(target.read_text() + "more\n")
     assert reference.main(["--check"]) == 1
+
+
+def test_every_command_and_option_of_the_help_is_in_the_reference_and_no_other() -> None:
+    app, text = importlib.import_module("freshwell.cli.app").app, reference_cli.page()
+    assert set(reference_cli.COMMANDS) == set(vars(typer.main.get_command(app))["commands"])
+    for part in text.split("\n## freshwell ")[1:]:
+        shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [part.split()[0], "--help"]).stdout
+        said = re.findall(r"^- `(?:[^:]*, `)?(--[\w-]+)", part, re.MULTILINE)
+        told = re.findall(r"^  (?:-\w, )?(--[\w-]+)", shown, re.MULTILINE)
+        assert {*said, "--help"} == set(told)

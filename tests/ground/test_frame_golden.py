@@ -8,6 +8,7 @@ import pytest
 
 from freshwell.ground.frame import (
     HEAD_BYTES,
+    STAMP_BYTES,
     Frame,
     Rejected,
     State,
@@ -18,6 +19,8 @@ from freshwell.ground.frame import (
     plain_start,
     plain_times,
     stamp_frame,
+    stamp_of,
+    tagged_times,
     tombstone_frame,
 )
 from freshwell.ground.keys import digest8
@@ -119,6 +122,31 @@ def test_only_plain_values_are_read_the_short_way_and_as_the_long_way_reads_them
     assert plain_times(data, plain_start(frame.codec ^ 1), DIGEST) is None
     assert plain_times(data, plain_start(frame.codec), OTHER) is None
     assert plain_times(data[: HEAD_BYTES - 1], plain_start(frame.codec), DIGEST) is None
+
+
+@each_golden
+def test_values_with_tags_are_read_the_short_way_as_the_long_way_reads_them(name: str) -> None:
+    data, frame = golden_bytes(name), expected(name)
+    start = plain_start(frame.codec)
+    found = tagged_times(data, start, DIGEST)
+    if frame.state is not State.VALUE or frame.flags:
+        assert found is None
+        return
+    assert found == (frame.fresh_until_ms, frame.born_ms, frame.cost_us, frame.stamps)
+    assert data[HEAD_BYTES + STAMP_BYTES * len(frame.stamps) :] == frame.payload
+    assert tagged_times(data, start, OTHER) is None
+    assert tagged_times(data[:-1], start, DIGEST) is None
+    for length in range(HEAD_BYTES + STAMP_BYTES * len(frame.stamps)):
+        assert tagged_times(data[:length], start, DIGEST) is None
+
+
+@each_golden
+def test_versions_are_read_from_stamps_alone(name: str) -> None:
+    data, frame = golden_bytes(name), expected(name)
+    assert stamp_of(data, KEY) == (frame.token if frame.state is State.STAMP else None)
+    assert stamp_of(data, b"another key") is None
+    assert stamp_of(data[: HEAD_BYTES - 1], KEY) is None
+    assert stamp_of(None, KEY) is None
 
 
 FOREIGN = {

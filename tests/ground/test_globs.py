@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from freshwell.ground.globs import glob_of, is_everything
+import pytest
+
+from freshwell.ground.globs import glob_of, is_broad, is_everything
 from tests.support.servers import Server
 
 ALPHABET = "ab*?[]^-\\z"
@@ -30,3 +32,13 @@ def test_everything_is_known() -> None:
     assert is_everything("*")
     assert is_everything("***")
     assert not is_everything("a*")
+
+
+@pytest.mark.parametrize("glob", ["*", "?*", "*:*", "[a-z]*", "[^x]", "\\*", "[", "*[ab", "\\"])
+def test_a_pattern_without_a_letter_or_digit_is_broad(glob: str) -> None:
+    assert is_broad(glob)
+
+
+@pytest.mark.parametrize("glob", ["a*", "*:2026", "*é*", "\\a", "[ab]c", "?1"])
+def test_a_pattern_with_a_letter_or_digit_is_not_broad(glob: str) -> None:
+    assert not is_broad(glob)

@@ -14,11 +14,19 @@ from tests.support import (
     tables,
 )
 from tests.support.clock import ManualClock
+from tests.support.cluster import Cluster
+from tests.support.sentinels import Replicated, Sentinels
 from tests.support.servers import Server, ServerMissing
 
 __all__ = ["MakeServer"]
 
-_SERVER_FIXTURES = frozenset({"make_redis", "own_redis", "redis_server", "redis_url"})
+_SERVER_FIXTURES = frozenset(
+    {
+        *("make_redis", "own_redis", "redis_server", "redis_url"),
+        *("cluster_url", "own_cluster", "redis_cluster"),
+        *("replicated", "sentinel_url", "sentinels"),
+    }
+)
 
 
 class MakeServer(Protocol):
@@ -64,14 +72,86 @@ def make_redis() -> Iterator[MakeServer]:
 
 @contextmanager
 def _started(*, aof: bool = False, arguments: tuple[str, ...] = ()) -> Iterator[Server]:
-    server = Server(aof=aof, arguments=arguments)
-    try:
-        server.start()
+    with _or_what_to_do(), Server(aof=aof, arguments=arguments) as server:
         yield server
+
+
+@contextmanager
+def _or_what_to_do() -> Iterator[None]:
+    try:
+        yield
+    except ServerMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def _replicated() -> Iterator[Replicated]:
+    with _or_what_to_do(), Replicated() as pair:
+        yield pair
+
+
+@pytest.fixture
+def replicated(_replicated: Replicated) -> Replicated:
+    """Give a primary with one replica, in step and empty, whatever a test has frozen."""
+    _replicated.settle()
+    _replicated.wipe()
+    return _replicated
+
+
+@pytest.fixture(scope="session")
+def _sentinels() -> Iterator[Sentinels]:
+    with _or_what_to_do(), Sentinels() as watched:
+        yield watched
+
+
+@pytest.fixture
+def sentinels(_sentinels: Sentinels) -> Sentinels:
+    """Give servers watched over by Sentinels, settled and empty, whatever a test did to them."""
+    _sentinels.settle()
+    _sentinels.wipe()
+    return _sentinels
+
+
+@pytest.fixture
+def sentinel_url(sentinels: Sentinels) -> str:
+    """Give the URL of an empty database of the service that the Sentinels watch over."""
+    return sentinels.url
+
+
+# -- clusters -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[Cluster]:
+    """Give the cluster that all tests share. Move and kill nothing in it."""
+    with _joined(Cluster()) as cluster:
+        cluster.bear_with_each_other()
+        yield cluster
+
+
+@pytest.fixture
+def cluster_url(redis_cluster: Cluster) -> str:
+    """Give the URL of the shared cluster, which is empty."""
+    redis_cluster.wipe()
+    return redis_cluster.url
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """Give a cluster of the test's own, whose nodes and slots it may kill and move."""
+    with _joined(Cluster()) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _joined(cluster: Cluster) -> Iterator[Cluster]:
+    try:
+        cluster.start()
+        yield cluster
     except ServerMissing as missing:
         pytest.fail(str(missing), pytrace=False)
     finally:
-        server.dispose()
+        cluster.dispose()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

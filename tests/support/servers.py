@@ -115,6 +115,10 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def frozen(self) -> bool:
+        return self._frozen
+
+    @property
     def pid(self) -> int:
         """The process's id. Raises `AssertionError` when it is not running."""
         assert self._process is not None, "the server is not running"

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Mapping
 from functools import partial
+from typing import Any, Protocol
 
 from freshwell._async.coordination.coherence import Coherence
+from freshwell._async.coordination.feeds import Feeds
 from freshwell._async.coordination.heart import Heart
 from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.sweeps import Sweeps
@@ -21,16 +24,21 @@ from freshwell._async.coordination.watch import Watch
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.coordination.writing import Intents
 from freshwell._async.stores.base import NullStore, Store
-from freshwell._async.stores.redis import RedisStore
+from freshwell._async.stores.cluster import ClusterLink
+from freshwell._async.stores.cluster_waits import ClusterWaits
+from freshwell._async.stores.redis import Commands, RedisStore
+from freshwell._async.stores.sentinel import SentinelLink
+from freshwell._async.stores.topology import Topology
+from freshwell._async.stores.waited import WaitedLink, Waits
 from freshwell._async.strategies.cache_aside import CacheAside
 from freshwell._kit.aio import Gate, Owner, home
 from freshwell._kit.aio_feed import FeedLine
 from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.places import Place
+from freshwell._kit.places import Place, SentinelPlace
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
-from freshwell.engines.session import CoherenceMode, Session
+from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.table import Table
 from freshwell.ground.names import Names
@@ -38,21 +46,24 @@ from freshwell.ground.options import CacheOptions
 
 __all__ = ["Opened", "open_here"]
 
+_NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_CHORES = 256
 _CHORES_DRAIN_S = 0.2
 
 
+class Listening(Protocol):
+    """What keeps L1 coherent in the background."""
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class Opened:
     """One cache, open in one home."""
 
-    def __init__(
-        self,
-        options: CacheOptions,
-        tiers: Tiers,
-        chores: Owner,
-        coherence: Coherence | None,
-    ) -> None:
+    def __init__(self, options: CacheOptions, tiers: Tiers, chores: Owner) -> None:
         self.home = home()
         self.tiers = tiers
         self.aside = CacheAside(tiers)
@@ -61,9 +72,16 @@ class Opened:
         self.intents = Intents(tiers, self.writes, lifetime_ms=options.intent_ms)
         self._drain_s = options.drain_ns / _NS_PER_S
         self._chores = chores
-        self._coherence = coherence
-        if coherence is not None:
-            chores.spawn("feed", coherence.run)
+        self._listening: Listening | None = None
+
+    def listen(self, listening: Listening) -> None:
+        """Keep L1 coherent from now on."""
+        self._listening = listening
+        self._chores.spawn("feed", listening.run)
+
+    def say_again(self) -> None:
+        """Invalidate in the background what was invalidated a moment ago."""
+        self._chores.spawn("say again", self.writes.say_again)
 
     async def aclose(self) -> None:
         """End background work, wait for loads under way up to the drain time, disconnect."""
@@ -72,8 +90,8 @@ class Opened:
             await self.tiers.owner.aclose(self._drain_s)
             await self.aside.aclose(max(0.0, until_s - time.monotonic()))
         finally:
-            if self._coherence is not None:
-                self._coherence.stop()
+            if self._listening is not None:
+                self._listening.stop()
             self.tiers.heart.stop()
             self.intents.stop()
             try:
@@ -93,7 +111,7 @@ def open_here(
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
-    store = _store(options, place)
+    store, topology = _store(options, place)
     watch = Watch()
     incidents = Incidents(counters, options.namespace)
     tiers = Tiers(
@@ -123,32 +141,75 @@ def open_here(
         load_wait_ns=options.load_wait_ns,
         new_token=partial(os.urandom, 8),
     )
-    feed = None
-    if isinstance(place, Endpoint) and session.mode is CoherenceMode.FEED:
-        feed = _feed(place, tiers)
-    return Opened(options, tiers, chores, feed)
+    opened = Opened(options, tiers, chores)
+    if isinstance(place, Endpoint):
+        if session.mode is CoherenceMode.FEED:
+            opened.listen(_coherence(tiers, opened, place, session))
+    elif topology is not None:
+        opened.listen(
+            Feeds(
+                topology,
+                new_coherence=partial(_coherence, tiers, opened),
+                owner=chores,
+                session=session,
+                table=table,
+                incidents=incidents,
+                now_ns=time.monotonic_ns,
+                say_again=opened.writes.say_again,
+            )
+        )
+    return opened
 
 
-def _store(options: CacheOptions, place: Place | None) -> Store:
+def _store(options: CacheOptions, place: Place | None) -> tuple[Store, Topology | None]:
+    """Return the store at a place, and what tells who its primaries are where they may change."""
     if place is None:
-        return NullStore()
-    assert isinstance(place, Endpoint)
-    link = Link(
-        place,
-        connect_timeout_s=options.connect_timeout_ns / _NS_PER_S,
-        command_timeout_s=options.command_timeout_ns / _NS_PER_S,
+        return NullStore(), None
+    limits: dict[str, Any] = {
+        "connect_timeout_s": options.connect_timeout_ns / _NS_PER_S,
+        "command_timeout_s": options.command_timeout_ns / _NS_PER_S,
+    }
+    wait_ms = max(1, options.command_timeout_ns // _NS_PER_MS) if options.min_replicas else 0
+    link: Commands
+    sure_link: Waits | None
+    topology: Topology | None
+    if isinstance(place, Endpoint):
+        link, topology = Link(place, **limits), None
+        sure_link = _sure_link(place, limits, wait_ms) if wait_ms else None
+    elif isinstance(place, SentinelPlace):
+        link = sure_link = topology = SentinelLink(place, replica_wait_ms=wait_ms, **limits)
+    else:
+        link = topology = cluster = ClusterLink(place, **limits)
+        sure_link = ClusterWaits(cluster, replica_wait_ms=wait_ms, **limits) if wait_ms else None
+    store = RedisStore(
+        link,
+        lease_ms=options.lease_ms,
+        new_token=partial(os.urandom, 8),
+        min_replicas=options.min_replicas,
+        replica_wait_ms=wait_ms,
+        sure_link=sure_link,
     )
-    return RedisStore(link, lease_ms=options.lease_ms, new_token=partial(os.urandom, 8))
+    return store, topology
 
 
-def _feed(endpoint: Endpoint, tiers: Tiers) -> Coherence:
+def _sure_link(place: Endpoint, limits: Mapping[str, Any], wait_ms: int) -> WaitedLink:
+    wait_s = wait_ms / 1_000
+    longest_s = sum(limits.values()) + wait_s
+    limits = {**limits, "command_timeout_s": limits["command_timeout_s"] + wait_s}
+    return WaitedLink(Link(place, **limits), patience_s=2 * longest_s)
+
+
+def _coherence(
+    tiers: Tiers, opened: Opened, endpoint: Endpoint, session: Session | Share
+) -> Coherence:
     return Coherence(
         new_line=partial(FeedLine, endpoint, tiers.names.prefixes),
         names=tiers.names,
         table=tiers.table,
-        session=tiers.session,
+        session=session,
         watch=tiers.watch,
         counters=tiers.counters,
         incidents=tiers.incidents,
         now_ns=tiers.now_ns,
+        on_return=opened.say_again,
     )

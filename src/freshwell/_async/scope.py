@@ -232,7 +232,7 @@ class Scope:
         jitter: float | None = None,
         type: Any = Any,
     ) -> None:
-        """Store many values, in one round trip. Raises as `set` does."""
+        """Store many values, in one round trip; one more under tags. Raises as `set` does."""
         check_mapping(values, "set_many")
         checked = {self._name(key): storable(value) for key, value in values.items()}
         terms = self._core.terms(type, None, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter)
@@ -302,8 +302,9 @@ class Scope:
             async with cache.writing("user:42", tags=["users"]):
                 await repo.update(user)
 
-        From before the block begins until it ends, the entries are absent and nothing is stored
-        under them, by any process: readers go to the source. A process that dies between the
+        From before the block begins until it ends, the entries are absent in L2 and nothing is
+        stored under them, by any process: readers go to the source. (Without L2, what they load
+        meanwhile is served to others until the block ends.) A process that dies between the
         source's commit and the end of the block leaves no stale entry: what it has announced
         stands for `intent` (3 s) longer, and nothing old comes after it. Writers may overlap.
         However the block ends, the entries are absent afterwards.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -84,6 +85,7 @@ class _Line(asyncio.Protocol):
         *,
         now_ns: Callable[[], int],
         timeout_ns: int,
+        timed: bool,
         clock_answered: Callable[[int, Reply], None],
     ) -> None:
         self._connection = connection
@@ -93,7 +95,7 @@ class _Line(asyncio.Protocol):
         self._now_ns = now_ns
         self._timeout_ns = timeout_ns
         self._clock_answered = clock_answered
-        self._clock_due_ns = now_ns() + _CLOCK_EVERY_NS
+        self._clock_due_ns = now_ns() + _CLOCK_EVERY_NS if timed else sys.maxsize
         self._unsent: list[bytes] = []
         self._pending: deque[_Pending] = deque()
         self._gets: dict[bytes, _Pending] = {}
@@ -211,6 +213,7 @@ class Link:
     Connects on first use, and again after a loss. A command has `command_timeout_s` from when
     it is given to its reply; one that is late ends the connection, since every later reply
     would be late too. With `repeat`, a command whose connection was lost is given once more.
+    Where it is not `timed`, the server's clock is not asked for: Sentinels tell none.
 
     Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
     `in_order`: the commands of one batch are done in their order.
@@ -224,9 +227,11 @@ class Link:
         *,
         connect_timeout_s: float = 0.5,
         command_timeout_s: float = 0.25,
+        timed: bool = True,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._endpoint = endpoint
+        self._timed = timed
         self._connect_timeout_s = connect_timeout_s
         self._timeout_ns = int(command_timeout_s * _NS_PER_S)
         self._now_ns = now_ns
@@ -336,9 +341,8 @@ class Link:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 await connection.connect()
-                sent_ns = self._now_ns()
-                await connection.send_command("TIME")
-                reply = await connection.read_response()
+                if self._timed:
+                    await self._ask_clock(connection)
         except BaseException as error:
             await _let_go(connection)
             if not isinstance(error, Exception):
@@ -346,14 +350,19 @@ class Link:
             raise LinkLost(
                 f"{self._endpoint!r} cannot be reached ({type(error).__name__})"
             ) from None
-        self._observe(sent_ns, reply)
         self.connects += 1
         return _Line(
             connection,
             now_ns=self._now_ns,
             timeout_ns=self._timeout_ns,
+            timed=self._timed,
             clock_answered=self._observe,
         )
+
+    async def _ask_clock(self, connection: Any) -> None:
+        sent_ns = self._now_ns()
+        await connection.send_command("TIME")
+        self._observe(sent_ns, await connection.read_response())
 
     def _observe(self, sent_ns: int, reply: Reply) -> None:
         server_us = server_us_of(reply)

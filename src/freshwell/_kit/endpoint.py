@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -35,10 +36,6 @@ _DROPPED: Final = (
     "orig_socket_connect_timeout",
 )
 
-
-_OF_CLIENTS: Final = ("ssl", "connection_pool", "response_callbacks")
-"""Settings that are a client's, and unknown to its connections."""
-
 _FOR_THREADS_ALONE: Final = (
     "ssl_validate_ocsp",
     "ssl_validate_ocsp_stapled",
@@ -64,6 +61,11 @@ class Endpoint:
         """The number of the database."""
         return int(self._settings.get("db") or 0)
 
+    @property
+    def host(self) -> str:
+        """The name or number of the server's machine."""
+        return str(self._settings.get("host") or "localhost")
+
     def at(self, host: str, port: int) -> Endpoint:
         """Return how to reach another server with the same settings."""
         moved = {name: s for name, s in self._settings.items() if name != "path"}
@@ -72,12 +74,18 @@ class Endpoint:
         return Endpoint(moved, kind, _of_client(moved))
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Endpoint:
-        """Return the endpoint of the settings that a client of redis-py keeps for its pools."""
-        secure = settings.get("ssl") or "ssl_cert_reqs" in settings
-        own = {name: s for name, s in settings.items() if name not in _OF_CLIENTS}
-        kind = _redis().connection.SSLConnection if secure else None
-        return cls._from(own, kind, _of_client(own))
+    def from_settings(cls, settings: Mapping[str, Any], kind: type | None = None) -> Endpoint:
+        """Return the endpoint of what a client of redis-py keeps for connections it will make.
+
+        `kind` is their class, where the settings do not name it. Settings of the client's own,
+        which connections do not know, are left out.
+        """
+        kind = kind or settings.get("connection_class")
+        secure = settings.get("ssl") if kind is None else "SSL" in kind.__name__
+        chosen = getattr(_redis().connection, "SSLConnection" if secure else "Connection")
+        known = _known_to(chosen.__name__)
+        own = {name: setting for name, setting in settings.items() if name in known}
+        return cls._from(own, chosen, _of_client(own))
 
     @classmethod
     def of(cls, given: Any) -> Endpoint:
@@ -150,6 +158,17 @@ class Endpoint:
                 f"connections to {self._shown} cannot be made ({type(error).__name__}): an "
                 "option is unknown to redis-py, or has a value that cannot be"
             ) from None
+
+
+def _known_to(kind: str) -> set[str]:
+    """Return the settings that connections of a kind know, in one colour or the other."""
+    redis = _redis()
+    return {
+        name
+        for module in (redis, redis.asyncio)
+        for each in getattr(module.connection, kind).__mro__
+        for name in signature(each.__init__).parameters
+    }
 
 
 def _redis() -> Any:

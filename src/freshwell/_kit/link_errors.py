@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from freshwell.errors import StoreUnavailable
 
-__all__ = ["LinkLost", "LinkTimeout", "ServerReplied", "TrackingRefused", "feed_error"]
+__all__ = [
+    "LinkLost",
+    "LinkTimeout",
+    "ReplicasMissing",
+    "ServerReplied",
+    "TrackingRefused",
+    "feed_error",
+]
 
 
 class LinkLost(StoreUnavailable):
@@ -16,11 +23,28 @@ class LinkTimeout(StoreUnavailable):
 
 
 class ServerReplied(StoreUnavailable):
-    """The server answered with an error. `code` is its first word, such as ``OOM``."""
+    """The server answered with an error. `code` is its first word, such as ``OOM``.
 
-    def __init__(self, message: str, *, code: str) -> None:
+    `detail` is the rest of it where a Cluster's node sends elsewhere, and empty otherwise: other
+    errors may hold keys and values.
+    """
+
+    def __init__(self, message: str, *, code: str, detail: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.detail = detail
+
+
+class ReplicasMissing(StoreUnavailable):
+    """The primary has applied it, and fewer replicas than asked for confirmed it in time."""
+
+    def __init__(self, confirmed: int, wanted: int, wait_ms: int) -> None:
+        super().__init__(
+            f"applied on the primary; {confirmed} of {wanted} replicas confirmed within "
+            f"{wait_ms} ms"
+        )
+        self.confirmed = confirmed
+        self.wanted = wanted
 
 
 class TrackingRefused(StoreUnavailable):

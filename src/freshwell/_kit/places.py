@@ -8,10 +8,19 @@ from typing import Any, Final
 from freshwell._kit.endpoint import Endpoint, redacted
 from freshwell.errors import ConfigurationError
 
-__all__ = ["ClusterPlace", "Place", "SentinelPlace", "place_of"]
+__all__ = ["Address", "ClusterPlace", "Place", "SentinelPlace", "place_of"]
 
+_SCHEMES: Final = ("redis", "rediss", "valkey")
 _SENTINEL_OPTIONS: Final = "sentinel_"
 _MAX_HOSTS: Final = 64
+
+Address = tuple[str, int]
+"""Host and port."""
+
+_ESCAPE: Final = (
+    "after the hosts stand a service and the number of a database at most, and special characters "
+    "in names and passwords are percent-escaped"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,11 @@ def place_of(given: Any) -> Place:
     base, plus, kind = scheme.partition("+")
     if not plus or not separator:
         return Endpoint.of(given)
+    if base not in _SCHEMES:
+        raise ConfigurationError(
+            f"the URL {redacted(given)!r} has an unknown scheme: several servers are reached by "
+            f"{', '.join(_SCHEMES)}, as in redis+cluster://one:7000,two:7000"
+        )
     if kind == "cluster":
         return ClusterPlace(_each_host(base, rest, given))
     if kind == "sentinel":
@@ -85,16 +99,22 @@ def _each_host(base: str, rest: str, given: str) -> tuple[Endpoint, ...]:
             f"the URL {redacted(given)!r} names {len(names)} hosts: name 1 to {_MAX_HOSTS}, as in "
             f"{base}+cluster://one:7000,two:7000"
         )
+    if "@" in tail.partition("?")[0]:  # a part of a password, most likely
+        raise ConfigurationError(f"the URL {redacted(given)!r} cannot be used: {_ESCAPE}")
     seeds = tuple(Endpoint.of(f"{base}://{credentials}{at}{name}{tail}") for name in names)
     if seeds[0].database:
-        raise ConfigurationError(f"the URL {redacted(given)!r} names a database: a Cluster has one")
+        raise ConfigurationError(
+            f"the URL of {seeds[0]!r} and others names a database: a Cluster has the first alone"
+        )
     return seeds
 
 
 def _of_sentinels(base: str, rest: str, given: str) -> SentinelPlace:
-    path, _question, options = rest.partition("?")
+    path, _, options = rest.partition("?")
     hosts, slash, named = path.partition("/")
     service, _, database = named.partition("/")
+    if "@" in named or (database and not database.isdecimal()):
+        raise ConfigurationError(f"the URL {redacted(given)!r} cannot be used: {_ESCAPE}")
     if not slash or not service:
         raise ConfigurationError(
             f"the URL {redacted(given)!r} names no service: write "
@@ -102,6 +122,9 @@ def _of_sentinels(base: str, rest: str, given: str) -> SentinelPlace:
         )
     pairs = [pair for pair in options.split("&") if pair]
     own = [p.removeprefix(_SENTINEL_OPTIONS) for p in pairs if p.startswith(_SENTINEL_OPTIONS)]
+    said = {pair.partition("=")[0] for pair in own}
+    # One authority signs all of them, as a rule.
+    own += [p for p in pairs if p.startswith("ssl_") and p.partition("=")[0] not in said]
     theirs = [p for p in pairs if not p.startswith(_SENTINEL_OPTIONS)]
     _, _, listed = hosts.rpartition("@")
     sentinels = _each_host(base, f"{listed}?{'&'.join(own)}" if own else listed, given)
@@ -115,13 +138,14 @@ def _of_client(client: Any) -> Place:
     """Return what a client of redis-py is connected to."""
     nodes = getattr(client, "nodes_manager", None)
     if nodes is not None:
-        settings = getattr(nodes, "connection_kwargs", None)
-        if settings is None:
-            settings = client.connection_kwargs
-        starts = list(nodes.startup_nodes.values())
+        starts = list(nodes.startup_nodes.values())[:_MAX_HOSTS]
+        if not starts:
+            raise ConfigurationError("the cluster client given as url knows no node")
         return ClusterPlace(
             tuple(
-                Endpoint.from_settings({**settings, "host": node.host, "port": node.port})
+                Endpoint.from_settings(
+                    {**nodes.connection_kwargs, "host": node.host, "port": node.port}
+                )
                 for node in starts
             )
         )
@@ -129,6 +153,8 @@ def _of_client(client: Any) -> Place:
     manager = getattr(pool, "sentinel_manager", None)
     if pool is None or manager is None:
         return Endpoint.of(client)
-    sentinels = tuple(Endpoint.of(sentinel) for sentinel in manager.sentinels)
-    settings = {**pool.connection_kwargs, "host": "sentinel", "port": 0}
-    return SentinelPlace(sentinels, pool.service_name, Endpoint.from_settings(settings))
+    sentinels = tuple(Endpoint.of(sentinel) for sentinel in manager.sentinels[:_MAX_HOSTS])
+    # Where the primary is shows later.
+    settings = {**pool.connection_kwargs, "host": "localhost", "port": 0}
+    primary = Endpoint.from_settings(settings, pool.connection_class)
+    return SentinelPlace(sentinels, pool.service_name, primary)

@@ -22,6 +22,7 @@ __all__ = [
 
 _SCAN_COUNT = 500
 """So few that the server's other clients do not notice."""
+_REDIRECTS = ("ASK", "MOVED")
 
 Argument = bytes | str | int
 Reply = Any
@@ -45,8 +46,9 @@ def new_reader() -> Any:
 
 
 def _server_replied(message: str) -> ServerReplied:
-    code = message.partition(" ")[0]
-    return ServerReplied(f"the server answered {code}", code=code)
+    code, _, rest = message.partition(" ")
+    detail = rest if code in _REDIRECTS else ""
+    return ServerReplied(f"the server answered {code}", code=code, detail=detail)
 
 
 def unerring(reply: Reply) -> Reply:

@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -135,6 +136,7 @@ class Link:
     it is sent to its whole reply, and each step of connecting (reaching the server, and up to
     four questions) `connect_timeout_s`. With `repeat`, a command whose connection was lost is
     given once more. At most 64 connections; a thread waits for one as long as for a reply.
+    Where it is not `timed`, the server's clock is not asked for: Sentinels tell none.
 
     Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
     `in_order`: the commands of one batch are done in their order.
@@ -148,6 +150,7 @@ class Link:
         *,
         connect_timeout_s: float = 0.5,
         command_timeout_s: float = 0.25,
+        timed: bool = True,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._endpoint = endpoint
@@ -160,7 +163,7 @@ class Link:
         self._waiting = 0
         self._pid = os.getpid()
         self._clock: ClockSample | None = None
-        self._clock_due_ns = 0
+        self._clock_due_ns = 0 if timed else sys.maxsize
         self._resting_until_ns = 0
         self._closed = False
         self.connects = 0

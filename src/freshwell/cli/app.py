@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from freshwell.cli.inspect import inspect
+from freshwell.cli.invalidate import invalidate
 from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
 
@@ -23,6 +25,8 @@ laboratory = typer.Typer(rich_markup_mode=None)
 laboratory.callback(invoke_without_command=True)(lab)
 laboratory.command()(coherence)
 app.add_typer(laboratory, name="lab")
+app.command()(invalidate)
+app.command()(inspect)
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,9 +8,11 @@ Only the reader's own monotonic clock is used.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from enum import Enum
+from threading import Lock
 
-__all__ = ["FOREVER_NS", "CoherenceMode", "Session"]
+__all__ = ["FOREVER_NS", "CoherenceMode", "Proofs", "Session", "Share"]
 
 FOREVER_NS = 2**63 - 1
 
@@ -64,3 +66,70 @@ class Session:
         if self.mode is CoherenceMode.TTL_ONLY:
             return asked_ns + self.max_staleness_ns
         return FOREVER_NS
+
+
+class Share:
+    """One of several proofs that a session needs, with the face of a session."""
+
+    __slots__ = ("_name", "_proofs", "max_staleness_ns")
+
+    def __init__(self, proofs: Proofs, name: Hashable) -> None:
+        self._proofs = proofs
+        self._name = name
+        self.max_staleness_ns = proofs.session.max_staleness_ns
+
+    def proven(self, asked_ns: int) -> None:
+        """Note that what was asked at `asked_ns` was answered."""
+        self._proofs.prove(self._name, asked_ns)
+
+    def restart(self) -> None:
+        """Forbid L1 to answer until this proof is given anew."""
+        self._proofs.prove(self._name, -1)
+
+    def fall_back(self) -> None:
+        """Let the session go on without any feed: see `Session.fall_back`."""
+        self._proofs.session.fall_back()
+
+    def answer(self) -> None:
+        """Let L1 answer without a feed, after `fall_back`."""
+        self._proofs.session.answer()
+
+
+class Proofs:
+    """Keep a session alive by several proofs: as long as the oldest of them allows.
+
+    One for each server that pushes invalidations, and one for the knowledge that it is these
+    servers. Thread-safe.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._mutex = Lock()
+        self._asked_ns: dict[Hashable, int] = {}
+
+    def require(self, names: Iterable[Hashable]) -> None:
+        """Need these proofs from now on. L1 is silent until the new ones are given."""
+        with self._mutex:
+            self._asked_ns = {name: self._asked_ns.get(name, -1) for name in names}
+            self._apply()
+
+    def share(self, name: Hashable) -> Share:
+        """Return the session as the giver of one proof sees it."""
+        return Share(self, name)
+
+    def prove(self, name: Hashable, asked_ns: int) -> None:
+        """Note when the latest answered question was asked; -1: what was proven is void."""
+        with self._mutex:
+            if name in self._asked_ns:  # one that is not needed any more proves nothing
+                known_ns = self._asked_ns[name]
+                self._asked_ns[name] = asked_ns if asked_ns < 0 else max(known_ns, asked_ns)
+                self._apply()
+
+    def _apply(self) -> None:
+        if self.session.mode is not CoherenceMode.FEED:
+            return
+        oldest_ns = min(self._asked_ns.values(), default=-1)
+        if oldest_ns < 0:
+            self.session.live_until_ns = -1
+        else:
+            self.session.live_until_ns = oldest_ns + self.session.max_staleness_ns

@@ -14,6 +14,7 @@ from freshwell.engines.incidents import Incidents
 from freshwell.errors import CodecError
 from freshwell.ground.frame import (
     HEAD_BYTES,
+    STAMP_BYTES,
     Flag,
     Frame,
     Rejected,
@@ -22,6 +23,7 @@ from freshwell.ground.frame import (
     encode,
     plain_start,
     plain_times,
+    tagged_times,
 )
 from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
@@ -107,19 +109,26 @@ class Shelf:
 
         The reading has times where they are asked for. None: let `read` say what it is.
         """
-        head = plain_times(blob, terms.plain, digest8(key))
-        if head is None or len(blob) - HEAD_BYTES > self._max_value_bytes:
+        stamps: tuple[tuple[bytes, bytes], ...] = ()
+        head, start = plain_times(blob, terms.plain, digest8(key)), HEAD_BYTES
+        if head is None:
+            found = tagged_times(blob, terms.plain, digest8(key))
+            if found is None:
+                return None
+            head, stamps = found[:3], found[3]
+            start += STAMP_BYTES * len(stamps)
+        if len(blob) - start > self._max_value_bytes:
             return None
         fresh_until_ms, _, cost_us = head
         if fresh_until_ms - server_ms <= cost_us * terms.policy.beta * _EARLIEST_MS_PER_US:
             return None
         try:
-            value = terms.codec.decode(memoryview(blob)[HEAD_BYTES:], key)
+            value = terms.codec.decode(memoryview(blob)[start:], key)
         except CodecError:
             return None
         stale_ns = terms.policy.stale_ns
         times = local_times(*head, server_ms, now_ns, stale_ns) if timed else None
-        return Reading(L2Word.FRESH, value, False, times, "fresh")
+        return Reading(L2Word.FRESH, value, False, times, "fresh", stamps=stamps)
 
     def frame(
         self,

@@ -99,13 +99,16 @@ class Stamps:
 
     def drop(self, digests: Iterable[bytes]) -> None:
         """End the cells of tags, and void the fills that name an older version of them."""
+        ended = False
         for digest in digests:
             self._drops.note(digest)
             cell = self._cells.pop(digest, None)
             if cell is not None:
                 cell.live = False
-        # After the cells: who reads this count and then a cell sees it ended.
-        self.moment += 1
+                ended = True
+        if ended:
+            # After the cells: who reads this count and then a cell sees it ended.
+            self.moment += 1
 
     def clear(self) -> None:
         """End all cells. The table has voided all fills."""

@@ -433,7 +433,7 @@ class Table:
             if entry is None or found == limit:
                 break
             following = self._policy.following(entry)
-            if entry.stale_until_ns <= now_ns:
+            if entry.stale_until_ns <= now_ns or not self._has_its_tags(entry):
                 self._policy.remove(entry)
                 self._retire(entry, dead)
                 found += 1
@@ -441,6 +441,9 @@ class Table:
         self._cursor = entry
         self.expirations += found
         return found
+
+    def _has_its_tags(self, entry: Entry) -> bool:
+        return not isinstance(entry, TaggedEntry) or entry.is_current(self.stamps.moment)
 
     def _swap(self, old: Entry, new: Entry, dead: list[Entry]) -> None:
         """Put a new entry in the place of an old one under the same key."""

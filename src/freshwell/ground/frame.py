@@ -38,6 +38,7 @@ from freshwell.ground.keys import digest8
 __all__ = [
     "HEAD_BYTES",
     "NO_TOKEN",
+    "STAMP_BYTES",
     "Flag",
     "Frame",
     "Rejected",
@@ -51,6 +52,7 @@ __all__ = [
     "plain_times",
     "stamp_frame",
     "stamp_of",
+    "tagged_times",
     "tombstone_frame",
 ]
 
@@ -60,7 +62,7 @@ NO_TOKEN: Final = bytes(8)
 _HEAD: Final = Struct(">2sBcBBBB8sQQQI8sI")
 _TIMES: Final = Struct(">24xQQI8sI")
 HEAD_BYTES: Final = _HEAD.size
-_STAMP_BYTES: Final = 16
+STAMP_BYTES: Final = 16
 _MAX_STAMPS: Final = 255
 _MAX_NAME_BYTES: Final = 200
 _STAMP_START: Final = MAGIC + bytes([VERSION]) + b"S"
@@ -183,7 +185,7 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
         return Rejected.BAD_STATE
     if flags & ~_KNOWN_FLAGS:
         return Rejected.BAD_FLAGS
-    start = HEAD_BYTES + count * _STAMP_BYTES
+    start = HEAD_BYTES + count * STAMP_BYTES
     if len(data) < start:
         return Rejected.TRUNCATED
     view = memoryview(data)
@@ -211,6 +213,24 @@ def plain_times(data: bytes, start: bytes, digest: bytes) -> tuple[int, int, int
     if owner != digest or crc32(memoryview(data)[HEAD_BYTES:]) != total:
         return None
     return fresh_until_ms, born_ms, cost_us
+
+
+def tagged_times(
+    data: bytes, start: bytes, digest: bytes
+) -> tuple[int, int, int, tuple[tuple[bytes, bytes], ...]] | None:
+    """Return what `plain_times` does, and the stamps, of a frame that is plain but for them.
+
+    Its payload begins after ``HEAD_BYTES + STAMP_BYTES * len(stamps)``.
+    """
+    if len(data) < HEAD_BYTES or data[:6] != start[:6] or data[7]:
+        return None
+    fresh_until_ms, born_ms, cost_us, owner, total = _TIMES.unpack_from(data)
+    count = data[6]
+    if owner != digest or len(data) < HEAD_BYTES + count * STAMP_BYTES:
+        return None
+    if crc32(memoryview(data)[HEAD_BYTES:]) != total:
+        return None
+    return fresh_until_ms, born_ms, cost_us, _stamps(data, count)
 
 
 def lease_frame(key: bytes) -> bytes:
@@ -247,5 +267,5 @@ def identity_of(data: bytes) -> bytes:
 
 
 def _stamps(data: bytes, count: int) -> tuple[tuple[bytes, bytes], ...]:
-    ends = range(HEAD_BYTES, HEAD_BYTES + count * _STAMP_BYTES, _STAMP_BYTES)
+    ends = range(HEAD_BYTES, HEAD_BYTES + count * STAMP_BYTES, STAMP_BYTES)
     return tuple((data[at : at + 8], data[at + 8 : at + 16]) for at in ends)

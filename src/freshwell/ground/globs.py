@@ -10,7 +10,7 @@ import re
 
 from freshwell.errors import KeyRejected
 
-__all__ = ["check_glob", "glob_of", "is_everything"]
+__all__ = ["check_glob", "glob_of", "is_broad", "is_everything"]
 
 _MAX_GLOB_BYTES = 1_024
 
@@ -31,6 +31,23 @@ def check_glob(glob: str) -> str:
 def is_everything(glob: str) -> bool:
     """Tell whether a pattern matches every key."""
     return not glob.strip("*")
+
+
+def is_broad(glob: str) -> bool:
+    """Tell whether a pattern asks for no letter or digit, so that it may match nearly every key."""
+    at = 0
+    while at < len(glob):
+        char = glob[at]
+        at += 1
+        if char == "[":
+            _, at = _set_of(glob, at)
+            continue
+        if char == "\\" and at < len(glob):
+            char = glob[at]
+            at += 1
+        if char.isalnum():
+            return False
+    return True
 
 
 def glob_of(glob: str) -> re.Pattern[str]:

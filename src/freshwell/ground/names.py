@@ -15,9 +15,11 @@ with every tag.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from string import ascii_letters, digits
 from typing import Final
 
+from freshwell.ground.globs import glob_of
 from freshwell.ground.keys import digest8
 
 __all__ = ["PULSE", "Names", "key_tag", "named", "namespace_tag", "split", "user_tag"]
@@ -26,6 +28,9 @@ _MARK: Final = "\x1f"
 """Begins a name inside a namespace. No key has control characters."""
 
 _MAX_KNOWN: Final = 10_000
+
+_OF_VERSIONS: Final = (ascii_letters + digits + "._-").encode()
+"""What schema versions are made of."""
 
 PULSE: Final = ""
 """The tag that changes with every tag of its cache."""
@@ -118,6 +123,31 @@ class Names:
             return None
 
     def patterns(self, namespace: str, glob: str) -> Sequence[bytes]:
-        """Return the patterns of L2 keys that a glob over keys stands for."""
-        place = f"/{namespace}:" if namespace else ":"
-        return [self.scan_root + f"{place}{glob}".encode()]
+        """Return the patterns of L2 keys that a glob over keys stands for.
+
+        They may match more: `matcher` tells.
+        """
+        return [self.scan_root + _place(namespace) + glob.encode()]
+
+    def matcher(self, namespace: str, glob: str) -> Callable[[bytes], bool]:
+        """Return what tells whether an L2 key that one of the `patterns` matches is meant.
+
+        Where there are schema versions, the pattern's part for them matches any text, which may
+        hold a namespace or the beginning of the key.
+        """
+        if not self.versioned:
+            return lambda key: True
+        begin, place = len(self.scan_root) - len(b"*"), _place(namespace)
+        # Redis looks at bytes.
+        matches = glob_of(glob.encode().decode("latin-1")).fullmatch
+
+        def is_meant(key: bytes) -> bool:
+            rest = key[begin:].lstrip(_OF_VERSIONS)
+            wanted = rest.startswith(place)
+            return wanted and matches(rest[len(place) :].decode("latin-1")) is not None
+
+        return is_meant
+
+
+def _place(namespace: str) -> bytes:
+    return f"/{namespace}:".encode() if namespace else b":"

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from freshwell import AsyncCache, CacheClosed, ConfigurationError
+from tests.behaviour._async.parts import Loader, Make
 from tests.support.aio import Latch, start
 from tests.support.servers import Server
-
-Make = Callable[..., AsyncCache]
-
-
-@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
-def make(request: pytest.FixtureRequest) -> Make:
-    """Give a function that makes caches of one kind."""
-    if request.param == "in process":
-        return AsyncCache
-    url = request.getfixturevalue("redis_url")
-    return partial(AsyncCache, url, l1=request.param == "shared")
-
-
-class Loader:
-    """Counts its calls and returns their number."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    async def __call__(self) -> int:
-        self.calls += 1
-        return self.calls
 
 
 async def test_a_namespace_has_keys_of_its_own(make: Make) -> None:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from freshwell import AsyncCache, ConfigurationError, InvalidationError, KeyRejected
 from freshwell._kit.aio import sleep
+from tests.behaviour._async.parts import Make
 from tests.support.aio import Latch, start
 from tests.support.servers import Server
-
-Make = Callable[..., AsyncCache]
-
-
-@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
-def make(request: pytest.FixtureRequest) -> Make:
-    """Give a function that makes caches of one kind."""
-    if request.param == "in process":
-        return AsyncCache
-    url = request.getfixturevalue("redis_url")
-    return partial(AsyncCache, url, l1=request.param == "shared")
 
 
 class Source:

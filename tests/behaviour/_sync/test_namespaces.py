@@ -2,36 +2,14 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from freshwell import Cache, CacheClosed, ConfigurationError
+from tests.behaviour._sync.parts import Loader, Make
 from tests.support.threads import Latch, start
 from tests.support.servers import Server
-
-Make = Callable[..., Cache]
-
-
-@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
-def make(request: pytest.FixtureRequest) -> Make:
-    """Give a function that makes caches of one kind."""
-    if request.param == "in process":
-        return Cache
-    url = request.getfixturevalue("redis_url")
-    return partial(Cache, url, l1=request.param == "shared")
-
-
-class Loader:
-    """Counts its calls and returns their number."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self) -> int:
-        self.calls += 1
-        return self.calls
 
 
 def test_a_namespace_has_keys_of_its_own(make: Make) -> None:

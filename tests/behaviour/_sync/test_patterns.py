@@ -2,26 +2,14 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from freshwell import Cache, InvalidationError, KeyRejected
+from tests.behaviour._sync.parts import Make
 from tests.support.threads import Latch, start
 from tests.support.servers import Server
-
-Make = Callable[..., Cache]
-
-
-@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
-def make(request: pytest.FixtureRequest) -> Make:
-    """Give a function that makes caches of one kind."""
-    if request.param == "in process":
-        return Cache
-    url = request.getfixturevalue("redis_url")
-    return partial(Cache, url, l1=request.param == "shared")
-
 
 KEYS = ["report:1:2025", "report:1:2026", "report:2:2026", "user:1", "a*b"]
 
@@ -111,3 +99,22 @@ def test_a_pattern_that_cannot_be_is_refused(make: Make) -> None:
         for pattern in ("", "x" * 1_025, "\ud800"):
             with pytest.raises(KeyRejected, match="pattern"):
                 cache.invalidate_pattern(pattern)
+
+
+def test_a_pattern_means_the_same_where_there_are_schema_versions(redis_url: str) -> None:
+    make = partial(Cache, redis_url, namespace="shop", l1=False)
+    keys = ["b", "a:b", "é"]
+    with make(version="v-3") as cache, make(version=2) as old, make() as plain:
+        places = [cache, cache.namespace("n"), plain]
+        for place in places:
+            place.set_many(dict.fromkeys(keys, 1))
+        old.set("c", 1)
+        # What stands for the version in the pattern over L2's keys matches more than versions.
+        assert cache.invalidate_pattern("b") == 1
+        assert [list(place.get_many(keys)) for place in places] == [keys[1:], keys, keys]
+        assert cache.invalidate_pattern("c") == 1
+        assert cache.invalidate_pattern("??") == 1  # bytes, as without versions
+        assert plain.invalidate_pattern("??") == 1
+        assert cache.invalidate_pattern("*") == 1
+        assert cache.namespace("n").invalidate_pattern("*b") == 2
+        assert list(cache.namespace("n").get_many(keys)) == ["é"]

@@ -2,26 +2,15 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from freshwell import Cache, ConfigurationError, InvalidationError, KeyRejected
 from freshwell._kit.threads import sleep
+from tests.behaviour._sync.parts import Make
 from tests.support.threads import Latch, start
 from tests.support.servers import Server
-
-Make = Callable[..., Cache]
-
-
-@pytest.fixture(params=("in process", "shared", "shared without L1"), ids=str)
-def make(request: pytest.FixtureRequest) -> Make:
-    """Give a function that makes caches of one kind."""
-    if request.param == "in process":
-        return Cache
-    url = request.getfixturevalue("redis_url")
-    return partial(Cache, url, l1=request.param == "shared")
 
 
 class Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from freshwell._kit.link_errors import LinkLost
 from freshwell._kit.resp import unerring
 from tests.links.clients import CLIENTS, from_settings, from_url
 from tests.support.threads import until
-from tests.support.servers import Server
+from tests.support.sentinels import Sentinel
+from tests.support.servers import Server, free_port
 from tests.support.ways import Ways
 
 
@@ -45,6 +47,20 @@ def has_left(cache: Cache) -> bool:
 
 def test_by_tls(ways: Ways) -> None:
     works(ways.tls_url, ways.server.url)
+
+
+def test_a_service_of_sentinels_by_tls(ways: Ways, certificate: tuple[Path, Path]) -> None:
+    address, _, options = ways.tls_url.partition("/0?")
+    held, key = certificate
+    port = free_port()
+    secure = (
+        *("--tls-port", str(port), "--tls-replication", "yes", "--tls-auth-clients", "no"),
+        *("--tls-cert-file", str(held), "--tls-key-file", str(key)),
+        *("--tls-ca-cert-file", str(held)),
+    )
+    with Sentinel("shop", int(address.rpartition(":")[2]), 1, arguments=secure):
+        url = f"rediss+sentinel://127.0.0.1:{port}/shop/0?{options}&sentinel_{options}"
+        works(url, ways.server.url)
 
 
 def test_by_a_socket_in_the_file_system(by_socket: tuple[Server, str]) -> None:

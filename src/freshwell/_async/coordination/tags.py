@@ -120,11 +120,19 @@ class Tags:
             _, more = await self.fetch((), missing)
             versions = {**versions, **more}
         return {
-            name: reading if self._stands(reading, taggings(name), versions) else OUTDATED
+            name: reading if self.stands(reading, taggings(name), versions) else OUTDATED
             for name, reading in readings.items()
         }
 
-    def _stands(self, reading: Reading, tagging: Tagging, versions: Versions) -> bool:
+    def needs(self, reading: Reading, versions: Versions, level: ReadLevel) -> bool:
+        """Tell whether more versions must be asked for to judge a reading: see `verified`."""
+        if level is ReadLevel.EVENTUAL and self._is_told():
+            known = self._table.stamps.known
+            return any(d not in versions and known(d) is None for d, _ in reading.stamps)
+        return any(digest not in versions for digest, _ in reading.stamps)
+
+    def stands(self, reading: Reading, tagging: Tagging, versions: Versions) -> bool:
+        """Tell whether an entry's tags are as they were, and whether it has the caller's."""
         if reading.word in (L2Word.ABSENT, L2Word.DOWN):
             return True
         for digest, stamp in reading.stamps:
@@ -202,12 +210,14 @@ class Tags:
             return False
         return versions[digest] == before.versions[digest].stamp
 
-    async def capture(self, tags: Iterable[str], life_ns: int) -> Bonds | None:
-        """Capture versions for a value that is at hand. None: it cannot be stored now."""
+    async def capture(
+        self, tags: Mapping[str, Sequence[str]], life_ns: int
+    ) -> dict[str, Bonds | None]:
+        """Capture versions for values that are at hand, by entry. None: it cannot be stored now."""
         since = self._table.moment()
-        wanted = dict.fromkeys(tags)
+        wanted = dict.fromkeys(tag for own in tags.values() for tag in own)
         versions, _ = await self._captured(wanted, life_ns)
-        return self._bonds(wanted, versions, since)
+        return {name: self._bonds(own, versions, since) for name, own in tags.items()}
 
     def _bonds(
         self, tags: Iterable[str], versions: Mapping[bytes, Kept], since: int

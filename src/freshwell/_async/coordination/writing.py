@@ -92,7 +92,7 @@ class Intents:
             raise self._writes.not_taken([*intent.keys, *intent.tags], error) from error
         finally:
             self._forget(intent, pulse=pulse)
-        self._t.counters.invalidations += len(intent.keys) + len(intent.tags)
+        self._writes.done(intent.keys, intent.tags)
 
     def _forget(self, intent: Intent, *, pulse: bool) -> None:
         if intent.keys:

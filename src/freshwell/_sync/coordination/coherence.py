@@ -25,7 +25,7 @@ from freshwell._kit.feed_notices import Flushed, Invalidated, Notice, Pong, Subs
 from freshwell._kit.link_errors import LinkTimeout, TrackingRefused
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
-from freshwell.engines.session import Session
+from freshwell.engines.session import Session, Share
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.names import Names
@@ -39,7 +39,10 @@ _LAST_PAUSE_S = 1.0
 
 
 class Coherence:
-    """Run one feed for one cache: listen, probe, and reconnect, until closed."""
+    """Run one feed for one cache: listen, probe, and reconnect, until closed.
+
+    `on_return` is called when the server is there again: it may have forgotten something.
+    """
 
     def __init__(
         self,
@@ -47,11 +50,12 @@ class Coherence:
         new_line: Callable[[], FeedLine],
         names: Names,
         table: Table,
-        session: Session,
+        session: Session | Share,
         watch: Watch,
         counters: Counters,
         incidents: Incidents,
         now_ns: Callable[[], int],
+        on_return: Callable[[], object] = lambda: None,
     ) -> None:
         self._new_line = new_line
         self._names = names
@@ -61,6 +65,8 @@ class Coherence:
         self._counters = counters
         self._incidents = incidents
         self._now_ns = now_ns
+        self._on_return = on_return
+        self._was_here = False
         self._probe_ns = session.max_staleness_ns // _PROBES_PER_BOUND
         self._stop = Signal()
         self._stopping = False
@@ -102,6 +108,9 @@ class Coherence:
     def _listen(self, line: FeedLine) -> None:
         """Receive and probe until the line is lost or closing. A late answer is a loss."""
         self._start_over()
+        if self._was_here:
+            self._on_return()
+        self._was_here = True
         probe, sent_ns, answered = 0, 0, True
         while not self._stopping:
             now_ns = self._now_ns()

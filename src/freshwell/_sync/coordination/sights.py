@@ -124,12 +124,15 @@ class Sights:
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
     def _ask(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
-        if tagging.digests:
-            return self._ask_many([key], terms, lambda name: tagging)[key]
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
         l2_key = self._t.names.entry(key)
+        versions: Mapping[bytes, bytes | None] = {}
         try:
-            blob = self._t.store.fetch(l2_key)
+            if tagging.digests:
+                unknown = self._t.tags.unknown(tagging.digests, terms.level)
+                (blob,), versions = self._t.tags.fetch((l2_key,), unknown)
+            else:
+                blob = self._t.store.fetch(l2_key)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return DOWN
@@ -145,8 +148,13 @@ class Sights:
         )
         if reading is None:
             reading = self._keeper.read(key, blob, terms)
-            if reading.stamps:
-                reading = self._verified({key: reading}, terms, untagged, {})[key]
+        if reading.stamps or tagging.digests:
+            if self._t.tags.needs(reading, versions, terms.level):
+                judged = self._verified({key: reading}, terms, lambda _: tagging, versions)
+                reading = judged[key]
+            elif not self._t.tags.stands(reading, tagging, versions):
+                self._t.counters.outdated += 1
+                reading = OUTDATED
         self._keep(key, reading, asked_ns, since, terms)
         return reading
 

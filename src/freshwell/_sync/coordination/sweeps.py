@@ -44,10 +44,10 @@ class Sweeps:
                 progress(len(here))
             self._t.counters.invalidations += len(here)
             return len(here)
-        gone = 0
+        gone, is_meant = 0, self._t.names.matcher(namespace, glob)
         try:
             for pattern in self._t.names.patterns(namespace, glob):
-                gone = self._sweep(pattern, gone, progress)
+                gone = self._sweep(pattern, is_meant, gone, progress)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             raise InvalidationError(
@@ -59,10 +59,17 @@ class Sweeps:
         self._t.counters.invalidations += gone
         return gone
 
-    def _sweep(self, pattern: bytes, gone: int, progress: Progress | None) -> int:
+    def _sweep(
+        self,
+        pattern: bytes,
+        is_meant: Callable[[bytes], bool],
+        gone: int,
+        progress: Progress | None,
+    ) -> int:
         place: object = None
         while True:
-            place, keys = self._t.store.scan(pattern, place)
+            place, found = self._t.store.scan(pattern, place)
+            keys = [key for key in found if is_meant(key)]
             if keys:
                 gone += self._t.store.forget(keys)
                 names = [self._t.names.name_of(key) for key in keys]

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.stores.base import Fill
+from freshwell._kit.threads import sleep
+from freshwell.engines.recent import Recent
 from freshwell.engines.shelf import Reading, Terms
 from freshwell.engines.stamps import Bonds
 from freshwell.errors import CodecError, InvalidationError, StoreUnavailable
@@ -25,6 +27,9 @@ from freshwell.ground.tags import Tagging
 from freshwell.ground.ttl import jittered_ns
 
 __all__ = ["Flying", "Writes"]
+
+_TRIES = 5
+_BETWEEN_TRIES_S = 0.5
 
 
 class Flying(Protocol):
@@ -47,6 +52,7 @@ class Writes:
         self._t = tiers
         self._keeper = keeper
         self._flying = flying
+        self._recent = Recent()
 
     def put(
         self, values: Mapping[str, Any], terms: Terms, taggings: Callable[[str], Tagging]
@@ -65,13 +71,13 @@ class Writes:
         try:
             if self._t.names.versioned:
                 self._t.store.void([self._t.tags.mark(tag) for tag in map(key_tag, values)])
-            fills, unbound = [], []
-            for key, draft in drafts.items():
-                bound, bonds = self._bonds(key, draft, terms, taggings)
-                if bound:
-                    fills.append(self._fill(key, draft, terms, bonds))
-                else:
-                    unbound.append(key)
+            bonds = self._bonds(drafts, terms, taggings)
+            unbound = [key for key, own in bonds.items() if own is None]
+            fills = [
+                self._fill(key, draft, terms, bonds.get(key))
+                for key, draft in drafts.items()
+                if key not in unbound
+            ]
             if unbound:
                 self._t.counters.fills_refused += len(unbound)
                 self._t.store.invalidate([self._t.names.entry(key) for key in unbound])
@@ -83,22 +89,29 @@ class Writes:
         self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
     ) -> None:
         self._drop(list(drafts))
+        since = self._t.table.moment()
+        bonds = self._bonds(drafts, terms, taggings)
         for key, draft in drafts.items():
             if draft.times is not None:
-                since = self._t.table.moment()
-                _, bonds = self._bonds(key, draft, terms, taggings)
-                self._keeper.keep(key, draft, draft.times, draft.times.born_ns, since, terms, bonds)
+                born_ns, own = draft.times.born_ns, bonds.get(key)
+                self._keeper.keep(key, draft, draft.times, born_ns, since, terms, own)
 
     def _bonds(
-        self, key: str, draft: Reading, terms: Terms, taggings: Callable[[str], Tagging]
-    ) -> tuple[bool, Bonds | None]:
-        """Capture the versions of an entry's tags. False: they are being changed, or unknown."""
-        tagging = taggings(key)
-        tags = [*tagging.known, *map(user_tag, tagging.of_value(draft.value))]
+        self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> dict[str, Bonds | None]:
+        """Capture the versions of the tags of those entries that have any, in one round trip.
+
+        None: a tag is being changed, or its version is not told.
+        """
+        tags: dict[str, list[str]] = {}
+        for key, draft in drafts.items():
+            tagging = taggings(key)
+            own = [*tagging.known, *map(user_tag, tagging.of_value(draft.value))]
+            if own:
+                tags[key] = own
         if not tags:
-            return True, None
-        bonds = self._t.tags.capture(tags, terms.policy.ttl_ns + terms.policy.stale_ns)
-        return bonds is not None, bonds
+            return {}
+        return self._t.tags.capture(tags, terms.policy.ttl_ns + terms.policy.stale_ns)
 
     def invalidate(self, keys: Sequence[str]) -> None:
         """Make the entries absent everywhere and void the loads of them that are under way.
@@ -106,14 +119,13 @@ class Writes:
         Raises `InvalidationError` when L2 may not have taken it; L1 has dropped them even so.
         """
         try:
-            self._t.store.invalidate([self._t.names.entry(key) for key in keys])
-            if self._t.names.versioned:
-                self._t.store.void([self._t.tags.mark(key_tag(key)) for key in keys])
+            also = [self._t.tags.mark(key_tag(key)) for key in keys if self._t.names.versioned]
+            self._t.store.invalidate([self._t.names.entry(key) for key in keys], also)
         except StoreUnavailable as error:
             raise self.not_taken(keys, error) from error
         finally:
             self._drop(keys)
-        self._t.counters.invalidations += len(keys)
+        self.done(keys, ())
 
     def invalidate_tags(self, tags: Sequence[str], *, pulse: bool) -> None:
         """Make all entries of tags absent everywhere, and void the loads of such entries.
@@ -130,7 +142,7 @@ class Writes:
             raise self.not_taken(tags, error) from error
         finally:
             self.drop_tags(tags)
-        self._t.counters.invalidations += len(tags)
+        self.done((), tags)
 
     def expire(self, keys: Sequence[str]) -> None:
         """End the freshness of the entries, and void loads of them that are under way.
@@ -147,6 +159,33 @@ class Writes:
                 self._t.table.expire(key)
             self._flying.forget(keys)
         self._t.counters.invalidations += len(keys)
+
+    def done(self, keys: Sequence[str], tags: Sequence[str]) -> None:
+        """Note what has been invalidated, as L2 has confirmed."""
+        self._t.counters.invalidations += len(keys) + len(tags)
+        if self._t.store.shared:
+            now_ns = self._t.now_ns()
+            self._recent.note(keys, now_ns, tags=False)
+            self._recent.note(tags, now_ns, tags=True)
+
+    def say_again(self) -> None:
+        """Invalidate once more what was invalidated a moment ago: another server is primary.
+
+        Tried a few times: a new primary may not be ready.
+        """
+        keys, tags = self._recent.latest(self._t.now_ns())
+        for _ in range(_TRIES if keys or tags else 0):
+            try:
+                self._t.store.invalidate([self._t.names.entry(key) for key in keys])
+                again = [*tags, *map(key_tag, keys)] if self._t.names.versioned else tags
+                mark = self._t.tags.mark
+                first = [mark(PULSE)] if again else []
+                self._t.store.void([mark(tag) for tag in again], first=first)
+            except StoreUnavailable as error:
+                self._t.incidents.l2_failed(error)
+                sleep(_BETWEEN_TRIES_S)
+            else:
+                return
 
     def drop(self, keys: Sequence[str]) -> None:
         """Let this process forget entries, and the loads of them that are under way."""

@@ -14,6 +14,7 @@ __all__ = [
     "Grant",
     "Mark",
     "NullStore",
+    "Peeked",
     "Settlement",
     "Store",
 ]
@@ -84,6 +85,18 @@ class Captured(NamedTuple):
     busy_ms: int
 
 
+class Peeked(NamedTuple):
+    """What stands under a key, for people to look at.
+
+    `data` is None where nothing does, and empty where it is no text; `kind` is the server's word
+    for its type. `left_ms` is for how long it is kept: -1 for ever, -2 where it is not there.
+    """
+
+    data: bytes | None
+    left_ms: int
+    kind: str
+
+
 class Settlement(NamedTuple):
     """The end of a write: `left` is what it leaves, or `fill` where it was alone all the time."""
 
@@ -112,6 +125,9 @@ class Store(Protocol):
     def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the frame of each key, or None."""
 
+    def peek(self, key: bytes) -> Peeked:
+        """Return what stands under `key`, whatever it is. Changes nothing."""
+
     def acquire(
         self,
         keys: Sequence[bytes],
@@ -136,8 +152,11 @@ class Store(Protocol):
     def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
         """Give leases back, so that nobody waits for their end."""
 
-    def invalidate(self, keys: Sequence[bytes]) -> None:
-        """Leave a tombstone on each key: leases are void, stored values gone, peers told."""
+    def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:
+        """Leave a tombstone on each key: leases are void, stored values gone, peers told.
+
+        What `also` names is replaced in the same round trip.
+        """
 
     def expire(self, keys: Sequence[bytes]) -> None:
         """End the freshness of each key and void its lease; keep the body for stale service."""
@@ -166,7 +185,7 @@ class Store(Protocol):
         """
 
     def forget(self, keys: Sequence[bytes]) -> int:
-        """Remove entries, but for announcements of writers. Return how many there were."""
+        """Remove keys, but for announcements of writers. Return how many held a value."""
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
@@ -185,6 +204,9 @@ class NullStore:
 
     def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [None] * len(keys)
+
+    def peek(self, key: bytes) -> Peeked:
+        return Peeked(None, -2, "none")
 
     def acquire(
         self,
@@ -205,7 +227,7 @@ class NullStore:
     def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
         return None
 
-    def invalidate(self, keys: Sequence[bytes]) -> None:
+    def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:
         return None
 
     def expire(self, keys: Sequence[bytes]) -> None:

@@ -8,17 +8,26 @@ has not seen them.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from freshwell._sync.stores.base import Acquired, Captured, Fill, Grant, Mark, Settlement
-from freshwell._kit.threads_link import Link, Reply
-from freshwell._kit.link_errors import LinkLost, ServerReplied
+from freshwell._sync.stores.base import (
+    Acquired,
+    Captured,
+    Fill,
+    Grant,
+    Mark,
+    Peeked,
+    Settlement,
+)
+from freshwell._sync.stores.waited import Waits
+from freshwell._kit.link_errors import LinkLost, ReplicasMissing, ServerReplied
+from freshwell._kit.resp import Argument, Reply, not_text, unerring
 from freshwell.ground.frame import intent_frame, lease_frame, tombstone_frame
 
-__all__ = ["RedisStore"]
+__all__ = ["Commands", "RedisStore"]
 
 _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
@@ -29,6 +38,7 @@ _FORGET_AT_ONCE = 50
 
 _Call = tuple[bytes, Sequence[bytes | int]]
 """A key, and what a script is told about it."""
+_Send = Callable[[Sequence[Sequence[Argument]]], list[Reply]]
 
 
 class _Script(NamedTuple):
@@ -42,13 +52,57 @@ def _script(name: str) -> _Script:
     return _Script(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
+class Commands(Protocol):
+    """What a store needs of a way to its servers: a `Link` to one, or to a whole Cluster."""
+
+    in_order: bool
+    """Whether the commands of one batch are done in their order."""
+
+    def server_ms(self, key: bytes = b"") -> int:
+        """Return the clock of the server that has `key`, as estimated now. 0: not known yet."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """GET."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """GET each of the keys, in one write for each server."""
+
+    def batch(
+        self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
+    ) -> list[Reply]:
+        """Send commands in one write for each server. Errors stand in their place."""
+
+    def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+        """Return some keys that match, and the place to go on from. None: that is all."""
+
+    def close(self) -> None:
+        """Close the connections. Idempotent."""
+
+
 class RedisStore:
-    """One Redis or Valkey primary behind one `Link`. Belongs to the link's home."""
+    """Redis or Valkey behind a link: one primary, or several. Belongs to the link's home.
+
+    With `min_replicas`, what ends the validity of entries and tags goes over `sure_link`, and
+    raises `ReplicasMissing` unless so many replicas confirm it within `replica_wait_ms`.
+    """
 
     shared = True
 
-    def __init__(self, link: Link, *, lease_ms: int, new_token: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        link: Commands,
+        *,
+        lease_ms: int,
+        new_token: Callable[[], bytes],
+        min_replicas: int = 0,
+        replica_wait_ms: int = 100,
+        sure_link: Waits | None = None,
+    ) -> None:
+        assert min_replicas == 0 or sure_link is not None
         self._link = link
+        self._sure_link = sure_link
+        self._min_replicas = min_replicas
+        self._replica_wait_ms = replica_wait_ms
         self._lease_ms = lease_ms
         self._new_token = new_token
         self._acquire = _script("acquire")
@@ -64,6 +118,15 @@ class RedisStore:
 
     def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return self._link.get_many(keys)
+
+    def peek(self, key: bytes) -> Peeked:
+        asked = [(b"GET", key), (b"PTTL", key), (b"TYPE", key)]
+        data, left, kind = self._link.batch(asked, repeat=True)
+        if data is not None and not isinstance(data, bytes):
+            data = not_text(data)
+        if not isinstance(unerring(left), int) or not isinstance(unerring(kind), bytes):
+            raise ServerReplied("an answer has an unknown form", code="PROTOCOL")
+        return Peeked(data, left, kind.decode("ascii", "replace"))
 
     def acquire(
         self,
@@ -104,14 +167,15 @@ class RedisStore:
         ]
         self._run(self._void, calls, repeat=True)
 
-    def invalidate(self, keys: Sequence[bytes]) -> None:
-        self.void([Mark(key, tombstone_frame(key), _TOMBSTONE_MS) for key in keys])
+    def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:
+        tombstones = [Mark(key, tombstone_frame(key), _TOMBSTONE_MS) for key in keys]
+        self.void([*tombstones, *also])
 
     def expire(self, keys: Sequence[bytes]) -> None:
         calls: list[_Call] = [
             (key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys
         ]
-        self._run(self._void, calls, repeat=True)
+        self._run(self._void, calls, send=self._written)
 
     def capture(self, wanted: Sequence[Mark]) -> list[Captured]:
         calls: list[_Call] = [(mark.key, [mark.frame, mark.keep_ms]) for mark in wanted]
@@ -120,10 +184,10 @@ class RedisStore:
 
     def void(self, marks: Sequence[Mark], *, first: Sequence[Mark] = ()) -> None:
         if first and not self._link.in_order:
-            self._run(self._void, [_voiding(mark) for mark in first], repeat=True)
+            self._run(self._void, [_voiding(mark) for mark in first], send=self._written)
             first = ()
         calls = [_voiding(mark) for mark in (*first, *marks)]
-        self._run(self._void, calls, repeat=True)
+        self._run(self._void, calls, send=self._written)
 
     def busy(self, key: bytes, frame: bytes, busy_ms: int) -> None:
         self._run(self._void, [(key, [b"busy", b"", frame, 0, busy_ms])], repeat=True)
@@ -143,7 +207,7 @@ class RedisStore:
         for token, left, fill in settlements:
             value = (b"", 0, 0) if fill is None else (fill.frame, fill.fresh_ms, fill.keep_ms)
             calls.append((left.key, [token, left.frame, left.keep_ms, *value]))
-        return [reply == 1 for reply in self._run(self._settle, calls, repeat=True)]
+        return [reply == 1 for reply in self._run(self._settle, calls, send=self._written)]
 
     def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
         return self._link.scan(pattern, place)
@@ -160,6 +224,30 @@ class RedisStore:
 
     def close(self) -> None:
         self._link.close()
+        if self._sure_link is not None:
+            self._sure_link.close()
+
+    def _written(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
+        """Send writes that may be repeated, and wait for replicas where that is asked for."""
+        if self._sure_link is None or not self._min_replicas:
+            return self._link.batch(commands, repeat=True)
+        replies, confirmed = self._sure_link.batch_waited(
+            self._taught(commands), self._min_replicas, self._replica_wait_ms
+        )
+        failed = any(isinstance(reply, ServerReplied) for reply in replies)
+        if confirmed < self._min_replicas and not failed:
+            raise ReplicasMissing(confirmed, self._min_replicas, self._replica_wait_ms)
+        return replies
+
+    def _taught(self, commands: Sequence[Sequence[Argument]]) -> list[Sequence[Argument]]:
+        """Let the first of some calls bring its script along.
+
+        Where it is lacking nothing would be written, and the WAIT behind it be for nothing.
+        """
+        texts = {script.sha: script.text for script in (self._void, self._settle)}
+        (name, sha, *rest), *others = commands
+        text = texts.get(sha) if name == b"EVALSHA" and isinstance(sha, bytes) else None
+        return list(commands) if text is None else [(b"EVAL", text, *rest), *others]
 
     def _ask(
         self,
@@ -183,35 +271,36 @@ class RedisStore:
         calls: Sequence[_Call],
         *,
         repeat: bool = False,
+        send: _Send | None = None,
     ) -> list[Reply]:
         """Run a script on each key, in one write as far as they are not very many."""
+        send = send or partial(self._link.batch, repeat=repeat)
         replies: list[Reply] = []
         for start in range(0, len(calls), _CALLS_AT_ONCE):
             part = calls[start : start + _CALLS_AT_ONCE]
-            replies += self._run_part(script, part, repeat=repeat)
+            replies += _run_part(script, part, send)
         for reply in replies:
             if isinstance(reply, ServerReplied):
                 raise reply
         return replies
 
-    def _run_part(
-        self, script: _Script, calls: Sequence[_Call], *, repeat: bool
-    ) -> list[Reply]:
-        """Run a script by its digest; where a server lacks it, once by its text."""
-        by_digest = [(b"EVALSHA", script.sha, 1, key, *args) for key, args in calls]
-        replies = self._link.batch(by_digest, repeat=repeat)
-        for teaching in range(_MAX_TEACHING + 1):
-            missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
-            if not missing:
-                break
-            # One text teaches one server; that there is a server without it is rare.
-            texts = missing if teaching == _MAX_TEACHING else missing[:1]
-            again = [by_digest[i] for i in missing[len(texts) :]]
-            by_text = [(b"EVAL", script.text, 1, calls[i][0], *calls[i][1]) for i in texts]
-            answers = self._link.batch([*by_text, *again])
-            for i, reply in zip(missing, answers, strict=True):
-                replies[i] = reply
-        return replies
+
+def _run_part(script: _Script, calls: Sequence[_Call], send: _Send) -> list[Reply]:
+    """Run a script by its digest; where a server lacks it, once by its text."""
+    by_digest = [(b"EVALSHA", script.sha, 1, key, *args) for key, args in calls]
+    replies = send(by_digest)
+    for teaching in range(_MAX_TEACHING + 1):
+        missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
+        if not missing:
+            break
+        # One text teaches one server; that there is a server without it is rare.
+        texts = missing if teaching == _MAX_TEACHING else missing[:1]
+        again = [by_digest[i] for i in missing[len(texts) :]]
+        by_text = [(b"EVAL", script.text, 1, calls[i][0], *calls[i][1]) for i in texts]
+        answers = send([*by_text, *again])
+        for i, reply in zip(missing, answers, strict=True):
+            replies[i] = reply
+    return replies
 
 
 def _lacks_script(reply: Reply) -> bool:

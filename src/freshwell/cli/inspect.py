@@ -1,0 +1,98 @@
+"""``freshwell inspect``: say what L2 has of one entry, and change nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated, Any, Final
+
+import typer
+
+from freshwell._sync.inspecting import Inspected
+from freshwell._sync.inspecting import inspect as looked_at
+from freshwell.cli.facts import Facts, facts_of, rows
+from freshwell.cli.target import (
+    CacheOption,
+    InNamespaceOption,
+    UrlOption,
+    VersionOption,
+    answering,
+    opened,
+    print_line,
+)
+from freshwell.errors import CodecError
+from freshwell.ground.frame import Flag, Frame, State
+
+__all__ = ["inspect"]
+
+_READABLE: Final = {1: "json", 2: "msgpack"}
+"""Codecs whose values say what they are without the program that wrote them."""
+_MAX_SHOWN: Final = 2_000
+
+
+def inspect(
+    url: UrlOption,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key.", show_default=False)],
+    cache: CacheOption = "default",
+    schema_version: VersionOption = None,
+    in_namespace: InNamespaceOption = None,
+    value: Annotated[
+        bool,
+        typer.Option(
+            "--value",
+            help="Show the value too, as Python writes it, up to 2,000 characters. For JSON and "
+            "MessagePack; never of a sealed entry.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what Redis has of an entry: state, age, TTL left, tags, size, codec. Changes nothing.
+
+    Exit code 0: something is there, and its state says what. 1: nothing is. 2: that is not known,
+    because of how the command was given or because the server did not answer.
+    """
+    with answering("inspect", unanswered=2):
+        target = opened(url, cache, schema_version, in_namespace, named_by="--in-namespace")
+        with target as (_, scope):
+            facts = _facts(key, looked_at(scope, key), with_value=value)
+        if as_json:
+            print_line(json.dumps(facts.as_dict()))
+        else:
+            shown = rows(facts)
+            width = max(len(label) for label, _ in shown)
+            for label, text in shown:
+                print_line(f"{label:{width}}  {text}")
+        if facts.state == "absent":
+            raise typer.Exit(1)
+
+
+def _facts(key: str, seen: Inspected, *, with_value: bool) -> Facts:
+    facts = facts_of(key, seen)
+    if not with_value or not isinstance(seen.frame, Frame) or seen.frame.state is not State.VALUE:
+        return facts
+    shown, note = _value(seen.frame, seen.l2_key)
+    return dataclasses.replace(facts, value=shown, value_note=note)
+
+
+def _value(frame: Frame, key: bytes) -> tuple[str | None, str | None]:
+    """Return an entry's value as text, and why it is not here or not whole."""
+    from freshwell.codecs.base import resolve_codec
+
+    if frame.flags & Flag.SEALED:
+        return None, "sealed: never shown"
+    if frame.flags & ~Flag.NEGATIVE:
+        return None, "not shown: only its own cache can read it"
+    if frame.flags & Flag.NEGATIVE:
+        return "None", "the source has none"
+    if frame.codec not in _READABLE:
+        return None, "not shown: it is in neither JSON nor MessagePack"
+    try:
+        codec = resolve_codec(_READABLE[frame.codec]).bind(Any)
+        text = repr(codec.decode(frame.payload, key))
+    except CodecError:
+        return None, "not shown: it cannot be decoded"
+    except RecursionError:
+        return None, "not shown: it is nested too deep"
+    if len(text) <= _MAX_SHOWN:
+        return text, None
+    return text[:_MAX_SHOWN], f"cut: {len(text) - _MAX_SHOWN:,} more characters"

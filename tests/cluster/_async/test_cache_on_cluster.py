@@ -1,0 +1,228 @@
+"""A cache on a Cluster: tags and entries on different nodes, L1, failovers, moving slots."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from freshwell import AsyncCache, InvalidationError
+from freshwell._kit.aio import sleep
+from tests.support.aio import start, until
+from tests.support.cluster import Cluster
+
+KEYS = [f"k{n}" for n in range(200)]
+
+
+class Loader:
+    """Counts its calls and returns their number."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
+def is_live(cache: AsyncCache) -> bool:
+    return cache.stats().l1_live
+
+
+async def listening(*caches: AsyncCache) -> None:
+    for cache in caches:
+        await cache.get("nothing")
+        await until(partial(is_live, cache), "L1 is live")
+
+
+def of(url: str, **options: Any) -> AsyncCache:
+    """Return a cache with limits for a busy machine."""
+    return AsyncCache(url, **{"command_timeout": 2, "connect_timeout": 2} | options)
+
+
+async def tier_of(cache: AsyncCache, key: str) -> str | None:
+    await cache.get(key)
+    return (await cache.lookup(key)).tier
+
+
+async def rests(cache: AsyncCache, key: str) -> None:
+    """Wait until L1 has an entry."""
+    for _ in range(500):
+        if await tier_of(cache, key) == "l1":
+            return
+        await sleep(0.01)
+    raise AssertionError("the entry never came to rest in L1")
+
+
+async def leaves(cache: AsyncCache, key: str) -> None:
+    """Wait until an entry is absent."""
+    for _ in range(500):
+        if await cache.get(key) is None:
+            return
+        await sleep(0.01)
+    raise AssertionError("the entry is still served")
+
+
+async def test_entries_on_all_nodes_are_read_loaded_and_invalidated(cluster_url: str) -> None:
+    async with of(cluster_url) as one, of(cluster_url) as other:
+        await one.set_many({key: key for key in KEYS})
+        assert await other.get_many(KEYS) == {key: key for key in KEYS}
+        load = Loader()
+        assert await one.get_or_load("loaded", load) == 1
+        assert await other.get_or_load("loaded", load) == 1
+        await one.invalidate(*KEYS)
+        assert await other.get_many(KEYS, read="fresh") == {}
+
+
+async def test_a_tag_ends_entries_on_all_nodes(cluster_url: str) -> None:
+    async with of(cluster_url) as one, of(cluster_url) as other:
+        await listening(one, other)
+        await one.set_many(dict.fromkeys(KEYS, 1), tags=["all", lambda value: f"v{value}"])
+        assert len(await other.get_many(KEYS, read="fresh")) == len(KEYS)
+        await one.invalidate_tags("v1")
+        assert await other.get_many(KEYS, read="fresh") == {}
+        assert await one.get_many(KEYS) == {}
+
+
+async def test_namespaces_versions_and_writers_work_across_nodes(cluster_url: str) -> None:
+    async with of(cluster_url, version=1) as one, of(cluster_url, version=2) as other:
+        reports = one.namespace("reports")
+        await reports.set_many(dict.fromkeys(KEYS, 1))
+        await reports.clear()
+        assert await reports.get_many(KEYS) == {}
+        await other.set_many(dict.fromkeys(KEYS, 1))
+        await one.invalidate(*KEYS)
+        assert await other.get_many(KEYS, read="fresh") == {}
+        load = Loader()
+        async with one.writing("a", "b", "c", tags=["x", "y"]):
+            for key in "abc":
+                await other.get_or_load(key, load, tags=["x", "y"], read="fresh")
+            assert await other.get_many(list("abc"), read="fresh") == {}
+        await other.get_or_load("a", load, read="fresh")
+        assert await other.get("a", read="fresh") == 4
+
+
+async def test_l1_hears_from_every_node(cluster_url: str) -> None:
+    async with of(cluster_url) as one, of(cluster_url) as other:
+        await listening(other)
+        for key in KEYS[:20]:
+            await one.set(key, 1)
+            await rests(other, key)
+            await one.invalidate(key)
+            await leaves(other, key)
+        assert other.stats().coherence == "feed"
+
+
+async def test_a_pattern_reaches_every_primary(cluster_url: str) -> None:
+    async with of(cluster_url) as cache:
+        await cache.set_many({**dict.fromkeys(KEYS, 1), "other": 2})
+        assert await cache.invalidate_pattern("k*") == len(KEYS)
+        assert await cache.get_many([*KEYS, "other"]) == {"other": 2}
+
+
+@pytest.mark.slow
+async def test_a_pattern_misses_nothing_while_slots_move(own_cluster: Cluster) -> None:
+    async with of(own_cluster.url) as cache:
+        await cache.set_many(dict.fromkeys(KEYS, 1))
+        primary = own_cluster.primary_of(b"fw:e:default:k0")
+        other = next(server for server in own_cluster.primaries if server is not primary)
+        slot = own_cluster.slot_of(b"fw:e:default:k0")
+        moved = False
+
+        def move(count: int) -> None:
+            nonlocal moved
+            if not moved:
+                moved = True
+                own_cluster.migrate_slot(slot, other)
+
+        assert await cache.invalidate_pattern("k*", progress=move) >= len(KEYS) - 1
+        assert moved
+        assert await cache.get_many(KEYS, read="fresh") == {}
+
+
+@pytest.mark.slow
+async def test_a_failover_empties_l1_and_loses_nothing_invalidated(own_cluster: Cluster) -> None:
+    async with of(own_cluster.url) as one, of(own_cluster.url) as other:
+        await listening(one, other)
+        await one.set("a", 1, tags=["x"])
+        await rests(other, "a")
+        own_cluster.failover(own_cluster.primary_of(b"fw:e:default:a"))
+        await one.invalidate_tags("x")
+        assert await other.get("a", read="fresh") is None
+        await until(partial(is_live, other), "L1 is live again")
+        await leaves(other, "a")
+        await one.set("a", 2)
+        await rests(other, "a")
+        await one.invalidate("a")
+        await leaves(other, "a")
+
+
+@pytest.mark.slow
+async def test_what_was_invalidated_is_said_again_to_the_new_primary(own_cluster: Cluster) -> None:
+    async with of(own_cluster.url) as cache:
+        await listening(cache)
+        await cache.set("a", 1)
+        await cache.invalidate("a")
+        primary = own_cluster.primary_of(b"fw:e:default:a")
+        replica = own_cluster.replica_of(primary)
+        own_cluster.failover(primary)
+        # As if the replica had not heard of it: the old value is back.
+        async with of(own_cluster.url) as other:
+            await other.set("a", "old")
+            await until(lambda: replica.ask("ROLE")[0] == b"master", "the replica is primary")
+            for _ in range(1_000):
+                if await other.get("a", read="fresh") is None:
+                    break
+                await sleep(0.01)
+            else:
+                raise AssertionError("the invalidation was not said again")
+
+
+@pytest.mark.slow
+async def test_while_a_primary_is_dead_reads_go_on(own_cluster: Cluster) -> None:
+    async with AsyncCache(own_cluster.url) as cache:
+        await listening(cache)
+        primary = own_cluster.primary_of(b"fw:e:default:a")
+        primary.kill()
+        load = Loader()
+        for _ in range(3):
+            assert await cache.get_or_load("a", load) == load.calls
+        with pytest.raises(InvalidationError):
+            await cache.invalidate("a")
+        for _ in range(1_000):
+            try:
+                await cache.invalidate("a")
+            except InvalidationError:
+                await sleep(0.02)
+            else:
+                break
+        await until(partial(is_live, cache), "L1 is live again")
+        await cache.get_or_load("a", load)
+        assert await cache.get("a") == load.calls
+
+
+async def test_replicas_confirm_an_invalidation(cluster_url: str) -> None:
+    async with of(cluster_url, min_replicas=1) as cache:
+        await cache.set_many(dict.fromkeys(KEYS[:20], 1), tags=["x"])
+        await cache.invalidate(*KEYS[:20])
+        await cache.invalidate_tags("x")
+        assert await cache.get_many(KEYS[:20]) == {}
+    async with of(cluster_url, min_replicas=2, command_timeout=0.5) as cache:
+        with pytest.raises(InvalidationError, match="1 of 2 replicas"):
+            await cache.invalidate("a")
+
+
+async def test_one_load_for_callers_of_several_processes(cluster_url: str) -> None:
+    async with of(cluster_url) as one, of(cluster_url) as other:
+        await listening(one, other)
+        load = Loader()
+
+        async def slowly() -> int:
+            number = await load()
+            await sleep(0.2)
+            return number
+
+        first = await start(partial(one.get_or_load, "a", slowly, tags=["x"]))
+        second = await start(partial(other.get_or_load, "a", slowly, tags=["x"]))
+        assert (await first.result(), await second.result()) == (1, 1)

@@ -1,0 +1,102 @@
+"""A cache on the primary of a service: what a failover by hand does to L1 and to invalidations."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from freshwell import AsyncCache
+from freshwell._kit.aio import sleep
+from tests.support.aio import until
+from tests.support.sentinels import Sentinels
+
+
+def of(url: str, **options: Any) -> AsyncCache:
+    """Return a cache with limits for a busy machine."""
+    return AsyncCache(url, **{"command_timeout": 2, "connect_timeout": 2} | options)
+
+
+def is_live(cache: AsyncCache) -> bool:
+    return cache.stats().l1_live
+
+
+async def listening(*caches: AsyncCache) -> None:
+    for cache in caches:
+        await cache.get("nothing")
+        await until(partial(is_live, cache), "L1 is live")
+
+
+async def rests(cache: AsyncCache, key: str) -> None:
+    """Wait until L1 has an entry."""
+    for _ in range(500):
+        await cache.get(key)
+        if (await cache.lookup(key)).tier == "l1":
+            return
+        await sleep(0.01)
+    raise AssertionError("the entry never came to rest in L1")
+
+
+async def leaves(cache: AsyncCache, key: str, **options: Any) -> None:
+    """Wait until an entry is absent."""
+    for _ in range(1_000):
+        if await cache.get(key, **options) is None:
+            return
+        await sleep(0.01)
+    raise AssertionError("the entry is still served")
+
+
+async def test_everything_works_on_the_primary(sentinel_url: str) -> None:
+    async with of(sentinel_url) as one, of(sentinel_url, min_replicas=1) as other:
+        await listening(one, other)
+        await one.set("a", 1, tags=["x"])
+        await rests(other, "a")
+        await one.invalidate_tags("x")
+        await leaves(other, "a")
+        await one.namespace("n").set_many({str(n): n for n in range(50)})
+        assert await other.namespace("n").invalidate_pattern("*") == 50
+        async with other.writing("a", tags=["x"]):
+            await one.set("a", 2)
+            assert await one.get("a", read="fresh") is None
+        assert one.stats().coherence == "feed"
+
+
+@pytest.mark.slow
+async def test_a_failover_by_hand_empties_l1_and_later_invalidations_arrive(
+    sentinels: Sentinels,
+) -> None:
+    async with of(sentinels.url) as one, of(sentinels.url) as other:
+        await listening(one, other)
+        await one.set("a", 1)
+        await rests(other, "a")
+        old, new = sentinels.failover()
+        for cache in (one, other):
+            await until(lambda c=cache: new.port in ports(c), "it listens to the new primary")  # type: ignore[misc]
+        await one.invalidate("a")
+        await leaves(other, "a")
+        await listening(one, other)
+        await one.set("a", 2)
+        await rests(other, "a")
+        await one.invalidate("a")
+        await leaves(other, "a")
+        assert old.port not in ports(other)
+
+
+def ports(cache: AsyncCache) -> list[int]:
+    """Return where a cache's feeds listen."""
+    listening: Any = cache._core.engine()._listening
+    return [port for _, port in listening._running]
+
+
+@pytest.mark.slow
+async def test_what_was_invalidated_before_a_failover_is_said_again(sentinels: Sentinels) -> None:
+    async with of(sentinels.url) as cache:
+        await listening(cache)
+        await cache.set("a", 1)
+        await cache.invalidate("a")
+        _, new = sentinels.failover()
+        # As if the new primary had not heard of it: the old value is back.
+        async with of(f"redis://127.0.0.1:{new.port}/0", l1=False) as other:
+            await other.set("a", "old")
+            await leaves(other, "a", read="fresh")

@@ -1,0 +1,102 @@
+"""A cache on the primary of a service: what a failover by hand does to L1 and to invalidations."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from freshwell import Cache
+from freshwell._kit.threads import sleep
+from tests.support.threads import until
+from tests.support.sentinels import Sentinels
+
+
+def of(url: str, **options: Any) -> Cache:
+    """Return a cache with limits for a busy machine."""
+    return Cache(url, **{"command_timeout": 2, "connect_timeout": 2} | options)
+
+
+def is_live(cache: Cache) -> bool:
+    return cache.stats().l1_live
+
+
+def listening(*caches: Cache) -> None:
+    for cache in caches:
+        cache.get("nothing")
+        until(partial(is_live, cache), "L1 is live")
+
+
+def rests(cache: Cache, key: str) -> None:
+    """Wait until L1 has an entry."""
+    for _ in range(500):
+        cache.get(key)
+        if cache.lookup(key).tier == "l1":
+            return
+        sleep(0.01)
+    raise AssertionError("the entry never came to rest in L1")
+
+
+def leaves(cache: Cache, key: str, **options: Any) -> None:
+    """Wait until an entry is absent."""
+    for _ in range(1_000):
+        if cache.get(key, **options) is None:
+            return
+        sleep(0.01)
+    raise AssertionError("the entry is still served")
+
+
+def test_everything_works_on_the_primary(sentinel_url: str) -> None:
+    with of(sentinel_url) as one, of(sentinel_url, min_replicas=1) as other:
+        listening(one, other)
+        one.set("a", 1, tags=["x"])
+        rests(other, "a")
+        one.invalidate_tags("x")
+        leaves(other, "a")
+        one.namespace("n").set_many({str(n): n for n in range(50)})
+        assert other.namespace("n").invalidate_pattern("*") == 50
+        with other.writing("a", tags=["x"]):
+            one.set("a", 2)
+            assert one.get("a", read="fresh") is None
+        assert one.stats().coherence == "feed"
+
+
+@pytest.mark.slow
+def test_a_failover_by_hand_empties_l1_and_later_invalidations_arrive(
+    sentinels: Sentinels,
+) -> None:
+    with of(sentinels.url) as one, of(sentinels.url) as other:
+        listening(one, other)
+        one.set("a", 1)
+        rests(other, "a")
+        old, new = sentinels.failover()
+        for cache in (one, other):
+            until(lambda c=cache: new.port in ports(c), "it listens to the new primary")  # type: ignore[misc]
+        one.invalidate("a")
+        leaves(other, "a")
+        listening(one, other)
+        one.set("a", 2)
+        rests(other, "a")
+        one.invalidate("a")
+        leaves(other, "a")
+        assert old.port not in ports(other)
+
+
+def ports(cache: Cache) -> list[int]:
+    """Return where a cache's feeds listen."""
+    listening: Any = cache._core.engine()._listening
+    return [port for _, port in listening._running]
+
+
+@pytest.mark.slow
+def test_what_was_invalidated_before_a_failover_is_said_again(sentinels: Sentinels) -> None:
+    with of(sentinels.url) as cache:
+        listening(cache)
+        cache.set("a", 1)
+        cache.invalidate("a")
+        _, new = sentinels.failover()
+        # As if the new primary had not heard of it: the old value is back.
+        with of(f"redis://127.0.0.1:{new.port}/0", l1=False) as other:
+            other.set("a", "old")
+            leaves(other, "a", read="fresh")
