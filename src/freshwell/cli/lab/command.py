@@ -93,6 +93,7 @@ def lab(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="NAME",
             help=f"Run these only: {', '.join(['none', *list(CONTENDERS)[1:]])}. "
             "May be repeated, or a list with commas. [default: all]",
             show_default=False,
