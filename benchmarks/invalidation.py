@@ -22,7 +22,7 @@ from typing import Any
 
 from redis import Redis
 
-from benchmarks.pings import pinging
+from benchmarks.pings import pinging, prefer
 from freshwell import AsyncCache
 from tests.support.servers import Server
 
@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
 def run(url: str, count: int = _COUNT) -> None:
     """Measure with `count` entries on the server at `url`, which is emptied before."""
     with Redis.from_url(url, socket_timeout=600) as client:
+        facts: Any = client.info("server")
+        prefer(facts["process_id"])
         client.flushall()
         began = time.perf_counter()
         asyncio.run(_fill(url, count))

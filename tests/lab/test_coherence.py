@@ -101,6 +101,21 @@ async def test_a_cache_that_lags_is_measured_and_one_that_does_not_is_not_accuse
         assert measured.beyond > 0
 
 
+async def test_an_old_value_that_comes_back_is_late_for_the_round_that_had_ended_it() -> None:
+    class Relapsing(Lagging):
+        async def read(self, key: int) -> int:
+            value = await super().read(key)
+            # Key 1 is changed by rounds 1 and 5; before the fifth its first value comes back.
+            return 0 if key == 1 and value == 1 and board.words[Word.ROUND] == 5 else value
+
+    with board_of(PLAN) as board:
+        reader = Reader(PLAN, board, Relapsing(board, 0))
+        await asyncio.gather(reader.run(), write_all(PLAN, board))
+        late = [board.late_ns(number) for number in range(1, PLAN.rounds + 1)]
+    assert late[0] > 0
+    assert not any(late[1:])
+
+
 def test_lateness_counts_from_the_ack_and_never_before() -> None:
     with board_of(PLAN) as board:
         for number, (ack, old) in enumerate([(100, 90), (100, 0), (100, 350)], start=1):

@@ -78,7 +78,7 @@ class Board:
         self.acks_ns = lists[plan.keys : plan.keys + plan.rounds]
         """By round: when its invalidation returned."""
         self.olds_ns = lists[plan.keys + plan.rounds : plan.keys + 2 * plan.rounds]
-        """By round: when the last read began that returned an older value."""
+        """By round: when the last read began that returned an older value than its own."""
         self._views = (lists, self.words, self.values, self.acks_ns, self.olds_ns, self._all)
 
     @classmethod

@@ -160,17 +160,18 @@ class Reader:
         board, words, key = self._board, self._board.words, self._plan.key(number)
         while words[Word.ROUND] == number:
             hits = self._source.hits() if words[Word.WARM] < number else 0
-            acked = board.acks_ns[number - 1]
             began_ns = time.monotonic_ns()
+            # In this order: what was acknowledged before the read began is known here.
+            newest = board.values[key]
             value = await self._source.read(key)
             words[Word.READS] += 1
-            if value >= number:
+            if value < newest:
+                board.olds_ns[newest - 1] = began_ns
+                words[Word.STALE] += 0 < board.acks_ns[newest - 1] < began_ns
+            if value == number:
                 words[Word.SEEN] = number
-            else:
-                board.olds_ns[number - 1] = began_ns
-                words[Word.STALE] += acked > 0
-                if words[Word.WARM] < number and self._source.hits() > hits:
-                    words[Word.WARM] = number
+            elif words[Word.WARM] < number and self._source.hits() > hits:
+                words[Word.WARM] = number
             if words[Word.READS] % _CHECK_EVERY == 0:
                 self._parent.check()
             # A hit does not suspend; the feed wants its turn.
