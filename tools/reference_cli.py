@@ -11,15 +11,21 @@ import typing
 from pathlib import Path
 from typing import Any, Final
 
-from typer.models import ArgumentInfo, OptionInfo
+from typer.models import ArgumentInfo, Context, OptionInfo
 
 from freshwell.cli.inspect import inspect as inspect_command
 from freshwell.cli.invalidate import invalidate
+from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
 
 __all__ = ["COMMANDS", "page"]
 
-COMMANDS: Final = {"invalidate": invalidate, "inspect": inspect_command, "lab": lab}
+COMMANDS: Final = {
+    "invalidate": invalidate,
+    "inspect": inspect_command,
+    "lab": lab,
+    "lab coherence": coherence,
+}
 _HEAD: Final = """# The command line
 
 Written by `tools/reference.py` from what `freshwell COMMAND --help` is made of: change that, not
@@ -42,6 +48,8 @@ def _command(name: str, function: types.FunctionType | Any) -> str:
     arguments: list[str] = []
     options: list[str] = []
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        if parameter.annotation is Context:
+            continue
         kind, info = typing.get_args(parameter.annotation)
         if isinstance(info, ArgumentInfo):
             shown = str(info.metavar)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,17 @@ def test_an_old_reference_is_caught_and_written_anew(
 
 def test_every_command_and_option_of_the_help_is_in_the_reference_and_no_other() -> None:
     app, text = importlib.import_module("freshwell.cli.app").app, reference_cli.page()
-    assert set(reference_cli.COMMANDS) == set(vars(typer.main.get_command(app))["commands"])
+    assert set(reference_cli.COMMANDS) == set(names_of(typer.main.get_command(app)))
     for part in text.split("\n## freshwell ")[1:]:
-        shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [part.split()[0], "--help"]).stdout
+        words = part.partition("\n")[0].split()
+        shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*words, "--help"]).stdout
         said = re.findall(r"^- `(?:[^:]*, `)?(--[\w-]+)", part, re.MULTILINE)
         told = re.findall(r"^  (?:-\w, )?(--[\w-]+)", shown, re.MULTILINE)
         assert {*said, "--help"} == set(told)
+
+
+def names_of(group: object) -> Iterator[str]:
+    """Yield the names of a group's commands, and of those inside them."""
+    for name, command in vars(group).get("commands", {}).items():
+        yield name
+        yield from (f"{name} {inner}" for inner in names_of(command))

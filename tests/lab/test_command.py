@@ -143,6 +143,30 @@ def check_facts(outcomes: list[dict[str, Any]], *, requests: int, plain: int) ->
         assert outcome["hit_ratio"] == pytest.approx(1 - outcome["loads"] / outcome["reads"])
 
 
+@pytest.mark.parametrize("more", [(), ("--writing",)], ids=["after", "announced"])
+def test_strategies_that_are_named_run_alone_and_writes_invalidate_by_tag(
+    tmp_path: Path, redis_server: Server, redis_url: str, more: tuple[str, ...]
+) -> None:
+    done = run(
+        tmp_path, *SMALL, "--requests", "1500", "--redis", redis_url, "--processes", "2",
+        "--read", "fresh", "--row", "cluster40", "--tags", "20", *more, "--json", "facts.json",
+        "--strategy", "get-or-set,read-through", "--strategy", "cache-aside",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "writes invalidate by one of 20 tags" in done.stdout
+    assert ("are announced" in done.stdout) is bool(more)
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert (facts["settings"]["tags"], facts["settings"]["writing"]) == (20, bool(more))
+    outcomes = facts["outcomes"]
+    assert [outcome["contender"] for outcome in outcomes] == CONTENDERS[1:]
+    for outcome in outcomes:
+        assert (outcome["requests"], outcome["errors"]) == (1_500, 0)
+        assert 0 < outcome["loads"] < outcome["reads"]
+    for outcome in outcomes[1:]:
+        assert outcome["stale_reads"] == 0, "fresh reads of freshwell are never stale"
+    assert redis_server.ask("DBSIZE") == 0
+
+
 def test_a_trace_is_served_whole(tmp_path: Path) -> None:
     (tmp_path / "small.csv").write_text("key,op\n" + "a,get\nb,set\nb,get\n" * 100)
     done = run(tmp_path, "--trace", "small.csv", "--json", "facts.json")
@@ -175,6 +199,7 @@ def test_a_row_of_a_statistics_file_is_served(tmp_path: Path) -> None:
         pytest.param(["--ttl", "90d"], "--ttl", id="endless ttl"),
         pytest.param(["--max-staleness", "x"], "--max-staleness is 'x'", id="staleness"),
         pytest.param(["--read", "dirty"], "read is 'dirty'", id="read level"),
+        pytest.param(["--strategy", "none,all"], "there is no 'all': use none", id="strategy"),
         pytest.param(["--json", "gone/a.json"], "--json: gone/a.json cannot be", id="json"),
         pytest.param(["--plot", "gone/a.png"], "--plot: gone/a.png cannot be", id="plot"),
         pytest.param(["--json", "."], "--json: . cannot be written", id="folder"),
@@ -210,7 +235,13 @@ def test_a_server_that_accepts_and_never_answers_is_not_waited_for(tmp_path: Pat
 
 
 def test_a_wrong_option_is_a_usage_error(tmp_path: Path) -> None:
-    for arguments in (["--writes", "2"], ["--processes", "0"], ["--requests", "many"], ["--what"]):
+    for arguments in (
+        ["--writes", "2"],
+        ["--processes", "0"],
+        ["--requests", "many"],
+        ["--what"],
+        ["--tags", "-1"],
+    ):
         done = run(tmp_path, *arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
@@ -306,5 +337,6 @@ def test_the_command_describes_itself() -> None:
         check=True,
         env=os.environ | {"COLUMNS": "160", "NO_COLOR": "1"},
     )
-    for word in ("--trace", "--row", "--redis", "--processes", "--max-staleness", "stale"):
+    words = ("--trace", "--row", "--redis", "--processes", "--max-staleness", "stale")
+    for word in (*words, "--strategy", "--tags", "--writing", "coherence"):
         assert word in done.stdout

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from freshwell.cli.lab.plan import Outcome, Part
 from freshwell.cli.lab.report import as_table, notes, title
-from freshwell.cli.lab.runner import Settings, _outcome, _quantiles
+from freshwell.cli.lab.runner import Settings, _outcome, quantiles
 from freshwell.cli.lab.workload import Row, generate
 from tests.lab.test_stale_reads import PLAN
 
@@ -31,14 +31,14 @@ def shown(*outcomes: Outcome) -> str:
     return capture.get()
 
 
-def test_quantiles_are_those_of_the_sorted_values() -> None:
+def testquantiles_are_those_of_the_sorted_values() -> None:
     values = [*range(1, 101)] * 3
     ordered = sorted(values)
     shares = (0.0, 0.5, 0.99)
     expected = [ordered[int(share * len(ordered))] for share in shares]
-    assert _quantiles(Counter(values), shares) == expected
-    assert _quantiles(Counter([7]), (0.5, 0.99)) == [7, 7]
-    assert _quantiles(Counter(), (0.5, 0.99)) == [0, 0]
+    assert quantiles(Counter(values), shares) == expected
+    assert quantiles(Counter([7]), (0.5, 0.99)) == [7, 7]
+    assert quantiles(Counter(), (0.5, 0.99)) == [0, 0]
 
 
 def test_an_outcome_adds_up_the_parts_of_all_processes() -> None:
@@ -91,3 +91,14 @@ def test_the_title_names_the_workload_and_the_settings() -> None:
     text = title(workload, SETTINGS)
     assert "like example: 2,000 requests on 30 keys, 5" in text
     assert "2 processes of 4 tasks, in process, 100 entries in memory" in text
+
+
+def test_the_title_says_how_writes_are_made_where_it_is_not_the_usual_way() -> None:
+    workload = generate(Row("example", 1.0, 0.5, 100, 60), requests=2_000, distinct=30, seed=1)
+    assert "writes invalidate" not in title(workload, SETTINGS)
+    tagged = title(workload, replace(SETTINGS, tags=1_000))
+    assert tagged.splitlines()[2:] == ["writes invalidate by one of 1,000 tags"]
+    both = title(workload, replace(SETTINGS, tags=5, writing=True))
+    assert both.splitlines()[2:] == [
+        "writes invalidate by one of 5 tags, and are announced where freshwell serves"
+    ]

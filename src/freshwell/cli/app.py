@@ -9,6 +9,7 @@ import typer
 
 from freshwell.cli.inspect import inspect
 from freshwell.cli.invalidate import invalidate
+from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
 
 __all__ = ["app"]
@@ -20,7 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(lab)
+laboratory = typer.Typer(rich_markup_mode=None)
+laboratory.callback(invoke_without_command=True)(lab)
+laboratory.command()(coherence)
+app.add_typer(laboratory, name="lab")
 app.command()(invalidate)
 app.command()(inspect)
 

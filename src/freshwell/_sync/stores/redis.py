@@ -33,7 +33,7 @@ _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
 _CALLS_AT_ONCE = 1_000
 _MAX_TEACHING = 8
-_FORGET_AT_ONCE = 200
+_FORGET_AT_ONCE = 50
 """So few that the server's other clients do not notice."""
 
 _Call = tuple[bytes, Sequence[bytes | int]]

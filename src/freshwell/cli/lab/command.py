@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from freshwell.cli.lab.contenders import CONTENDERS
-from freshwell.cli.lab.errors import LabInputError, LabRunError
+from freshwell.cli.lab.contenders import CONTENDERS, chosen
+from freshwell.cli.lab.errors import LabInputError
 from freshwell.cli.lab.plan import Outcome
-from freshwell.cli.lab.plot import check_plot, write_plot
+from freshwell.cli.lab.plot import write_plot
 from freshwell.cli.lab.report import as_table, notes, title, write_json
 from freshwell.cli.lab.runner import BUILDING, Settings, run_all
 from freshwell.cli.lab.servers import check_redis
+from freshwell.cli.lab.terminal import check_outputs, exits, new_console
 from freshwell.cli.lab.traces import read_trace
 from freshwell.cli.lab.workload import ROWS, Workload, generate, named_row, read_row, with_writes
-from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns
 from freshwell.ground.options import as_read_level, ttl_ns
 
@@ -30,12 +26,13 @@ __all__ = ["lab"]
 
 _NS_PER_S: Final = 1_000_000_000
 _MAX_TTL_NS: Final = 30 * 86_400 * _NS_PER_S
-_TABLE_WIDTH: Final = 110
 _MAX_DISTINCT: Final = 10_000_000
 _MAX_REQUESTS: Final = 50_000_000
+_MAX_TAGS: Final = 1_000_000
 
 
 def lab(
+    context: typer.Context,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -93,6 +90,27 @@ def lab(
     max_staleness: Annotated[
         str, typer.Option(help="What freshwell is told: the longest that L1 may be behind.")
     ] = "2s",
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Run these only: {', '.join(['none', *list(CONTENDERS)[1:]])}. "
+            "May be repeated, or a list with commas. [default: all]",
+            show_default=False,
+        ),
+    ] = None,
+    tags: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=_MAX_TAGS,
+            help="Give each product one of so many tags; a write invalidates by tag. 0: by key.",
+        ),
+    ] = 0,
+    writing: Annotated[
+        bool,
+        typer.Option("--writing", help="freshwell announces writes: cache.writing(...) blocks."),
+    ] = False,
     read: Annotated[str, typer.Option(help="Read level: eventual, fresh or source.")] = "eventual",
     source_delay: Annotated[
         float,
@@ -118,79 +136,47 @@ def lab(
     write, with its invalidation, had returned. All stale reads are shown, with those that came
     later than --max-staleness, and how late the worst one came.
     """
-    console = _console()
-    try:
-        with _interruptible():
-            _check_outputs(json, plot)
-            workload = _workload(trace, row, stats, requests, distinct, writes, seed)
-            settings = _settings(
-                workload,
-                ttl,
-                max_staleness,
-                entries,
-                workers,
-                processes,
-                redis,
-                read,
-                source_delay,
-                plain_requests,
-            )
-            outcomes = _watched(workload, settings, console)
-            _show(outcomes, workload, settings, console)
-            if json is not None:
-                write_json(json, outcomes, workload, settings)
-            if plot is not None:
-                write_plot(plot, outcomes, title(workload, settings))
-    except (LabInputError, ConfigurationError) as error:
-        _say(str(error))
-        raise typer.Exit(2) from None
-    except LabRunError as error:
-        _say(str(error))
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        _say("stopped")
-        raise typer.Exit(130) from None
+    if context.invoked_subcommand is not None:
+        _check_alone(context)
+        return
+    with exits():
+        check_outputs(json, plot)
+        workload = _workload(trace, row, stats, requests, distinct, writes, seed)
+        settings = _settings(
+            workload,
+            ttl,
+            max_staleness,
+            entries,
+            workers,
+            processes,
+            redis,
+            read,
+            source_delay,
+            plain_requests,
+            chosen(strategy or ()),
+            tags,
+            writing,
+        )
+        console = new_console()
+        outcomes = _watched(workload, settings, console)
+        _show(outcomes, workload, settings, console)
+        if json is not None:
+            write_json(json, outcomes, workload, settings)
+        if plot is not None:
+            write_plot(plot, outcomes, title(workload, settings))
 
 
-def _say(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(
-        f"freshwell lab: {sentence}", style="red", highlight=False, markup=False
-    )
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, _TABLE_WIDTH))
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: with nothing left behind."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _check_outputs(json: Path | None, plot: Path | None) -> None:
-    """Raise `LabInputError` now, and not after the run, where a file cannot be written."""
-    if plot is not None:
-        check_plot()
-    for option, path in (("--json", json), ("--plot", plot)):
-        if path is None:
-            continue
-        existed = path.exists()
-        try:
-            path.open("ab").close()
-        except OSError as error:
-            raise LabInputError(f"{option}: {path} cannot be written: {error.strerror}") from None
-        if not existed:
-            path.unlink()
+def _check_alone(context: typer.Context) -> None:
+    """Refuse options of the run with a cache and without where another command was asked for."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.replace("_", "-")
+            with exits():
+                raise LabInputError(
+                    f"{option} stands before {context.invoked_subcommand!r}, which has options of "
+                    "its own: write them after it"
+                )
 
 
 def _workload(
@@ -221,11 +207,14 @@ def _settings(
     read: str,
     source_delay: float,
     plain_requests: int,
+    contenders: tuple[str, ...],
+    tags: int,
+    writing: bool,
 ) -> Settings:
     if redis is not None:
         check_redis(redis)
     return Settings(
-        contenders=tuple(CONTENDERS),
+        contenders=contenders,
         workers=workers,
         processes=processes,
         entries=entries or max(100, workload.distinct // 4),
@@ -235,6 +224,8 @@ def _settings(
         redis=redis,
         delay_s=source_delay / 1_000,
         plain_requests=plain_requests,
+        tags=tags,
+        writing=writing,
     )
 
 

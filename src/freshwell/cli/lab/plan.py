@@ -10,7 +10,11 @@ __all__ = ["Outcome", "Part", "Plan", "WorkerFailure"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One contender's run. `run` names it on a shared server."""
+    """One contender's run. `run` names it on a shared server.
+
+    `tags`: of how many categories each product has one, by whose tag a write invalidates. 0:
+    a write invalidates its product's entry. `writing`: freshwell announces writes.
+    """
 
     contender: str
     run: str
@@ -22,6 +26,8 @@ class Plan:
     read: str
     redis: str | None
     delay_s: float
+    tags: int = 0
+    writing: bool = False
 
 
 @dataclass(slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from freshwell.cli.lab.errors import LabInputError, LabRunError
 from freshwell.cli.lab.plan import Outcome
 
-__all__ = ["check_plot", "write_plot"]
+__all__ = ["check_plot", "saved_figure", "write_plot"]
 
 _COLOURS: Final = ("#9aa0a6", "#d9a441", "#2f6fb0", "#3a9d6e")
 _INK: Final = "#333333"
@@ -58,6 +59,17 @@ def check_plot() -> None:
 
 def write_plot(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
     """Draw the outcomes into a PNG. Raises `LabRunError` where the file cannot be written."""
+    with saved_figure(path, title, rows=2, columns=3) as axes:
+        for axis, panel in zip(axes, _PANELS, strict=True):
+            _draw(axis, panel, outcomes)
+
+
+@contextmanager
+def saved_figure(path: Path, title: str, *, rows: int, columns: int) -> Iterator[list[Any]]:
+    """Give the axes of a new picture, and write it as a PNG when they are drawn.
+
+    Raises `LabRunError` where the file cannot be written.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -65,11 +77,14 @@ def write_plot(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     figure, axes = plt.subplots(
-        2, 3, figsize=(13, 7.2), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15)
+        rows,
+        columns,
+        figsize=(13, 7.2),
+        layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15),
+        squeeze=False,
     )
     try:
-        for axis, panel in zip(axes.flat, _PANELS, strict=True):
-            _draw(axis, panel, outcomes)
+        yield list(axes.flat)
         figure.suptitle(title, fontsize=12, color=_INK, x=0.012, ha="left")
         figure.savefig(path, dpi=110, format="png")
     except OSError as error:

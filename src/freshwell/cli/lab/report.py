@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,25 @@ from freshwell.cli.lab.plan import Outcome
 from freshwell.cli.lab.runner import Settings
 from freshwell.cli.lab.workload import Workload
 
-__all__ = ["as_table", "notes", "title", "write_json"]
+__all__ = ["as_table", "notes", "time_text", "title", "write_json", "write_report"]
 
 
 def title(workload: Workload, settings: Settings) -> str:
-    """Say in two lines what was served, and how."""
+    """Say in two or three lines what was served, and how."""
     where = "in process" if settings.redis is None else "Redis behind L1"
     processes = f"{settings.processes} process" + ("es" if settings.processes > 1 else "")
     return (
         f"{workload.name}: {len(workload):,} requests on {workload.distinct:,} keys, "
         f"{100 * workload.write_share:.0f} % writes\n"
         f"{processes} of {settings.workers} tasks, {where}, {settings.entries:,} entries in "
-        f"memory, TTL {settings.ttl_s:g} s, reads {settings.read}"
+        f"memory, TTL {settings.ttl_s:g} s, reads {settings.read}{_how_written(settings)}"
     )
+
+
+def _how_written(settings: Settings) -> str:
+    how = [f"invalidate by one of {settings.tags:,} tags"] if settings.tags else []
+    how += ["are announced where freshwell serves"] if settings.writing else []
+    return f"\nwrites {', and '.join(how)}" if how else ""
 
 
 def as_table(outcomes: Sequence[Outcome], settings: Settings) -> Table:
@@ -54,12 +60,12 @@ def _cells(outcome: Outcome) -> list[str]:
         f"{outcome.requests:,}",
         f"{100 * outcome.hit_ratio:.1f} %",
         f"{outcome.loads:,}",
-        _time(outcome.p50_us),
-        _time(outcome.p99_us),
+        time_text(outcome.p50_us),
+        time_text(outcome.p99_us),
         f"{outcome.throughput:,.0f}",
         _alarming(outcome.stale_reads, "yellow"),
         _alarming(outcome.overdue_reads, "red"),
-        _time(1_000 * outcome.worst_stale_ms) if outcome.stale_reads else "-",
+        time_text(1_000 * outcome.worst_stale_ms) if outcome.stale_reads else "-",
         f"{outcome.memory_bytes / 2**20:,.1f}",
     ]
 
@@ -68,7 +74,8 @@ def _alarming(count: int, style: str) -> str:
     return f"[{style}]{count:,}[/]" if count else "0"
 
 
-def _time(us: float) -> str:
+def time_text(us: float) -> str:
+    """Return microseconds as a reader wants them."""
     if us < 1_000:
         return f"{us:.1f} us"
     return f"{us / 1_000:.1f} ms" if us < 1_000_000 else f"{us / 1_000_000:.1f} s"
@@ -115,6 +122,11 @@ def write_json(
             for outcome in outcomes
         ],
     }
+    write_report(path, report)
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a report as JSON. Raises `LabRunError` where the file cannot be written."""
     try:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import time
 from array import array
 from collections import Counter
@@ -20,8 +19,9 @@ from pathlib import Path
 
 from freshwell.cli.lab.board import Board
 from freshwell.cli.lab.contenders import Contender, make
+from freshwell.cli.lab.crew import Parent, in_short, worker
 from freshwell.cli.lab.database import Database
-from freshwell.cli.lab.plan import Part, Plan, WorkerFailure
+from freshwell.cli.lab.plan import Part, Plan
 from freshwell.cli.lab.workload import Workload
 
 __all__ = ["serve", "work"]
@@ -29,10 +29,6 @@ __all__ = ["serve", "work"]
 _YIELD_EVERY = 64
 _MAX_ERRORS = 1_000
 _NS_PER_S = 1_000_000_000
-
-
-class _Orphaned(Exception):
-    """The process that started this one is gone."""
 
 
 def work(
@@ -48,18 +44,12 @@ def work(
 
     Sends a `WorkerFailure` where that cannot be.
     """
-    # Ctrl-C reaches the whole group of processes; the one that started this one ends it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    board = Board(SharedMemory(board_name), lock, workload.distinct, processes)
-    try:
-        pipe.send(asyncio.run(_work(plan, workload, index, board)))
-    except _Orphaned:
-        pass
-    except Exception as error:  # noqa: BLE001  # it is reported where the run was asked for
-        pipe.send(WorkerFailure(_in_short(error)))
-    finally:
-        board.close()
-        pipe.close()
+    with worker(pipe):
+        board = Board(SharedMemory(board_name), lock, workload.distinct, processes)
+        try:
+            pipe.send(asyncio.run(_work(plan, workload, index, board)))
+        finally:
+            board.close()
 
 
 async def _work(plan: Plan, workload: Workload, index: int, board: Board) -> Part:
@@ -115,7 +105,7 @@ class _Run:
         self._board = board
         self._index = index
         self._max_staleness_ns = max_staleness_ns
-        self._parent = os.getppid()
+        self._parent = Parent()
         self._requests: Iterator[tuple[int, int]] = iter(
             zip(workload.ids, workload.writes, strict=True)
         )
@@ -165,19 +155,13 @@ class _Run:
     def _failed(self, error: Exception) -> None:
         part = self.part
         part.errors += 1
-        part.first_error = part.first_error or _in_short(error)
+        part.first_error = part.first_error or in_short(error)
         if part.errors > _MAX_ERRORS:
             raise error
 
     def _tick(self, done: int) -> None:
         self._board.done[self._index] += done
-        if os.getppid() != self._parent:
-            raise _Orphaned
-
-
-def _in_short(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        self._parent.check()
 
 
 def _resident_bytes() -> int:
