@@ -22,8 +22,8 @@ def prefer(pid: int) -> None:
 
     What is measured are the server's pauses, and not those of a machine that others use too.
     """
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, -20)
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(10))
 
 
 @contextmanager
