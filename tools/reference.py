@@ -35,6 +35,9 @@ _TWINS: Final = {
     "AsyncNamespace": "Namespace",
     "AsyncCachedFunction": "CachedFunction",
     "AsyncReadThrough": "ReadThrough",
+    "AsyncWriteThrough": "WriteThrough",
+    "AsyncSource": "Source",
+    "AsyncWritableSource": "WritableSource",
 }
 _HEAD: Final = """# The public names
 

@@ -6,10 +6,14 @@ from freshwell._async.cache import AsyncCache
 from freshwell._async.decorators import CachedFunction as AsyncCachedFunction
 from freshwell._async.namespace import AsyncNamespace
 from freshwell._async.strategies.read_through import ReadThrough as AsyncReadThrough
+from freshwell._async.strategies.read_through import Source as AsyncSource
+from freshwell._async.strategies.write_through import WritableSource as AsyncWritableSource
+from freshwell._async.strategies.write_through import WriteThrough as AsyncWriteThrough
 from freshwell._sync.cache import Cache
 from freshwell._sync.decorators import CachedFunction
 from freshwell._sync.namespace import Namespace
-from freshwell._sync.strategies.read_through import ReadThrough
+from freshwell._sync.strategies.read_through import ReadThrough, Source
+from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
 from freshwell.engines.counters import Stats
 from freshwell.errors import (
     CacheClosed,
@@ -31,6 +35,9 @@ __all__ = [
     "AsyncCachedFunction",
     "AsyncNamespace",
     "AsyncReadThrough",
+    "AsyncSource",
+    "AsyncWritableSource",
+    "AsyncWriteThrough",
     "Cache",
     "CacheClosed",
     "CachedFunction",
@@ -47,6 +54,9 @@ __all__ = [
     "Namespace",
     "NestedLoadError",
     "ReadThrough",
+    "Source",
     "Stats",
     "StoreUnavailable",
+    "WritableSource",
+    "WriteThrough",
 ]

@@ -18,6 +18,7 @@ from freshwell._async.coordination.coherence import Coherence
 from freshwell._async.coordination.feeds import Feeds
 from freshwell._async.coordination.heart import Heart
 from freshwell._async.coordination.keeper import Tiers
+from freshwell._async.coordination.saving import Saves
 from freshwell._async.coordination.sweeps import Sweeps
 from freshwell._async.coordination.tags import Tags
 from freshwell._async.coordination.watch import Watch
@@ -74,6 +75,7 @@ class Opened:
         self.writes = Writes(tiers, self.aside.keeper, self.aside)
         self.sweeps = Sweeps(tiers, self.writes, self.aside)
         self.intents = Intents(tiers, self.writes, lifetime_ms=options.intent_ms)
+        self.saves = Saves(tiers, self.aside.keeper, self.writes, self.intents)
         self._drain_s = options.drain_ns / _NS_PER_S
         self._chores = chores
         self._listening: Listening | None = None

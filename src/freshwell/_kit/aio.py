@@ -15,7 +15,7 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
-from freshwell._kit.callables import check_function, shown_name
+from freshwell._kit.callables import check_function, check_runs, shown_name
 from freshwell._kit.flight import Flight, Roster, current_flight, in_flight
 from freshwell.errors import ConfigurationError, LoadCancelled
 
@@ -26,6 +26,7 @@ __all__ = [
     "Owner",
     "Signal",
     "check_kind",
+    "check_writer",
     "each",
     "home",
     "home_is_gone",
@@ -71,6 +72,14 @@ def check_kind(function: object) -> None:
             f"{shown_name(function)} is no async function: an AsyncCache caches async "
             "functions, a Cache plain ones"
         )
+
+
+def check_writer(method: object, name: str) -> None:
+    """Refuse methods of a source that this colour cannot call. Raises `ConfigurationError`.
+
+    Plain ones are called as loaders are: they would block the event loop, if they wait.
+    """
+    check_runs(method, name)
 
 
 async def each(calls: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:

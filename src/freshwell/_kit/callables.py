@@ -7,7 +7,7 @@ from typing import Final
 
 from freshwell.errors import ConfigurationError
 
-__all__ = ["check_function", "shown_name"]
+__all__ = ["check_function", "check_runs", "shown_name"]
 
 _GENERATORS: Final = {
     True: "an async generator",
@@ -27,6 +27,14 @@ def check_function(function: object) -> None:
             f"{shown_name(function)} is {_GENERATORS[asynchronous]}, whose items can be read "
             "only once: return a list"
         )
+
+
+def check_runs(method: object, name: str) -> None:
+    """Refuse what a call would not run. Raises `ConfigurationError`, which says `name`."""
+    if not callable(method):
+        raise ConfigurationError(f"{name} is no method, but a {type(method).__name__}")
+    if inspect.isasyncgenfunction(method) or inspect.isgeneratorfunction(method):
+        raise ConfigurationError(f"{name} is a generator, and a call would not run it: no `yield`")
 
 
 def shown_name(function: object) -> str:

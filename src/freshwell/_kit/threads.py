@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from freshwell._kit.callables import check_function, shown_name
+from freshwell._kit.callables import check_function, check_runs, shown_name
 from freshwell._kit.flight import Flight, Roster, current_flight, in_flight
 from freshwell.errors import ConfigurationError, LoadCancelled
 
@@ -25,6 +25,7 @@ __all__ = [
     "Owner",
     "Signal",
     "check_kind",
+    "check_writer",
     "each",
     "home",
     "home_is_gone",
@@ -71,6 +72,16 @@ def check_kind(function: object) -> None:
         raise ConfigurationError(
             f"{shown_name(function)} is an async function: a Cache caches plain functions, "
             "an AsyncCache async ones"
+        )
+
+
+def check_writer(method: object, name: str) -> None:
+    """Refuse methods of a source that this colour cannot call. Raises `ConfigurationError`."""
+    check_runs(method, name)
+    if inspect.iscoroutinefunction(method):
+        raise ConfigurationError(
+            f"{name} is an async function, which a Cache cannot await: use AsyncCache, or make it "
+            "a plain function"
         )
 
 

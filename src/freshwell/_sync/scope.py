@@ -11,6 +11,7 @@ from freshwell._sync.decorators import Decoration, check_decorating, decorate
 from freshwell._sync.strategies.cache_aside import as_lookup, single
 from freshwell._sync.strategies.calls import Host
 from freshwell._sync.strategies.read_through import ReadThrough, Source
+from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
 from freshwell._sync.writing import Writing
 from freshwell._kit.threads import resolve
 from freshwell.engines.results import by_name, check_mapping, storable
@@ -405,6 +406,40 @@ class Scope:
             beta=beta,
         )
         return ReadThrough(self._host, source, key, terms, split_tags(tags))
+
+    def write_through(
+        self,
+        source: WritableSource[Any, T],
+        *,
+        key: str,
+        tags: Sequence[str | Computed] = (),
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        negative_ttl: Duration | None = None,
+        jitter: float | None = None,
+        beta: float | None = None,
+        type: Any = Any,
+        read: ReadLevelName | None = None,
+    ) -> WriteThrough[T]:
+        """Return a reader that writes too: to a `source` with ``load(id)`` and ``save(id, value)``.
+
+        As `read_through`, and ``put``, ``put_many`` and ``delete`` besides, which announce the
+        change, make it in the source, and leave the new value in the cache.
+
+        Raises:
+            ConfigurationError: The source lacks a method or has one that cannot be called, or
+                the template cannot work.
+        """
+        terms = self._core.terms(
+            type,
+            read,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
+            beta=beta,
+        )
+        return WriteThrough(self._host, source, key, terms, split_tags(tags))
 
     # -- inside ------------------------------------------------------------------------------
 

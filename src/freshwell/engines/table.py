@@ -173,13 +173,15 @@ class Table:
         since: int | None = None,
         alias: Alias | None = None,
         bonds: Bonds | None = None,
+        voids: bool = False,
     ) -> Entry | None:
         """Store a value, and make room for it. Return its entry, or None where it was refused.
 
         It is refused where the key was dropped after the moment `since` (None: nothing can
         have overtaken it), and where it is larger than the whole table; in the latter case an
         older value of the key leaves all the same. With `bonds` it lives only as long as its
-        tags do not change, and is refused where one of them has changed already.
+        tags do not change, and is refused where one of them has changed already. With `voids`,
+        storing it voids the fills of the key, as a drop does, in the same step.
         `size_bytes` is the size of the value alone (None: estimated). Costs an amortised
         constant: at most 8 steps in search of expired entries, and evictions as needed.
         """
@@ -203,7 +205,7 @@ class Table:
                 self.refused += 1
                 stored = False
             else:
-                stored = self._store(entry, since, alias, now_ns, dead)
+                stored = self._store(entry, since, alias, now_ns, dead, voids=voids)
         _let_go(dead)
         return entry if stored else None
 
@@ -357,10 +359,14 @@ class Table:
         alias: Alias | None,
         now_ns: int,
         dead: list[Entry],
+        *,
+        voids: bool,
     ) -> bool:
         if since is not None and self._drops.overtook(since, entry.key):
             self.refused += 1
             return False
+        if voids:
+            self._drops.note(entry.key)
         old = self._entries.get(entry.key)
         if entry.size > self.max_bytes or self.max_entries < 1:
             self.refused += 1

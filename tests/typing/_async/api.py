@@ -10,7 +10,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, assert_type
 
-from freshwell import AsyncCache, AsyncCachedFunction, AsyncReadThrough, Lookup, Stats
+from freshwell import (
+    AsyncCache,
+    AsyncCachedFunction,
+    AsyncReadThrough,
+    AsyncSource,
+    AsyncWritableSource,
+    AsyncWriteThrough,
+    Lookup,
+    Stats,
+)
 
 
 class User:
@@ -167,3 +176,28 @@ async def read_through() -> None:
 
     cache.read_through(User(), key="user:{}")  # type: ignore[arg-type]
     cache.read_through(Users())  # type: ignore[call-arg]
+
+
+# -- write-through ---------------------------------------------------------------------------
+
+
+class Writable(Users):
+    async def save(self, id: int, value: User, /) -> None:
+        pass
+
+
+async def write_through() -> None:
+    source: AsyncWritableSource[int, User] = Writable()
+    readable: AsyncSource[int, User] = source
+    users = cache.write_through(source, key="user:{}", ttl="5m", tags=["users"])
+    assert_type(users, AsyncWriteThrough[User])
+    assert_type(cache.write_through(Writable(), key="user:{}"), AsyncWriteThrough[User])
+    assert_type(await users.get(1), User | None)
+    await users.put(1, User())
+    await users.put_many({1: User()})
+    await users.delete(1, 2)
+
+    await users.put(1, "Ada")  # type: ignore[arg-type]
+    await users.put_many([User()])  # type: ignore[arg-type]
+    cache.write_through(readable, key="user:{}")  # type: ignore[arg-type]
+    cache.write_through(by_number, key="user:{}")  # type: ignore[arg-type]

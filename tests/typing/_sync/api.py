@@ -10,7 +10,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, assert_type
 
-from freshwell import Cache, CachedFunction, ReadThrough, Lookup, Stats
+from freshwell import (
+    Cache,
+    CachedFunction,
+    ReadThrough,
+    Source,
+    WritableSource,
+    WriteThrough,
+    Lookup,
+    Stats,
+)
 
 
 class User:
@@ -167,3 +176,28 @@ def read_through() -> None:
 
     cache.read_through(User(), key="user:{}")  # type: ignore[arg-type]
     cache.read_through(Users())  # type: ignore[call-arg]
+
+
+# -- write-through ---------------------------------------------------------------------------
+
+
+class Writable(Users):
+    def save(self, id: int, value: User, /) -> None:
+        pass
+
+
+def write_through() -> None:
+    source: WritableSource[int, User] = Writable()
+    readable: Source[int, User] = source
+    users = cache.write_through(source, key="user:{}", ttl="5m", tags=["users"])
+    assert_type(users, WriteThrough[User])
+    assert_type(cache.write_through(Writable(), key="user:{}"), WriteThrough[User])
+    assert_type(users.get(1), User | None)
+    users.put(1, User())
+    users.put_many({1: User()})
+    users.delete(1, 2)
+
+    users.put(1, "Ada")  # type: ignore[arg-type]
+    users.put_many([User()])  # type: ignore[arg-type]
+    cache.write_through(readable, key="user:{}")  # type: ignore[arg-type]
+    cache.write_through(by_number, key="user:{}")  # type: ignore[arg-type]

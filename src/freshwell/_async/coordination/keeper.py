@@ -127,22 +127,25 @@ class Keeper:
         since: int,
         terms: Terms,
         bonds: Bonds | None = None,
-    ) -> None:
-        """Put a value into L1, unless an invalidation has overtaken it.
+        *,
+        voids: bool = False,
+    ) -> bool:
+        """Put a value into L1, unless an invalidation has overtaken it. Tell whether it is there.
 
         `asked_ns` is when L2 was asked for it, or told of it, and `since` the table's moment
         before that. `bonds` are what it lives by (None: the tags that it was read with).
+        `voids`: it is the newest, and values asked for earlier are not to replace it.
         """
         if bonds is None and reading.stamps:
             bonds = Bonds.of(reading.stamps, since)
         session = self._t.session
         if session.live_until_ns < asked_ns:
-            return
+            return False
         calm_until_ns = times.calm_until_ns(terms.policy.beta)
         cap_ns = session.cap_ns(asked_ns)
         if cap_ns < times.stale_until_ns:
             calm_until_ns, times = min(calm_until_ns, cap_ns), times.capped(cap_ns)
-        self._t.table.put(
+        entry = self._t.table.put(
             key,
             reading.value,
             calm_until_ns=calm_until_ns,
@@ -153,4 +156,6 @@ class Keeper:
             negative=reading.negative,
             since=since,
             bonds=bonds,
+            voids=voids,
         )
+        return entry is not None

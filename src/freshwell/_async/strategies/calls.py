@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from freshwell._async.coordination.saving import Saves
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.strategies.cache_aside import CacheAside, as_lookup, single
 from freshwell._kit.aio import ASYNCHRONOUS
@@ -36,6 +37,9 @@ class Engine(Protocol):
 
     @property
     def writes(self) -> Writes: ...
+
+    @property
+    def saves(self) -> Saves: ...
 
 
 @dataclass(frozen=True, slots=True)

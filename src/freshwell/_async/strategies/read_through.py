@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -112,13 +112,18 @@ class ReadThrough(Generic[V]):
         return await self._call.lookup(id)
 
     def _keys(self, ids: Sequence[Any]) -> list[str]:
-        """Return the keys of ids given one by one. A list of ids is no id, and names nothing."""
+        """Return the keys of ids given one by one."""
+        return [self.key(id) for id in self._checked(ids)]
+
+    @staticmethod
+    def _checked(ids: Collection[Any]) -> Collection[Any]:
+        """Return ids given one by one. A list of ids is no id, and names nothing."""
         for id in ids:
             if isinstance(id, list | set | frozenset | dict):
                 raise KeyRejected(
                     f"an id is a {type(id).__name__}: give ids one by one, as in invalidate(*ids)"
                 )
-        return [self.key(id) for id in ids]
+        return ids
 
     async def _load_all(self, ids: list[Any]) -> Mapping[Any, Any]:
         if self._load_many is not None:

@@ -32,7 +32,7 @@ from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
 from freshwell.ground.tags import Tagging
 
-__all__ = ["OUTDATED", "Tagged", "Tags"]
+__all__ = ["OUTDATED", "Tagged", "Tags", "tags_of"]
 
 _NS_PER_MS = 1_000_000
 _STAMP_MS = 60_000
@@ -266,3 +266,8 @@ class Tags:
 
 OUTDATED = ABSENT._replace(reason="tags")
 """What an entry is whose tags have changed."""
+
+
+def tags_of(value: Any, tagging: Tagging) -> list[str]:
+    """Return all tags of a value that is at hand. Raises as `Tagging.of_value` does."""
+    return [*tagging.known, *map(user_tag, tagging.of_value(value))]

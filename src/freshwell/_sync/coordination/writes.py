@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from freshwell._sync.coordination.keeper import Keeper, Tiers
+from freshwell._sync.coordination.tags import tags_of
 from freshwell._sync.stores.base import Fill
 from freshwell._kit.threads import sleep
 from freshwell.engines.recent import Recent
@@ -21,7 +22,7 @@ from freshwell.engines.stamps import Bonds
 from freshwell.errors import CodecError, InvalidationError, StoreUnavailable
 from freshwell.ground.freshness import times_after_load
 from freshwell.ground.keys import short_digest
-from freshwell.ground.names import PULSE, key_tag, user_tag
+from freshwell.ground.names import PULSE, key_tag
 from freshwell.ground.plan import L2Word
 from freshwell.ground.tags import Tagging
 from freshwell.ground.ttl import jittered_ns
@@ -105,8 +106,7 @@ class Writes:
         """
         tags: dict[str, list[str]] = {}
         for key, draft in drafts.items():
-            tagging = taggings(key)
-            own = [*tagging.known, *map(user_tag, tagging.of_value(draft.value))]
+            own = tags_of(draft.value, taggings(key))
             if own:
                 tags[key] = own
         if not tags:
@@ -200,6 +200,12 @@ class Writes:
     def drop(self, keys: Sequence[str]) -> None:
         """Let this process forget entries, and the loads of them that are under way."""
         self._drop(keys)
+
+    def left(self, kept: Sequence[str], lost: Sequence[str]) -> None:
+        """Note which entries a writer has left in L1; the others, and loads of any, are void."""
+        self._drop(lost)
+        self._flying.forget(kept)
+        self._t.counters.invalidations += len(kept) + len(lost)
 
     def drop_tags(self, tags: Sequence[str]) -> None:
         """Let this process forget the entries of tags, and the loads of such entries."""

@@ -5,18 +5,19 @@ a tag's announcement makes its entries absent likewise. It is prolonged while it
 writer who dies between the source's commit and the end leaves an announcement that runs out by
 itself, and no old value: there is none that could come back.
 
-However the block ends, the entries are left absent: an exception does not tell whether the
-source has taken the change.
+However a block ends, the entries are left absent: an exception does not tell whether the source
+has taken the change. A writer that has the new value at hand may leave it (``saving``).
 """
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from freshwell._sync.coordination.heart import Heart, Lease
 from freshwell._sync.coordination.keeper import Tiers
 from freshwell._sync.coordination.writes import Writes
-from freshwell._sync.stores.base import Mark, Settlement
+from freshwell._sync.stores.base import Fill, Mark, Settlement
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import tombstone_frame
 from freshwell.ground.names import PULSE, key_tag
@@ -24,6 +25,8 @@ from freshwell.ground.names import PULSE, key_tag
 __all__ = ["Intent", "Intents"]
 
 _TOMBSTONE_MS = 1_000
+_OUTLIVES = 4
+"""A version is kept so many times longer than the entry that is stored with it."""
 TOO_MANY = -1
 
 
@@ -77,23 +80,38 @@ class Intents:
             self._heart.hold(self._leases(intent))
         return intent
 
-    def settle(self, intent: Intent, *, pulse: bool) -> None:
+    def settle(
+        self, intent: Intent, *, pulse: bool, fills: Mapping[str, Fill] = MappingProxyType({})
+    ) -> int:
         """End an announcement: the entries are absent, the tags have new versions.
+
+        Instead, an entry in `fills` (under the intent's token) holds that value where its writer
+        was alone all the time. Returns how many do.
 
         Raises `InvalidationError` where L2 may not have taken it.
         """
         self._heart.drop(self._leases(intent))
         self._writes.remember(intent.keys, intent.tags)
-        settlements = [Settlement(intent.token, mark) for mark in self._left_behind(intent)]
+        settlements = self._settlements(intent, fills)
         try:
             if pulse:
                 self._t.store.void([self._t.tags.mark(PULSE)])
-            self._t.store.settle(settlements)
+            stored = self._t.store.settle(settlements)
         except StoreUnavailable as error:
             raise self._writes.not_taken([*intent.keys, *intent.tags], error) from error
         finally:
             self._forget(intent, pulse=pulse)
         self._writes.done(intent.keys, intent.tags)
+        return sum(stored[: len(intent.keys)])
+
+    def lapse(self, intent: Intent) -> None:
+        """Leave an announcement to run out by itself: the source may still be at work.
+
+        Without L2, the entries are dropped now.
+        """
+        self._heart.drop(self._leases(intent))
+        self._writes.remember(intent.keys, intent.tags)
+        self._forget(intent, pulse=False)
 
     def _forget(self, intent: Intent, *, pulse: bool) -> None:
         if intent.keys:
@@ -112,12 +130,23 @@ class Intents:
     def _leases(self, intent: Intent) -> list[Lease]:
         return [(key, intent.token) for key in self._l2_keys(intent)]
 
-    def _left_behind(self, intent: Intent) -> list[Mark]:
-        entries = [self._t.names.entry(key) for key in intent.keys]
-        tombstones = [
-            Mark(key, tombstone_frame(key, intent.token), _TOMBSTONE_MS) for key in entries
-        ]
-        return tombstones + [self._t.tags.mark(tag, stamp=intent.token) for tag in intent.tags]
+    def _settlements(self, intent: Intent, fills: Mapping[str, Fill]) -> list[Settlement]:
+        token, names, mark = intent.token, self._t.names, self._t.tags.mark
+        ends: list[Settlement] = []
+        for key in intent.keys:
+            l2_key = names.entry(key)
+            tombstone = Mark(l2_key, tombstone_frame(l2_key, token), _TOMBSTONE_MS)
+            ends.append(Settlement(token, tombstone, fills.get(key)))
+        keep_ms = {key_tag(key): fill.keep_ms for key, fill in fills.items()}
+        for tag in intent.tags:
+            left = mark(tag, stamp=token)
+            if tag not in keep_ms:
+                ends.append(Settlement(token, left))
+                continue
+            # The entry names the version that is left by one who was alone under its own tag.
+            alone = Fill(left.key, token, left.frame, 0, _OUTLIVES * keep_ms[tag])
+            ends.append(Settlement(token, mark(tag), alone))
+        return ends
 
     def _prolong(self, leases: Sequence[Lease]) -> list[bool]:
         """Prolong announcements, and the time for which writers of tags are known to be busy."""

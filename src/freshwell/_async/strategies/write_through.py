@@ -1,0 +1,173 @@
+"""Write-through: the source is written by way of the cache, which then has the new value."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from freshwell._async.coordination.saving import Change
+from freshwell._async.strategies.calls import Host
+from freshwell._async.strategies.read_through import ReadThrough, Source
+from freshwell._kit.aio import check_writer, each, resolve
+from freshwell.engines.results import check_mapping, storable
+from freshwell.engines.shelf import Terms
+from freshwell.errors import ConfigurationError, KeyRejected
+from freshwell.ground.tags import Computed, Tagging
+
+__all__ = ["WritableSource", "WriteThrough"]
+
+K_contra = TypeVar("K_contra", contravariant=True)
+V = TypeVar("V")
+
+_MANY_AT_ONCE = 16
+
+
+class WritableSource(Source[K_contra, V], Protocol[K_contra, V]):
+    """A source that values can be written to.
+
+    It may also have
+
+    - ``save_many(values)``, with a mapping from ids to values; without it values are saved one
+      by one, a few at a time;
+    - ``delete(id)``, without which nothing can be deleted through the cache;
+    - ``load_many(ids)``, as any source.
+
+    What they return is not looked at. An exception says that the outcome is unknown; where the
+    source may still be at it, it is one of Python's own for that (`TimeoutError`,
+    `ConnectionError`, any `OSError`) or a cancellation.
+    """
+
+    def save(self, id: K_contra, value: V, /) -> Awaitable[Any]:
+        """Make `value` the value of `id`. When it returns, every `load` that begins sees it."""
+
+
+class WriteThrough(ReadThrough[V]):
+    """A reader that writes too. Built by `write_through`; shares its cache's connections.
+
+    Reading is as with `read_through`. Writing announces the change, saves, and leaves the value
+    in the cache: so the entry is never older than the source after a call has returned, and two
+    writers of one key leave what the source has, or nothing.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        source: WritableSource[Any, V],
+        template: str,
+        terms: Terms,
+        tags: tuple[tuple[str, ...], tuple[Computed, ...]] = ((), ()),
+    ) -> None:
+        self._save, self._save_many, self._delete = _writers(source)
+        self._source_name = type(source).__name__
+        super().__init__(host, source, template, terms, tags)
+
+    async def put(self, id: Any, value: V) -> None:
+        """Write `value` to the source, and leave it in the cache.
+
+        When it returns, this process reads it or what is newer, and others do under the rule
+        of their read level. Between announcing and the end the entry is absent, and readers go
+        to the source. It is absent afterwards too where writers of the key overlapped, where
+        one of its tags was being changed, or where it is too large for the cache. With L2, two
+        round trips besides the source's, and one more where a tag's version is not known here.
+
+        Raises:
+            Exception: What the source raises, as it is. The outcome is unknown, and the entry
+                absent; after a time-out, a lost connection or a cancellation for `intent`.
+            InvalidationError: Before the source was called: L2 may not have taken the
+                announcement, and nothing was changed. After it: the source *has* the value,
+                which the message says, and the entry is absent for `intent`.
+            CodecError: The value cannot be written to L2. The source was not called.
+            ConfigurationError: `value` is None, which stands for "there is none": see `delete`.
+            KeyRejected: `id` is no id.
+        """
+        values = {id: _present(value)}
+        await self._run(values, partial(self._save_one, id, value), values)
+
+    async def put_many(self, values: Mapping[Any, V]) -> None:
+        """Write many values, by their ids, as `put` writes one; announced and ended together.
+
+        The source is called once where it has ``save_many``. What it raises says nothing of the
+        single values: all entries are absent then, for `intent`.
+        """
+        check_mapping(values, "put_many")
+        given = {id: _present(value) for id, value in values.items()}
+        if not given:
+            return
+        if self._save_many is None:
+            saves = [partial(self._save_one, id, value) for id, value in given.items()]
+            await self._run(given, partial(each, saves, _MANY_AT_ONCE), given)
+        else:
+            await self._run(given, partial(self._save_all, self._save_many, given), given)
+
+    async def delete(self, *ids: Any) -> None:
+        """Delete from the source. The entries are absent afterwards.
+
+        Raises as `put` does, and `ConfigurationError` where the source has no ``delete``.
+        """
+        if self._delete is None:
+            raise ConfigurationError(
+                f"{self._source_name} has no delete(id), which deletes from the source: add it, "
+                "or delete it yourself in a block of cache.writing(key)"
+            )
+        unique = list(dict.fromkeys(self._checked(ids)))
+        if unique:
+            deletes = [partial(self._delete_one, self._delete, id) for id in unique]
+            act = deletes[0] if len(deletes) == 1 else partial(each, deletes, _MANY_AT_ONCE)
+            await self._run(unique, act, {})
+
+    async def _run(
+        self, ids: Collection[Any], act: Callable[[], Awaitable[Any]], values: Mapping[Any, V]
+    ) -> None:
+        """Change the source by `act`, as to `ids`, and leave `values`."""
+        id_of: dict[str, Any] = {}
+        taggings: dict[str, Tagging] = {}
+        for id in self._checked(ids):
+            name, taggings[name] = self._call.entry(id)
+            if id_of.setdefault(name, id) != id:
+                raise KeyRejected("two of the ids have the same key: the key must tell them apart")
+        new = {name: values[id] for name, id in id_of.items() if id in values}
+        change = Change(list(id_of), new, self._call.terms, taggings.__getitem__)
+        await self._call.engine.saves.run(change, act)
+
+    async def _save_one(self, id: Any, value: Any) -> None:
+        await resolve(self._save(id, value))
+
+    @staticmethod
+    async def _save_all(save_many: Callable[[Any], Any], values: Mapping[Any, Any]) -> None:
+        await resolve(save_many(values))
+
+    @staticmethod
+    async def _delete_one(delete: Callable[[Any], Any], id: Any) -> None:
+        await resolve(delete(id))
+
+
+def _present(value: V) -> V:
+    """Return a value that can be put. Raises `ConfigurationError` for None, and as `storable`."""
+    if value is None:
+        raise ConfigurationError(
+            "put was given None, which stands for an id that does not exist: "
+            "call delete(id), or put a value that says what you mean"
+        )
+    return storable(value)
+
+
+def _writers(
+    source: Any,
+) -> tuple[Callable[..., Any], Callable[..., Any] | None, Callable[..., Any] | None]:
+    """Return the source's ``save``, and ``save_many`` and ``delete`` where it has them."""
+    if inspect.isclass(source):
+        raise ConfigurationError(
+            f"the source is the class {source.__name__}: give an object of it, {source.__name__}()"
+        )
+    if not callable(getattr(source, "load", None)) or not callable(getattr(source, "save", None)):
+        raise ConfigurationError(
+            f"{type(source).__name__} cannot be written through: a source has methods load(id) and "
+            "save(id, value), and may have load_many(ids), save_many(values) and delete(id)"
+        )
+    for name in ("save", "save_many", "delete"):
+        method = getattr(source, name, None)
+        if method is not None:
+            check_writer(method, f"{type(source).__name__}.{name}")
+    return source.save, getattr(source, "save_many", None), getattr(source, "delete", None)

@@ -1,0 +1,72 @@
+"""A source that can be written to, whose writes can be held and can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.support.aio import Latch
+
+__all__ = ["Bulk", "Rows", "Write"]
+
+
+class Write:
+    """One save that a test leads through: it waits before its commit, and after it."""
+
+    def __init__(self) -> None:
+        self.begun, self.commit = Latch(), Latch()
+        self.committed, self.end = Latch(), Latch()
+
+    def go(self) -> None:
+        """Hold it no more."""
+        self.commit.open()
+        self.end.open()
+
+
+class Rows:
+    """Rows by id. `led` has the writes to be held, by value."""
+
+    def __init__(self, **rows: Any) -> None:
+        self.rows: dict[str, Any] = rows
+        self.loads = 0
+        self.saves: list[Any] = []
+        self.led: dict[Any, Write] = {}
+        self.fails: Callable[[], BaseException] | None = None
+
+    async def load(self, id: str, /) -> Any:
+        self.loads += 1
+        return self.rows.get(id)
+
+    async def save(self, id: str, value: Any, /) -> None:
+        self.saves.append(value)
+        write = self.led.get(value)
+        if write is not None:
+            write.begun.open()
+            await write.commit.passed()
+        self.rows[id] = value
+        if write is not None:
+            write.committed.open()
+            await write.end.passed()
+        if self.fails is not None:
+            raise self.fails()
+
+    async def delete(self, id: str, /) -> None:
+        self.rows.pop(id, None)
+
+    def lead(self, value: Any) -> Write:
+        """Hold the write of a value."""
+        return self.led.setdefault(value, Write())
+
+
+class Bulk(Rows):
+    """The same, with loads and saves of many."""
+
+    async def load_many(self, ids: Sequence[str]) -> dict[str, Any]:
+        self.loads += 1
+        return {id: self.rows[id] for id in ids if id in self.rows}
+
+    async def save_many(self, values: dict[str, Any]) -> None:
+        self.saves.append(dict(values))
+        self.rows.update(values)
+        if self.fails is not None:
+            raise self.fails()
