@@ -24,7 +24,7 @@ class Write:
 
 
 class Rows:
-    """Rows by id. `led` has the writes to be held, by value."""
+    """Rows by id. `led` has the writes to be held, by the repr of the value."""
 
     def __init__(self, **rows: Any) -> None:
         self.rows: dict[str, Any] = rows
@@ -39,7 +39,7 @@ class Rows:
 
     async def save(self, id: str, value: Any, /) -> None:
         self.saves.append(value)
-        write = self.led.get(value)
+        write = self.led.get(repr(value))
         if write is not None:
             write.begun.open()
             await write.commit.passed()
@@ -55,7 +55,7 @@ class Rows:
 
     def lead(self, value: Any) -> Write:
         """Hold the write of a value."""
-        return self.led.setdefault(value, Write())
+        return self.led.setdefault(repr(value), Write())
 
 
 class Bulk(Rows):

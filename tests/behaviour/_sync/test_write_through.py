@@ -35,8 +35,11 @@ def test_it_is_read_by_other_processes_whose_memory_had_the_old_one(redis_url: s
         source = Rows(a=1)
         here = writer.write_through(source, key="row:{}")
         there = reader.write_through(source, key="row:{}")
-        assert [there.get("a"), there.get("a")] == [1, 1]
-        assert reader.stats().hits_l1 == 1
+
+        def hits_memory() -> bool:
+            return there.get("a") == 1 and reader.stats().hits_l1 > 0
+
+        until_so(hits_memory)
         here.put("a", 2)
         assert reader.get("row:a", read="fresh") == 2
 
@@ -178,7 +181,7 @@ def test_after_a_refusal_entries_are_stored_again_at_once(make: Make) -> None:
 def test_after_a_time_out_nothing_is_stored_while_the_source_may_still_commit(
     redis_url: str,
 ) -> None:
-    with Cache(redis_url, intent=1) as cache:
+    with Cache(redis_url, intent=3) as cache:
         source = Rows(a=1)
         rows = cache.write_through(source, key="row:{}", read="fresh")
         source.fails = TimeoutError
@@ -188,7 +191,7 @@ def test_after_a_time_out_nothing_is_stored_while_the_source_may_still_commit(
         assert rows.get("a") == 1
         source.rows["a"] = 2  # now it is
         assert rows.get("a") == 2, "what was read before the commit was not stored"
-        sleep(1.1)
+        sleep(3.1)
         loads = source.loads
         assert [rows.get("a"), rows.get("a")] == [2, 2]
         assert source.loads == loads + 1
@@ -244,8 +247,9 @@ def test_ids_that_are_none_are_refused(make: Make) -> None:
         rows = cache.write_through(source, key="row:{}")
         with pytest.raises(KeyRejected, match="one by one"):
             rows.delete(["a", "b"])
+        parts = cache.write_through(source, key="part:{id.real}")
         with pytest.raises(KeyRejected, match="same key"):
-            rows.put_many({"1": "text", 1: "number"})
+            parts.put_many({1 + 1j: "one", 1 + 2j: "other"})
         assert (source.rows, source.saves) == ({"a": 1}, [])
 
 
