@@ -28,6 +28,7 @@ def fill(
     size_bytes: int | None = 0,
     since: int | None = None,
     alias: Alias | None = None,
+    voids: bool = False,
 ) -> Entry | None:
     """Store a value that was loaded now."""
     fresh_until_ns = clock() + int(ttl_s * NS)
@@ -42,6 +43,7 @@ def fill(
         size_bytes=size_bytes,
         since=since,
         alias=alias,
+        voids=voids,
     )
 
 

@@ -181,6 +181,17 @@ def test_without_a_moment_the_old_value_would_have_been_stored(
     assert serve(table, clock, "k") == "old"
 
 
+def test_a_fill_that_voids_others_is_stored_and_theirs_are_not(clock: ManualClock) -> None:
+    table = make_table(clock)
+    since = table.moment()
+    assert fill(table, clock, "k", "newest", since=since, voids=True) is not None
+    assert fill(table, clock, "k", "older", since=since) is None
+    assert fill(table, clock, "k", "another's", since=since, voids=True) is None
+    assert serve(table, clock, "k") == "newest"
+    assert fill(table, clock, "other", since=since) is not None
+    assert fill(table, clock, "k", "later", since=table.moment()) is not None
+
+
 def test_a_fill_begun_after_the_invalidation_is_stored(clock: ManualClock) -> None:
     table = make_table(clock)
     voided = table.moment()

@@ -88,6 +88,28 @@ async def test_a_load_from_before_is_not_stored_over_the_value(make: Make) -> No
         assert await cache.get("row:a") == 2
 
 
+async def test_a_load_from_during_the_save_is_not_stored_over_the_value(make: Make) -> None:
+    async with make() as cache:
+        source = Rows(a=1)
+        rows = cache.write_through(source, key="row:{}")
+        write, old = source.lead(2), source.lead("old")
+
+        async def slowly() -> Any:
+            old.begun.open()
+            await old.commit.passed()
+            return 1
+
+        putting = await start(partial(rows.put, "a", 2))
+        await write.begun.passed()
+        reading = await start(partial(cache.get_or_load, "row:a", slowly))
+        await old.begun.passed()
+        write.go()
+        await putting.result()
+        old.commit.open()
+        assert await reading.result() == 1
+        assert await cache.get("row:a") == 2
+
+
 async def test_what_is_loaded_during_the_save_gives_way(make: Make) -> None:
     async with make() as cache:
         source = Rows(a=1)

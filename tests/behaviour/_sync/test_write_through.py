@@ -88,6 +88,28 @@ def test_a_load_from_before_is_not_stored_over_the_value(make: Make) -> None:
         assert cache.get("row:a") == 2
 
 
+def test_a_load_from_during_the_save_is_not_stored_over_the_value(make: Make) -> None:
+    with make() as cache:
+        source = Rows(a=1)
+        rows = cache.write_through(source, key="row:{}")
+        write, old = source.lead(2), source.lead("old")
+
+        def slowly() -> Any:
+            old.begun.open()
+            old.commit.passed()
+            return 1
+
+        putting = start(partial(rows.put, "a", 2))
+        write.begun.passed()
+        reading = start(partial(cache.get_or_load, "row:a", slowly))
+        old.begun.passed()
+        write.go()
+        putting.result()
+        old.commit.open()
+        assert reading.result() == 1
+        assert cache.get("row:a") == 2
+
+
 def test_what_is_loaded_during_the_save_gives_way(make: Make) -> None:
     with make() as cache:
         source = Rows(a=1)
