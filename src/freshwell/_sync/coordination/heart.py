@@ -63,6 +63,11 @@ class Heart:
         with self._mutex:
             self._leases.difference_update(leases)
 
+    def held(self, leases: Sequence[Lease]) -> list[Lease]:
+        """Return those of some leases that have not been dropped."""
+        with self._mutex:
+            return [lease for lease in leases if lease in self._leases]
+
     def stop(self) -> None:
         """End the background work soon."""
         self._stop.notify()

@@ -154,7 +154,9 @@ class Intents:
         for key, token in leases:
             by_token.setdefault(token, []).append(key)
         for token, keys in by_token.items():
-            marks = [Mark(key, b"", self._lifetime_ms) for key in keys]
+            # Others have been settled meanwhile: what is announced anew would stand for nobody.
+            mine = self._heart.held([(key, token) for key in keys])
+            marks = [Mark(key, b"", self._lifetime_ms) for key, _ in mine]
             self._t.store.announce(marks, token, prolong=True)
         pulse = self._t.tags.mark(PULSE)
         self._t.store.busy(pulse.key, pulse.frame, self._lifetime_ms)
