@@ -18,6 +18,7 @@ def test_both_commands_work_at_any_place(place: str, request: pytest.FixtureRequ
         cache.set("user:1", 1)
         for key in "abc":
             ran = run("inspect", key, "--json", url=url)
+            assert ran.out, ran.err
             found = json.loads(ran.out)
             assert (ran.code, found["state"]) == (0, "fresh")
             assert [(tag["name"], tag["status"]) for tag in found["tags"]] == [("users", "current")]

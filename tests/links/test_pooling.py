@@ -117,3 +117,16 @@ def test_a_child_whose_parent_forked_in_mid_air_connects_anew(redis_url: str) ->
     assert ask(own, "PING") == b"PONG"
     assert own.connects == 2
     own.close()
+
+
+def test_a_clock_whose_answer_was_lost_is_asked_for_again(own_redis: Server) -> None:
+    own = Link(Endpoint.of(own_redis.url), command_timeout_s=0.2, connect_timeout_s=5)
+    own._give_back(own._take(), whole=True)
+    own_redis.freeze()
+    with pytest.raises(LinkTimeout):
+        ask(own, "PING")
+    own_redis.thaw()
+    assert own.server_ms() == 0
+    assert ask(own, "PING") == b"PONG"
+    assert own.server_ms() > 0
+    own.close()

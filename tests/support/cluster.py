@@ -22,6 +22,8 @@ __all__ = ["SLOTS", "Cluster", "Move"]
 SLOTS = 16384
 _HOST = "127.0.0.1"
 _GIVE_UP_S = 30.0
+_GIVEN_UP_S = 6.0
+"""A little longer than a server waits for the failover that it was asked for."""
 _POLL_S = 0.01
 _KEYS_AT_ONCE = 100
 _MIGRATE_MS = 5_000
@@ -171,8 +173,7 @@ class Cluster:
     def failover(self, primary: Server) -> Server:
         """Have a replica take over from a healthy primary, which follows it; return the new one."""
         replica = self.replica_of(primary)
-        replica.ask("CLUSTER", "FAILOVER")
-        self._until(lambda: replica in self.primaries, f"{replica!r} is primary")
+        self._until(lambda: self._takes_over(replica), f"{replica!r} is primary")
         self._until(lambda: primary in self.replicas, f"{primary!r} follows it")
         self.settle()
         return replica
@@ -203,6 +204,17 @@ class Cluster:
     def _id(self, node: Server) -> str:
         name: bytes = node.ask("CLUSTER", "MYID")
         return name.decode()
+
+    def _takes_over(self, replica: Server) -> bool:
+        """Ask a replica to take over. Where that comes to nothing the server gives up, silently."""
+        until_s = time.monotonic() + _GIVEN_UP_S
+        if replica not in self.primaries:
+            replica.ask("CLUSTER", "FAILOVER")
+        while replica not in self.primaries:
+            if time.monotonic() > until_s:
+                return False
+            time.sleep(_POLL_S)
+        return True
 
     def _knows_all(self, node: Server) -> bool:
         lines = node.ask("CLUSTER", "NODES").decode().splitlines()

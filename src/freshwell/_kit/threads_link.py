@@ -316,8 +316,9 @@ class Link:
 
     def _ask_clock(self, line: _Line) -> None:
         sent_ns = self._now_ns()
-        self._clock_due_ns = sent_ns + _CLOCK_EVERY_NS
         reply = line.exchange(b"*1\r\n$4\r\nTIME\r\n", 1)[0]
+        # An answer that was lost is asked for again: without a clock no entry can be judged.
+        self._clock_due_ns = sent_ns + _CLOCK_EVERY_NS
         server_us = server_us_of(reply)
         if server_us is not None:
             self._clock = better(self._clock, sample(sent_ns, self._now_ns(), server_us))

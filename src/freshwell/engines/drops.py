@@ -1,11 +1,12 @@
-"""Which keys were dropped, and when, so that a fill can tell whether it was overtaken.
+"""Which keys and tags were dropped, and when, so that a fill can tell whether it was overtaken.
 
 A value that was read before an invalidation must not be stored after it. So whoever is going
 to fill notes the moment first and reads then; and a drop of the key since that moment voids
 the fill, whichever way the read and the invalidation overtake each other.
 
 Moments are counted in drops, which costs a fill nothing but reading an integer. Only the latest
-drops are remembered: a fill that is older than all of them counts as overtaken.
+drops are remembered, in two generations of which the older is forgotten as a whole: a fill that
+is older than what is forgotten counts as overtaken.
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ Name = str | bytes
 """An entry, or the digest of a tag."""
 
 _LIMIT = 8_192
+"""How many drops a generation has. So many at least are remembered, and twice as many at most."""
 
 
 class Drops:
     """The latest drops by key or tag. `note` and `note_all` may even interrupt each other."""
 
-    __slots__ = ("_count", "_forgotten", "_latest")
+    __slots__ = ("_aged", "_count", "_forgotten", "_old", "_young")
 
     def __init__(self) -> None:
         self._count = 0
         self._forgotten = 0
-        self._latest: dict[Name, int] = {}
+        self._aged = 0
+        self._young: dict[Name, int] = {}
+        self._old: dict[Name, int] = {}
 
     def __len__(self) -> int:
-        return len(self._latest)
+        return len(self._young.keys() | self._old.keys())
 
     def moment(self) -> int:
         """Return the present moment. Needs no lock."""
@@ -37,27 +41,44 @@ class Drops:
 
     def note(self, key: Name) -> None:
         """Note that a key is dropped now."""
-        latest = self._latest
-        latest.pop(key, None)
         self._count += 1
-        latest[key] = self._count
-        if len(latest) > _LIMIT:
-            oldest = next(iter(latest))
-            self._forgotten = max(self._forgotten, latest.pop(oldest, 0))
+        self._young[key] = self._count
+        if len(self._young) >= _LIMIT:
+            self._age()
 
     def note_all(self) -> None:
         """Note that every key is dropped now."""
+        young: dict[Name, int] = {}
+        old: dict[Name, int] = {}
         self._count += 1
         self._forgotten = self._count
-        self._latest = {}
+        self._young = young
+        self._old = old
 
     def overtook(self, since: int, key: Name) -> bool:
         """Tell whether `key` was dropped after the moment `since`, or may have been."""
-        return since < self._forgotten or self._latest.get(key, 0) > since
+        return (
+            since < self._forgotten
+            or self._young.get(key, 0) > since
+            or self._old.get(key, 0) > since
+        )
 
     def check(self) -> None:
         """Raise `AssertionError` where what is remembered contradicts itself."""
-        assert len(self._latest) <= _LIMIT, f"{len(self._latest)} drops are remembered"
-        moments = list(self._latest.values())
-        assert moments == sorted(moments), "drops are not remembered in their order"
-        assert all(self._forgotten < moment <= self._count for moment in moments)
+        for drops in (self._young, self._old):
+            assert len(drops) <= _LIMIT, f"{len(drops)} drops are in one generation"
+            assert all(moment <= self._count for moment in drops.values())
+        assert all(moment <= self._aged for moment in self._old.values()), "an old drop is young"
+        assert self._forgotten <= self._count, "the future is forgotten"
+
+    def _age(self) -> None:
+        """Forget the older generation."""
+        fresh: dict[Name, int] = {}
+        forgotten = max(self._forgotten, self._aged)
+        # Whatever has interrupted this has done it by now; from here on nothing can.
+        if len(self._young) < _LIMIT:
+            return
+        self._forgotten = forgotten
+        self._aged = self._count
+        self._old = self._young
+        self._young = fresh

@@ -89,6 +89,9 @@ class Shelf:
             return ABSENT._replace(reason=f"rejected: {frame.value}")
         if frame.state is not State.VALUE:
             return ABSENT._replace(reason=frame.state.name.lower())
+        if server_ms <= 0:
+            # Its times are the server's, whose clock is not known at the moment.
+            return ABSENT._replace(reason="no clock")
         times = local_times(
             frame.fresh_until_ms,
             frame.born_ms,
@@ -109,6 +112,8 @@ class Shelf:
 
         The reading has times where they are asked for. None: let `read` say what it is.
         """
+        if server_ms <= 0:
+            return None
         stamps: tuple[tuple[bytes, bytes], ...] = ()
         head, start = plain_times(blob, terms.plain, digest8(key)), HEAD_BYTES
         if head is None:

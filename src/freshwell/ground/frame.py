@@ -36,6 +36,7 @@ from zlib import crc32
 from freshwell.ground.keys import digest8
 
 __all__ = [
+    "FRAME_START",
     "HEAD_BYTES",
     "NO_TOKEN",
     "STAMP_BYTES",
@@ -65,7 +66,9 @@ HEAD_BYTES: Final = _HEAD.size
 STAMP_BYTES: Final = 16
 _MAX_STAMPS: Final = 255
 _MAX_NAME_BYTES: Final = 200
-_STAMP_START: Final = MAGIC + bytes([VERSION]) + b"S"
+FRAME_START: Final = MAGIC + bytes([VERSION])
+"""How the frames of this version begin."""
+_STAMP_START: Final = FRAME_START + b"S"
 _MAX_COST_US: Final = 2**32 - 1
 
 

@@ -14,6 +14,8 @@ __all__ = ["ClockSample", "better", "sample", "server_ms"]
 
 _NS_PER_MS: Final = 1_000_000
 _TRUSTED_NS: Final = 30_000_000_000
+_TICK_NS: Final = 1_000
+"""The server says what time it is in whole microseconds."""
 
 
 class ClockSample(NamedTuple):
@@ -40,5 +42,10 @@ def better(old: ClockSample | None, new: ClockSample) -> ClockSample:
 
 
 def server_ms(sample: ClockSample, now_ns: int) -> int:
-    """Return the server's clock at the monotonic instant `now_ns`, in milliseconds."""
-    return (now_ns + sample.offset_ns) // _NS_PER_MS
+    """Return the latest that the server's clock can show at the monotonic instant `now_ns`.
+
+    In milliseconds. The latest, so that nothing is taken for fresh whose freshness the server
+    knows to be over: an entry that was expired a moment ago ends at that very moment.
+    """
+    latest_ns = now_ns + sample.offset_ns + sample.round_trip_ns // 2 + _TICK_NS
+    return latest_ns // _NS_PER_MS

@@ -4,7 +4,6 @@
 -- ARGV     1 mode: 'void'    replaces whatever stands there by ARGV[3]; of a tag's version, it
 --                            keeps the latest time until which writers are busy
 --                  'busy'    prolongs that time and nothing else
---                  'forget'  removes the key; something changed where it held a value
 --                  'expire'  ends freshness and keeps the body for those who accept stale
 --                  'release' gives the caller's own lease back
 --          2 token of the lease ('release')   3 frame to leave   4 for how many ms
@@ -38,10 +37,6 @@ if mode == 'busy' then
   if state ~= 'S' then return 0 end
   redis.call('SETRANGE', key, 16, struct.pack('>I8', math.max(lease_until, now + busy_ms)))
   return 1
-end
-if mode == 'forget' then
-  redis.call('UNLINK', key)
-  return state == 'V' and 1 or 0
 end
 
 local no_lease = string.rep('\0', 16)

@@ -336,3 +336,13 @@ def test_secrets_of_the_url_are_in_no_repr() -> None:
 def test_a_url_that_cannot_be_is_refused_when_the_cache_is_built() -> None:
     with pytest.raises(ConfigurationError, match="redis://"):
         AsyncCache("localhost:6379")
+
+
+async def test_while_the_servers_clock_is_not_known_nothing_counts_as_fresh(redis_url: str) -> None:
+    async with AsyncCache(redis_url, l1=False) as cache:
+        await cache.set("a", 1)
+        store = cache._core.engine().tiers.store
+        assert await cache.get("a") == 1
+        store.server_ms = lambda key=b"": 0  # type: ignore[method-assign]
+        assert await cache.get("a") is None
+        assert (await cache.lookup("a")).reason == "no clock"

@@ -25,7 +25,7 @@ from freshwell._sync.stores.base import (
 from freshwell._sync.stores.waited import Waits
 from freshwell._kit.link_errors import LinkLost, ReplicasMissing, ServerReplied
 from freshwell._kit.resp import Argument, Reply, not_text, unerring
-from freshwell.ground.frame import intent_frame, lease_frame, tombstone_frame
+from freshwell.ground.frame import FRAME_START, intent_frame, lease_frame, tombstone_frame
 
 __all__ = ["Commands", "RedisStore"]
 
@@ -33,11 +33,11 @@ _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
 _CALLS_AT_ONCE = 1_000
 _MAX_TEACHING = 8
-_FORGET_AT_ONCE = 50
+_FORGET_AT_ONCE = 200
 """So few that the server's other clients do not notice."""
 
-_Call = tuple[bytes, Sequence[bytes | int]]
-"""A key, and what a script is told about it."""
+_Call = tuple[bytes | Sequence[bytes], Sequence[bytes | int]]
+"""A key, or several of one server, and what a script is told about them."""
 _Send = Callable[[Sequence[Sequence[Argument]]], list[Reply]]
 
 
@@ -108,6 +108,7 @@ class RedisStore:
         self._acquire = _script("acquire")
         self._fill = _script("fill")
         self._void = _script("invalidate")
+        self._forget = _script("forget")
         self._capture = _script("capture")
         self._announce = _script("intend")
         self._settle = _script("settle")
@@ -214,12 +215,13 @@ class RedisStore:
 
     def forget(self, keys: Sequence[bytes]) -> int:
         gone = 0
+        each = _FORGET_AT_ONCE if self._link.in_order else 1
         for start in range(0, len(keys), _FORGET_AT_ONCE):
+            part = keys[start : start + _FORGET_AT_ONCE]
             calls: list[_Call] = [
-                (key, [b"forget", b"", tombstone_frame(key), 0])
-                for key in keys[start : start + _FORGET_AT_ONCE]
+                (part[at : at + each], [FRAME_START]) for at in range(0, len(part), each)
             ]
-            gone += sum(self._run(self._void, calls, repeat=True))
+            gone += sum(self._run(self._forget, calls, repeat=True))
         return gone
 
     def close(self) -> None:
@@ -287,7 +289,7 @@ class RedisStore:
 
 def _run_part(script: _Script, calls: Sequence[_Call], send: _Send) -> list[Reply]:
     """Run a script by its digest; where a server lacks it, once by its text."""
-    by_digest = [(b"EVALSHA", script.sha, 1, key, *args) for key, args in calls]
+    by_digest = [_evaluation(b"EVALSHA", script.sha, call) for call in calls]
     replies = send(by_digest)
     for teaching in range(_MAX_TEACHING + 1):
         missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
@@ -296,11 +298,17 @@ def _run_part(script: _Script, calls: Sequence[_Call], send: _Send) -> list[Repl
         # One text teaches one server; that there is a server without it is rare.
         texts = missing if teaching == _MAX_TEACHING else missing[:1]
         again = [by_digest[i] for i in missing[len(texts) :]]
-        by_text = [(b"EVAL", script.text, 1, calls[i][0], *calls[i][1]) for i in texts]
+        by_text = [_evaluation(b"EVAL", script.text, calls[i]) for i in texts]
         answers = send([*by_text, *again])
         for i, reply in zip(missing, answers, strict=True):
             replies[i] = reply
     return replies
+
+
+def _evaluation(word: bytes, script: bytes, call: _Call) -> Sequence[Argument]:
+    keys, args = call
+    keys = (keys,) if isinstance(keys, bytes) else keys
+    return (word, script, len(keys), *keys, *args)
 
 
 def _lacks_script(reply: Reply) -> bool:

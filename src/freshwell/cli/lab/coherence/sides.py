@@ -17,7 +17,8 @@ __all__ = ["Reader", "Source", "read", "write"]
 
 _READS_AFTER: Final = 16
 """How many more reads a round has after the new value was seen: none may be old."""
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 10.0
+"""How much longer than `max_staleness` a round may wait for the reader."""
 _POLL_S: Final = 0.001
 _CHECK_EVERY: Final = 64
 
@@ -73,10 +74,11 @@ async def _write(plan: Plan, board: Board) -> None:
             if time.monotonic() >= deadline_s:
                 break
             board.words[Word.ROUND] = number
-            await _reached(board, Word.WARM, number, parent)
+            await _reached(plan, board, Word.WARM, number, parent)
             await _change(plan, board, cache, number)
-            await _reached(board, Word.SEEN, number, parent)
-            await _reached(board, Word.READS, board.words[Word.READS] + _READS_AFTER, parent)
+            await _reached(plan, board, Word.SEEN, number, parent)
+            reads = board.words[Word.READS] + _READS_AFTER
+            await _reached(plan, board, Word.READS, reads, parent)
             board.words[Word.DONE] = number
     board.words[Word.ROUND] = Board.ENDED
 
@@ -91,12 +93,15 @@ async def _change(plan: Plan, board: Board, cache: AsyncCache, number: int) -> N
     board.acks_ns[number - 1] = time.monotonic_ns()
 
 
-async def _reached(board: Board, word: int, number: int, parent: Parent) -> None:
-    deadline_s = time.monotonic() + _PATIENCE_S
+async def _reached(plan: Plan, board: Board, word: int, number: int, parent: Parent) -> None:
+    patience_s = plan.max_staleness_s + _PATIENCE_S
+    deadline_s = time.monotonic() + patience_s
     while board.words[word] < number:
         parent.check()
         if time.monotonic() > deadline_s:
-            raise TimeoutError(f"the reading process did not go on for {_PATIENCE_S:g} s")
+            raise TimeoutError(
+                f"the reading process served nothing new from L1 for {patience_s:g} s"
+            )
         await asyncio.sleep(_POLL_S)
 
 

@@ -1,0 +1,23 @@
+"""What has been expired is fresh to nobody, however badly a process knows the server's clock."""
+
+from __future__ import annotations
+
+from freshwell import AsyncCache
+from tests.support.proxy import DOWN, proxy
+from tests.support.servers import Server
+
+
+async def test_who_learnt_the_servers_clock_over_a_slow_link_reads_nothing_expired(
+    own_redis: Server,
+) -> None:
+    with proxy(own_redis.port) as between:
+        between.delay(0.2, DOWN)  # the estimate is behind by half of it
+        async with (
+            AsyncCache(between.url, command_timeout=5, drain=0) as cache,
+            AsyncCache(own_redis.url, drain=0) as other,
+        ):
+            await other.set("a", 1)
+            assert await cache.get("a", read="fresh") == 1
+            between.delay(0.0)
+            await other.expire("a")
+            assert await cache.get("a", read="fresh") is None
