@@ -55,6 +55,19 @@ def test_a_url_that_is_no_text_is_refused_by_its_type() -> None:
         Cache(b"redis://localhost")
 
 
+def test_a_source_whose_writes_nobody_could_await_is_refused_when_it_is_given() -> None:
+    class Source:
+        async def save(self, id: int, value: int, /) -> None:
+            pytest.fail("it must not be called")
+
+        def load(self, id: int, /) -> int | None:
+            return None
+
+    with Cache() as cache, pytest.raises(ConfigurationError, match=r"Source\.save is an async"):
+        cache.write_through(Source(), key="row:{}")
+    assert AsyncCache().write_through(Source(), key="row:{}").key(1) == "row:1"  # type: ignore[arg-type]
+
+
 def test_a_second_event_loop_is_told_to_build_a_cache_of_its_own() -> None:
     cache = AsyncCache()
     said: list[str] = []

@@ -83,3 +83,41 @@ async def test_a_caller_cancelled_while_the_link_connects_leaves_nothing(own_red
         assert cache.stats().l2_errors == 0, "the connection was made for who was left"
         await cache.aclose()
     await gone(own_redis)
+
+
+class Endless:
+    """A source whose commit comes after its caller has given up."""
+
+    def __init__(self) -> None:
+        self.value = "old"
+        self.begun = asyncio.Event()
+
+    async def load(self, id: int, /) -> str:
+        return self.value
+
+    async def save(self, id: int, value: str, /) -> None:
+        self.begun.set()
+        await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize("timed_out", [False, True])
+async def test_a_put_that_is_given_up_leaves_nothing_that_its_commit_could_outdate(
+    redis_url: str, timed_out: bool
+) -> None:
+    async with AsyncCache(redis_url) as cache:
+        source = Endless()
+        rows = cache.write_through(source, key="row:{}", read="fresh")
+        assert await rows.get(1) == "old"
+        putting = asyncio.create_task(rows.put(1, "new"))
+        await source.begun.wait()
+        if timed_out:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(putting, 0.01)
+        else:
+            putting.cancel()
+            await asyncio.wait([putting])
+            assert putting.cancelled()
+        assert (await rows.lookup(1)).reason == "intent"
+        assert await rows.get(1) == "old"
+        source.value = "new"  # the database had got it, and commits now
+        assert await rows.get(1) == "new"

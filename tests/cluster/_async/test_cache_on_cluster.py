@@ -9,7 +9,7 @@ import pytest
 
 from freshwell import AsyncCache, InvalidationError
 from freshwell._kit.aio import sleep
-from tests.support.aio import start, until
+from tests.support.aio import Latch, start, until
 from tests.support.cluster import Cluster
 
 KEYS = [f"k{n}" for n in range(200)]
@@ -226,3 +226,44 @@ async def test_one_load_for_callers_of_several_processes(cluster_url: str) -> No
         first = await start(partial(one.get_or_load, "a", slowly, tags=["x"]))
         second = await start(partial(other.get_or_load, "a", slowly, tags=["x"]))
         assert (await first.result(), await second.result()) == (1, 1)
+
+
+class Rows:
+    """A source that can be written to. One of its saves can be held after its commit."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, str] = {}
+        self.held: str | None = None
+        self.committed, self.end = Latch(), Latch()
+
+    async def load(self, id: str, /) -> str | None:
+        return self.rows.get(id)
+
+    async def save_many(self, values: dict[str, str]) -> None:
+        self.rows.update(values)
+        if self.held in values.values():
+            self.committed.open()
+            await self.end.passed()
+
+    async def save(self, id: str, value: str, /) -> None:
+        await self.save_many({id: value})
+
+
+async def test_values_are_left_on_all_nodes_by_who_was_alone(cluster_url: str) -> None:
+    """Entries, their tags, and the tags that schema versions share lie on different nodes."""
+    async with of(cluster_url, version=1) as old, of(cluster_url, version=2) as new:
+        source = Rows()
+        one = old.write_through(source, key="{}", tags=["rows"])
+        other = new.write_through(source, key="{}", tags=["rows"])
+        await one.put_many(dict.fromkeys(KEYS, "first"))
+        assert await old.get_many(KEYS, read="fresh") == dict.fromkeys(KEYS, "first")
+        source.held = "held"
+        putting = await start(partial(one.put_many, dict.fromkeys(KEYS, "held")))
+        await source.committed.passed()
+        await other.put_many(dict.fromkeys(KEYS[:100], "second"))
+        source.end.open()
+        await putting.result()
+        assert await new.get_many(KEYS, read="fresh") == {}
+        assert await old.get_many(KEYS, read="fresh") == dict.fromkeys(KEYS[100:], "held")
+        await new.invalidate_tags("rows")
+        assert await old.get_many(KEYS, read="fresh") == {}

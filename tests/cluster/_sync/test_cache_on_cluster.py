@@ -9,7 +9,7 @@ import pytest
 
 from freshwell import Cache, InvalidationError
 from freshwell._kit.threads import sleep
-from tests.support.threads import start, until
+from tests.support.threads import Latch, start, until
 from tests.support.cluster import Cluster
 
 KEYS = [f"k{n}" for n in range(200)]
@@ -226,3 +226,44 @@ def test_one_load_for_callers_of_several_processes(cluster_url: str) -> None:
         first = start(partial(one.get_or_load, "a", slowly, tags=["x"]))
         second = start(partial(other.get_or_load, "a", slowly, tags=["x"]))
         assert (first.result(), second.result()) == (1, 1)
+
+
+class Rows:
+    """A source that can be written to. One of its saves can be held after its commit."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, str] = {}
+        self.held: str | None = None
+        self.committed, self.end = Latch(), Latch()
+
+    def load(self, id: str, /) -> str | None:
+        return self.rows.get(id)
+
+    def save_many(self, values: dict[str, str]) -> None:
+        self.rows.update(values)
+        if self.held in values.values():
+            self.committed.open()
+            self.end.passed()
+
+    def save(self, id: str, value: str, /) -> None:
+        self.save_many({id: value})
+
+
+def test_values_are_left_on_all_nodes_by_who_was_alone(cluster_url: str) -> None:
+    """Entries, their tags, and the tags that schema versions share lie on different nodes."""
+    with of(cluster_url, version=1) as old, of(cluster_url, version=2) as new:
+        source = Rows()
+        one = old.write_through(source, key="{}", tags=["rows"])
+        other = new.write_through(source, key="{}", tags=["rows"])
+        one.put_many(dict.fromkeys(KEYS, "first"))
+        assert old.get_many(KEYS, read="fresh") == dict.fromkeys(KEYS, "first")
+        source.held = "held"
+        putting = start(partial(one.put_many, dict.fromkeys(KEYS, "held")))
+        source.committed.passed()
+        other.put_many(dict.fromkeys(KEYS[:100], "second"))
+        source.end.open()
+        putting.result()
+        assert new.get_many(KEYS, read="fresh") == {}
+        assert old.get_many(KEYS, read="fresh") == dict.fromkeys(KEYS[100:], "held")
+        new.invalidate_tags("rows")
+        assert old.get_many(KEYS, read="fresh") == {}

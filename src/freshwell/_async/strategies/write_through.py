@@ -34,9 +34,9 @@ class WritableSource(Source[K_contra, V], Protocol[K_contra, V]):
     - ``delete(id)``, without which nothing can be deleted through the cache;
     - ``load_many(ids)``, as any source.
 
-    What they return is not looked at. An exception says that the outcome is unknown; where the
-    source may still be at it, it is one of Python's own for that (`TimeoutError`,
-    `ConnectionError`, any `OSError`) or a cancellation.
+    What the three that write return is not looked at. An exception of theirs says that the
+    outcome is unknown. Where the source may still be at it, let that be an `OSError`, which
+    `TimeoutError` and `ConnectionError` are.
     """
 
     def save(self, id: K_contra, value: V, /) -> Awaitable[Any]:
