@@ -85,7 +85,7 @@ class Saves:
 
         With L2, an entry's own tag is announced, and has no version now: see `_fills`.
         """
-        announced = intent.tags if self._t.store.shared else ()
+        announced = frozenset(intent.tags) if self._t.store.shared else frozenset()
         tags: dict[str, list[str]] = {}
         for name, value in change.values.items():
             own = [t for t in tags_of(value, change.taggings(name)) if t not in announced]
@@ -134,20 +134,23 @@ class Saves:
 
     def _keep_here(self, change: Change, bonds: Mapping[str, Bonds | None], since: int) -> None:
         """Put the values into L1 where nobody has dropped them since this writer began."""
-        kept: list[str] = []
-        for name in change.values:
-            draft, own = self._keeper.draft(name, change.values, change.terms, 0), bonds.get(name)
-            if draft.times is None or (own is None and name in bonds):
-                continue
-            born_ns = draft.times.born_ns
-            if self._keeper.keep(
-                name, draft, draft.times, born_ns, since, change.terms, own, voids=True
-            ):
-                kept.append(name)
-        lost = [name for name in change.names if name not in kept]
-        self._t.counters.fills += len(kept)
-        self._t.counters.fills_refused += len(lost)
-        self._writes.left(kept, lost)
+        kept: dict[str, None] = {}
+        try:
+            for name in change.values:
+                draft = self._keeper.draft(name, change.values, change.terms, 0)
+                own = bonds.get(name)
+                if draft.times is None or (own is None and name in bonds):
+                    continue
+                born_ns = draft.times.born_ns
+                if self._keeper.keep(
+                    name, draft, draft.times, born_ns, since, change.terms, own, voids=True
+                ):
+                    kept[name] = None
+        finally:
+            lost = [name for name in change.names if name not in kept]
+            self._t.counters.fills += len(kept)
+            self._t.counters.fills_refused += len(lost)
+            self._writes.left(list(kept), lost)
 
 
 def _may_go_on(error: BaseException) -> bool:
