@@ -76,7 +76,7 @@ def _async_groups(stack: ExitStack, url: str) -> list[Group]:
                 ("redis-py GET, orjson.loads", raw, None),
                 ("AsyncCache.get", get, target),
                 ("AsyncCache.cached", call, target),
-                ("AsyncCache.cached, 3 tags", call_tagged, with_tags),
+                ("AsyncCache.cached, 3 tags asked for", call_tagged, with_tags),
             )
         ]
         groups.append(Group(f"Hit in L2, async, {tasks} task(s)", rows))
