@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from freshwell._kit.endpoint import Endpoint, redacted
 from freshwell.errors import ConfigurationError
+from freshwell.ground.sentinels import Address
 
 __all__ = ["Address", "ClusterPlace", "Place", "SentinelPlace", "place_of"]
 
@@ -14,7 +15,6 @@ _SCHEMES: Final = ("redis", "rediss", "valkey")
 _SENTINEL_OPTIONS: Final = "sentinel_"
 _MAX_HOSTS: Final = 64
 
-Address = tuple[str, int]
 """Host and port."""
 
 _ESCAPE: Final = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 from freshwell import AsyncCache
 from freshwell._kit.aio import sleep
@@ -37,14 +38,39 @@ class Held(Loader):
         return number
 
 
-async def listening(cache: AsyncCache) -> None:
-    """Wait until the cache's L1 may answer."""
-    await cache.get("nothing")
-    await until(partial(is_live, cache), "L1 is live")
+def of(url: str, **options: Any) -> AsyncCache:
+    """Return a cache with limits for a busy machine."""
+    return AsyncCache(url, **{"command_timeout": 2, "connect_timeout": 2} | options)
+
+
+async def listening(*caches: AsyncCache) -> None:
+    """Wait until the caches' L1 may answer."""
+    for cache in caches:
+        await cache.get("nothing")
+        await until(partial(is_live, cache), "L1 is live")
 
 
 def is_live(cache: AsyncCache) -> bool:
     return cache.stats().l1_live
+
+
+async def rests(cache: AsyncCache, key: str) -> None:
+    """Wait until L1 has an entry."""
+
+    async def is_in_l1() -> bool:
+        await cache.get(key)
+        return (await cache.lookup(key)).tier == "l1"
+
+    await until_so(is_in_l1)
+
+
+async def leaves(cache: AsyncCache, key: str, **options: Any) -> None:
+    """Wait until an entry is absent."""
+
+    async def is_absent() -> bool:
+        return await cache.get(key, **options) is None
+
+    await until_so(is_absent)
 
 
 async def until_so(question: Callable[[], Awaitable[bool]]) -> None:

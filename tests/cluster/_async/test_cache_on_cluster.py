@@ -3,65 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pytest
 
 from freshwell import AsyncCache, InvalidationError
 from freshwell._kit.aio import sleep
+from tests.behaviour._async.parts import Loader, is_live, leaves, listening, of, rests
 from tests.support.aio import Latch, start, until
 from tests.support.cluster import Cluster
 
 KEYS = [f"k{n}" for n in range(200)]
-
-
-class Loader:
-    """Counts its calls and returns their number."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    async def __call__(self) -> int:
-        self.calls += 1
-        return self.calls
-
-
-def is_live(cache: AsyncCache) -> bool:
-    return cache.stats().l1_live
-
-
-async def listening(*caches: AsyncCache) -> None:
-    for cache in caches:
-        await cache.get("nothing")
-        await until(partial(is_live, cache), "L1 is live")
-
-
-def of(url: str, **options: Any) -> AsyncCache:
-    """Return a cache with limits for a busy machine."""
-    return AsyncCache(url, **{"command_timeout": 2, "connect_timeout": 2} | options)
-
-
-async def tier_of(cache: AsyncCache, key: str) -> str | None:
-    await cache.get(key)
-    return (await cache.lookup(key)).tier
-
-
-async def rests(cache: AsyncCache, key: str) -> None:
-    """Wait until L1 has an entry."""
-    for _ in range(500):
-        if await tier_of(cache, key) == "l1":
-            return
-        await sleep(0.01)
-    raise AssertionError("the entry never came to rest in L1")
-
-
-async def leaves(cache: AsyncCache, key: str) -> None:
-    """Wait until an entry is absent."""
-    for _ in range(500):
-        if await cache.get(key) is None:
-            return
-        await sleep(0.01)
-    raise AssertionError("the entry is still served")
 
 
 async def test_entries_on_all_nodes_are_read_loaded_and_invalidated(cluster_url: str) -> None:

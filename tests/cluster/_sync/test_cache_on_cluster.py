@@ -3,65 +3,16 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from functools import partial
-from typing import Any
 
 import pytest
 
 from freshwell import Cache, InvalidationError
 from freshwell._kit.threads import sleep
+from tests.behaviour._sync.parts import Loader, is_live, leaves, listening, of, rests
 from tests.support.threads import Latch, start, until
 from tests.support.cluster import Cluster
 
 KEYS = [f"k{n}" for n in range(200)]
-
-
-class Loader:
-    """Counts its calls and returns their number."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self) -> int:
-        self.calls += 1
-        return self.calls
-
-
-def is_live(cache: Cache) -> bool:
-    return cache.stats().l1_live
-
-
-def listening(*caches: Cache) -> None:
-    for cache in caches:
-        cache.get("nothing")
-        until(partial(is_live, cache), "L1 is live")
-
-
-def of(url: str, **options: Any) -> Cache:
-    """Return a cache with limits for a busy machine."""
-    return Cache(url, **{"command_timeout": 2, "connect_timeout": 2} | options)
-
-
-def tier_of(cache: Cache, key: str) -> str | None:
-    cache.get(key)
-    return cache.lookup(key).tier
-
-
-def rests(cache: Cache, key: str) -> None:
-    """Wait until L1 has an entry."""
-    for _ in range(500):
-        if tier_of(cache, key) == "l1":
-            return
-        sleep(0.01)
-    raise AssertionError("the entry never came to rest in L1")
-
-
-def leaves(cache: Cache, key: str) -> None:
-    """Wait until an entry is absent."""
-    for _ in range(500):
-        if cache.get(key) is None:
-            return
-        sleep(0.01)
-    raise AssertionError("the entry is still served")
 
 
 def test_entries_on_all_nodes_are_read_loaded_and_invalidated(cluster_url: str) -> None:

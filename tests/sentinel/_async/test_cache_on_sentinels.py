@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
 
 from freshwell import AsyncCache
-from freshwell._kit.aio import sleep
+from tests.behaviour._async.parts import leaves, listening, of, rests
 from tests.support.aio import until
 from tests.support.sentinels import Sentinels
-
-
-def of(url: str, **options: Any) -> AsyncCache:
-    """Return a cache with limits for a busy machine."""
-    return AsyncCache(url, **{"command_timeout": 2, "connect_timeout": 2} | options)
-
-
-def is_live(cache: AsyncCache) -> bool:
-    return cache.stats().l1_live
-
-
-async def listening(*caches: AsyncCache) -> None:
-    for cache in caches:
-        await cache.get("nothing")
-        await until(partial(is_live, cache), "L1 is live")
-
-
-async def rests(cache: AsyncCache, key: str) -> None:
-    """Wait until L1 has an entry."""
-    for _ in range(500):
-        await cache.get(key)
-        if (await cache.lookup(key)).tier == "l1":
-            return
-        await sleep(0.01)
-    raise AssertionError("the entry never came to rest in L1")
-
-
-async def leaves(cache: AsyncCache, key: str, **options: Any) -> None:
-    """Wait until an entry is absent."""
-    for _ in range(1_000):
-        if await cache.get(key, **options) is None:
-            return
-        await sleep(0.01)
-    raise AssertionError("the entry is still served")
 
 
 async def test_everything_works_on_the_primary(sentinel_url: str) -> None:

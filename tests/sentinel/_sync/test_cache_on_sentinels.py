@@ -2,49 +2,14 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from functools import partial
 from typing import Any
 
 import pytest
 
 from freshwell import Cache
-from freshwell._kit.threads import sleep
+from tests.behaviour._sync.parts import leaves, listening, of, rests
 from tests.support.threads import until
 from tests.support.sentinels import Sentinels
-
-
-def of(url: str, **options: Any) -> Cache:
-    """Return a cache with limits for a busy machine."""
-    return Cache(url, **{"command_timeout": 2, "connect_timeout": 2} | options)
-
-
-def is_live(cache: Cache) -> bool:
-    return cache.stats().l1_live
-
-
-def listening(*caches: Cache) -> None:
-    for cache in caches:
-        cache.get("nothing")
-        until(partial(is_live, cache), "L1 is live")
-
-
-def rests(cache: Cache, key: str) -> None:
-    """Wait until L1 has an entry."""
-    for _ in range(500):
-        cache.get(key)
-        if cache.lookup(key).tier == "l1":
-            return
-        sleep(0.01)
-    raise AssertionError("the entry never came to rest in L1")
-
-
-def leaves(cache: Cache, key: str, **options: Any) -> None:
-    """Wait until an entry is absent."""
-    for _ in range(1_000):
-        if cache.get(key, **options) is None:
-            return
-        sleep(0.01)
-    raise AssertionError("the entry is still served")
 
 
 def test_everything_works_on_the_primary(sentinel_url: str) -> None:

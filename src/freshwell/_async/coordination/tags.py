@@ -126,10 +126,7 @@ class Tags:
 
     def needs(self, reading: Reading, versions: Versions, level: ReadLevel) -> bool:
         """Tell whether more versions must be asked for to judge a reading: see `verified`."""
-        if level is ReadLevel.EVENTUAL and self._is_told():
-            known = self._table.stamps.known
-            return any(d not in versions and known(d) is None for d, _ in reading.stamps)
-        return any(digest not in versions for digest, _ in reading.stamps)
+        return bool(self.unknown((d for d, _ in reading.stamps if d not in versions), level))
 
     def stands(self, reading: Reading, tagging: Tagging, versions: Versions) -> bool:
         """Tell whether an entry's tags are as they were, and whether it has the caller's."""

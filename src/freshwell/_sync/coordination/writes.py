@@ -84,12 +84,12 @@ class Writes:
                 self._t.store.invalidate([self._t.names.entry(key) for key in unbound])
             self._t.store.fill(fills)
         finally:
-            self._drop(list(drafts))
+            self.drop(list(drafts))
 
     def _put_here(
         self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
     ) -> None:
-        self._drop(list(drafts))
+        self.drop(list(drafts))
         since = self._t.table.moment()
         bonds = self._bonds(drafts, terms, taggings)
         for key, draft in drafts.items():
@@ -125,7 +125,7 @@ class Writes:
         except StoreUnavailable as error:
             raise self.not_taken(keys, error) from error
         finally:
-            self._drop(keys)
+            self.drop(keys)
         self.done(keys, ())
 
     def invalidate_tags(self, tags: Sequence[str], *, pulse: bool) -> None:
@@ -199,11 +199,14 @@ class Writes:
 
     def drop(self, keys: Sequence[str]) -> None:
         """Let this process forget entries, and the loads of them that are under way."""
-        self._drop(keys)
+        self._t.table.drop_many(keys)
+        if self._t.names.versioned:
+            self._t.table.drop_tags([self._t.names.digest(key_tag(key)) for key in keys])
+        self._flying.forget(keys)
 
     def left(self, kept: Sequence[str], lost: Sequence[str]) -> None:
         """Note which entries a writer has left in L1; the others, and loads of any, are void."""
-        self._drop(lost)
+        self.drop(lost)
         self._flying.forget(kept)
         self._t.counters.invalidations += len(kept) + len(lost)
 
@@ -221,12 +224,6 @@ class Writes:
             f"invalidated: repeat the call when L2 answers again ({error})",
             tuple(short_digest(name) for name in names),
         )
-
-    def _drop(self, keys: Sequence[str]) -> None:
-        self._t.table.drop_many(keys)
-        if self._t.names.versioned:
-            self._t.table.drop_tags([self._t.names.digest(key_tag(key)) for key in keys])
-        self._flying.forget(keys)
 
     def _draft(self, value: Any, terms: Terms) -> Reading:
         policy = terms.policy
