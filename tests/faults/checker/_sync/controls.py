@@ -130,7 +130,7 @@ def no_drop_of_ones_own() -> None:
     def drop(self: Any, keys: Sequence[str]) -> None:
         return None
 
-    _replace(Writes, "_drop", drop)
+    _replace(Writes, "drop", drop)
 
 
 def no_saying_again() -> None:
