@@ -16,21 +16,31 @@ from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
 from freshwell.engines.counters import Stats
 from freshwell.errors import (
+    BacklogFull,
+    BacklogLeft,
     CacheClosed,
     CodecError,
     ConfigurationError,
     FreshwellError,
     InvalidationError,
+    JournalError,
+    JournalUnavailable,
+    JournalUnfit,
     KeyRejected,
+    LetterSuperseded,
     LoadCancelled,
     LoadError,
     LoadShed,
     NestedLoadError,
     StoreUnavailable,
 )
+from freshwell.ground.batches import STORED, Ack, Batch, Outcome, Write
+from freshwell.ground.records import Backlog
 from freshwell.typing import Duration, Lookup
 
 __all__ = [
+    "STORED",
+    "Ack",
     "AsyncCache",
     "AsyncCachedFunction",
     "AsyncNamespace",
@@ -38,6 +48,10 @@ __all__ = [
     "AsyncSource",
     "AsyncWritableSource",
     "AsyncWriteThrough",
+    "Backlog",
+    "BacklogFull",
+    "BacklogLeft",
+    "Batch",
     "Cache",
     "CacheClosed",
     "CachedFunction",
@@ -46,17 +60,23 @@ __all__ = [
     "Duration",
     "FreshwellError",
     "InvalidationError",
+    "JournalError",
+    "JournalUnavailable",
+    "JournalUnfit",
     "KeyRejected",
+    "LetterSuperseded",
     "LoadCancelled",
     "LoadError",
     "LoadShed",
     "Lookup",
     "Namespace",
     "NestedLoadError",
+    "Outcome",
     "ReadThrough",
     "Source",
     "Stats",
     "StoreUnavailable",
     "WritableSource",
+    "Write",
     "WriteThrough",
 ]

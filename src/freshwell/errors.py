@@ -12,6 +12,12 @@
     │   └── LoadCancelled                 a loader was cancelled from inside
     ├── StoreUnavailable                  L2 did not answer, or answered with an error
     │   └── InvalidationError             L2 may still hold what was to be invalidated
+    ├── JournalError                      a write was not accepted, or not yet flushed
+    │   ├── JournalUnavailable            the journal did not answer, or could not write
+    │   ├── JournalUnfit                  its configuration would lose accepted writes
+    │   ├── BacklogFull                   it holds as much as it may
+    │   ├── BacklogLeft                   not all was flushed in time
+    │   └── LetterSuperseded              a dead letter's key has been written since
     └── CacheClosed (RuntimeError)        the cache was used after its close
 
 A loader's own exception is never wrapped: it reaches every caller as it was raised.
@@ -21,12 +27,18 @@ Messages and attributes carry digests of keys, never the keys themselves and nev
 from __future__ import annotations
 
 __all__ = [
+    "BacklogFull",
+    "BacklogLeft",
     "CacheClosed",
     "CodecError",
     "ConfigurationError",
     "FreshwellError",
     "InvalidationError",
+    "JournalError",
+    "JournalUnavailable",
+    "JournalUnfit",
     "KeyRejected",
+    "LetterSuperseded",
     "LoadCancelled",
     "LoadError",
     "LoadShed",
@@ -86,6 +98,49 @@ class InvalidationError(StoreUnavailable):
     def __init__(self, message: str, key_digests: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.key_digests = key_digests
+
+
+class JournalError(FreshwellError):
+    """A write was not accepted by its journal, or what was accepted is not flushed yet."""
+
+
+class JournalUnavailable(JournalError):
+    """The journal did not answer in time, could not be reached, or could not write.
+
+    The write is not acknowledged. As with any database whose answer is lost, it may have been
+    accepted all the same; ``put`` it again.
+    """
+
+
+class JournalUnfit(JournalError):
+    """The journal is configured so that it would lose accepted writes. Nothing was accepted."""
+
+
+class BacklogFull(JournalError):
+    """The journal holds as many records or bytes as it may, and no room came in time.
+
+    ``accepted`` of the writes of the call, from the first on, have been accepted.
+    """
+
+    def __init__(self, message: str, accepted: int = 0) -> None:
+        super().__init__(message)
+        self.accepted = accepted
+
+
+class BacklogLeft(JournalError):
+    """Not everything was flushed in time. ``records`` and ``dead`` tell what is left.
+
+    Nothing is lost: flushing goes on, in this process or the next.
+    """
+
+    def __init__(self, message: str, records: int, dead: int) -> None:
+        super().__init__(message)
+        self.records = records
+        self.dead = dead
+
+
+class LetterSuperseded(JournalError):
+    """A dead letter was to be tried again, whose key has been written since."""
 
 
 class CacheClosed(FreshwellError, RuntimeError):

@@ -1,0 +1,112 @@
+"""What a journal must do: keep accepted writes until the source has them, whoever dies."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from freshwell._sync.stores.base import Fill
+from freshwell.ground.records import Backlog, DeadLetter, Draft, Durability, Record, Settled
+
+__all__ = ["Desk", "Entry", "Journal"]
+
+
+class Entry(NamedTuple):
+    """What accepting a write leaves in L2 in the same step: `fill` (its token is empty).
+
+    Its frame is a value's, or a tombstone's where the value cannot be stored. A writer's intent
+    that stands there stays, and is told.
+    """
+
+    fill: Fill
+
+
+class Journal(Protocol):
+    """Accepted writes, in shards. Safe for any number of tasks or threads.
+
+    Every method may raise `JournalUnavailable`, within the journal's time limits, and
+    `JournalUnfit` where it must not be used (any more) as it is configured.
+
+    A shard has one owner at a time, which alone takes from it and settles. Whoever has lost it is
+    told by `take` and `settle` with `ShardLost`, and nothing is changed.
+    """
+
+    durability: Durability
+    shards: int
+    """They are numbered from 0. A key's shard never changes."""
+    together: bool
+    """Whether `accept` can leave entries in L2 in the same step."""
+
+    def accept(self, drafts: Sequence[Draft], entries: Sequence[Entry] = ()) -> list[int]:
+        """Make writes durable and return their sequences, in order.
+
+        `entries`, one for each draft, where the journal is `together` with L2; else empty.
+        The writes of one call are accepted in order. Where it raises, some may have been accepted
+        all the same: `BacklogFull` tells how many of the first have been.
+        """
+
+    def latest(self, names: Sequence[str]) -> list[Record | None]:
+        """Return, for each entry, the last write that was accepted and is not settled."""
+
+    def own(self, shard: int) -> bool:
+        """Become the owner of a shard, or remain it. False: another is.
+
+        An owner that is not heard of any more loses the shard within seconds. Called every second
+        for what is owned.
+        """
+
+    def release(self, shards: Sequence[int]) -> None:
+        """Give shards back, so that others need not wait. What is not owned is left alone."""
+
+    def take(self, shard: int, after: int, limit: int) -> list[Record]:
+        """Return up to `limit` of a shard's records above the sequence `after`, in order.
+
+        Fewer where they are large. Changes nothing: records stay until they are settled.
+        """
+
+    def settle(self, shard: int, settled: Settled) -> int:
+        """Note what came of records of a shard. Return how many were not there any more.
+
+        Dead letters beyond the journal's bound stay where they are, as if they had failed.
+        """
+
+    def backlog(self) -> Backlog:
+        """Return what is in the journal."""
+
+    def oldest(self) -> list[int]:
+        """Return the lowest sequence of each shard's records. 0: it has none."""
+
+    def newest(self) -> list[int]:
+        """Return the highest sequence of each shard's records. 0: it has none."""
+
+    def close(self) -> None:
+        """Release the shards and disconnect. Idempotent. What was accepted stays accepted."""
+
+
+class Desk(Protocol):
+    """A journal as people handle it: each of these is complete in itself."""
+
+    def backlog(self) -> Backlog:
+        """Return what is in the journal."""
+
+    def pending(self, after: int = 0, limit: int = 100) -> list[Record]:
+        """Return records above a sequence, in order, whatever shard they are in."""
+
+    def dead(self, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """Return dead letters above a sequence, in order."""
+
+    def letter(self, sequence: int) -> DeadLetter | Record | None:
+        """Return a dead letter, or else a record that waits, by its sequence."""
+
+    def retry(self, sequence: int, *, force: bool = False) -> int | None:
+        """Accept a dead letter's write anew, behind all others. Return its new sequence.
+
+        None: there is no such letter. Without `force` one whose key has been written since is
+        refused with `LetterSuperseded`. Its kind has `Kind.REVIVED` then.
+        """
+
+    def drop(self, sequence: int) -> bool:
+        """Forget a dead letter. False: there is none."""
+
+    def close(self) -> None:
+        """Disconnect. Idempotent."""
