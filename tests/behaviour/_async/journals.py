@@ -46,7 +46,8 @@ class Ledger:
 class MemoryJournal:
     """One process's way to a ledger.
 
-    `down`: every call raises. `lost_replies`: so many settlements are made, and not answered.
+    `down`: every call raises. `lost_replies`, `lost_requests`: so many settlements are not
+    answered, and were made, or not. `taken`: sequences, as often as they were given out.
     """
 
     durability = Durability.MEMORY
@@ -56,8 +57,8 @@ class MemoryJournal:
         self.ledger = ledger
         self.shards = ledger.shards
         self.down = False
-        self.lost_replies = 0
-        self.owned = 0
+        self.lost_replies = self.lost_requests = 0
+        self.taken: list[int] = []
         self.released: list[int] = []
 
     async def accept(self, drafts: Sequence[Draft], entries: Sequence[Entry] = ()) -> list[int]:
@@ -82,7 +83,6 @@ class MemoryJournal:
         with self.ledger.mutex:
             if self.ledger.owners[shard] is None:
                 self.ledger.owners[shard] = self
-            self.owned += 1
             return self.ledger.owners[shard] is self
 
     async def release(self, shards: Sequence[int]) -> None:
@@ -97,10 +97,14 @@ class MemoryJournal:
         self._check(shard)
         with self.ledger.mutex:
             found = [r for sequence, r in self.ledger.records[shard].items() if sequence > after]
+            self.taken += [record.sequence for record in found[:limit]]
             return found[:limit]
 
     async def settle(self, shard: int, settled: Settled) -> int:
         self._check(shard)
+        if self.lost_requests:
+            self.lost_requests -= 1
+            raise JournalUnavailable("the request was lost")
         gone = 0
         with self.ledger.mutex:
             records = self.ledger.records[shard]
