@@ -17,10 +17,12 @@ from freshwell.ground.records import Record
 from tests.behaviour._async.journals import Ledger, MemoryJournal, draft
 from tests.support.aio import Latch
 
-__all__ = ["MS", "Fails", "Fleet", "Refused", "S", "Target", "refusing"]
+__all__ = ["LONG", "MS", "Fails", "Fleet", "Refused", "S", "Target", "refusing"]
 
 MS = 1_000_000
 S = 1_000 * MS
+LONG = 20.0
+"""Seconds, for what should take none."""
 
 Fails = Callable[[list[bytes]], Exception | None]
 """Returns what a source raises for a batch, by its payloads."""
@@ -105,6 +107,11 @@ class Fleet:
         self.target.let_go.open()
         for flusher in self._flushers:
             await flusher.aclose(0)
+
+    @property
+    def attempts(self) -> list[int]:
+        """How often what is not settled has been refused."""
+        return [record.attempts for record in self.ledger.all()]
 
     async def put(self, *writes: tuple[str, bytes]) -> list[int]:
         """Accept writes."""

@@ -67,11 +67,12 @@ def _refused(record: Record) -> Record:
 
 
 class Lane:
-    """What the flusher holds of one shard. Changed by the one who works on it alone.
+    """What the flusher holds of one shard. For the one who works on it, with these exceptions:
 
-    But `begin` and `end`, which see to it that there is one; `wake` and `hurry`, by which anybody
-    tells that it should not wait for more. `calling`: the source has been called, and it is not
-    known what came of it.
+    - `begin`, `end` and `close` see to it that there is one, and none;
+    - by `hurry` and `wake` anybody tells that it should not wait for more.
+
+    `calling`: the source has been called, and it is not known what came of it.
     """
 
     def __init__(self, shard: int, options: FlushOptions) -> None:
@@ -91,6 +92,7 @@ class Lane:
         self._since_ns: int | None = None
         self._mutex = Lock()
         self.at_work = False
+        self._closed = False
 
     def begin(self) -> bool:
         """Let the caller work on it. False: somebody does."""
@@ -104,6 +106,18 @@ class Lane:
         """Let somebody else work on it."""
         with self._mutex:
             self.at_work = False
+
+    def begin_call(self) -> bool:
+        """Tell whether to call the source. False: it has been closed."""
+        with self._mutex:
+            self.calling = not self._closed
+            return self.calling
+
+    def close(self) -> None:
+        """Let no call of the source begin any more."""
+        with self._mutex:
+            self._closed = True
+        self.wake.notify()
 
     def reset(self) -> None:
         """Forget what was taken."""

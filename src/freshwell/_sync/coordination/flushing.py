@@ -36,9 +36,9 @@ BeforeSettle = Callable[[Sequence[Record], Sequence[Record]], None]
 """Told which records the source has, and which are about to be dead letters."""
 
 _NS_PER_S: Final = 1_000_000_000
-_POLL_S: Final = (0.01, 0.25)
+_POLL_S: Final = (0.01, 1.0)
 _TROUBLE_NS: Final = (_NS_PER_S // 10, 5 * _NS_PER_S)
-_GRACE_S: Final = 1.0
+_GRACE_S: Final = 0.25
 
 
 class Flusher:
@@ -86,7 +86,8 @@ class Flusher:
         self._stop_beat = Signal()
         self._stopping = self._drained = False
         low_s, high_s = _POLL_S
-        self._poll_s = min(max(options.flush_every_ns / 4 / _NS_PER_S, low_s), high_s)
+        self._idle_s = min(max(options.flush_every_ns / _NS_PER_S, low_s), high_s)
+        self._poll_s = max(self._idle_s / 4, low_s)
         self._beat_s = options.beat_ns / _NS_PER_S
 
     @property
@@ -154,8 +155,8 @@ class Flusher:
         finally:
             self._stopping = True
             for lane in self._lanes:
-                lane.wake.notify()
-            self._works.close(max(deadline_s - time.monotonic(), 0.0))
+                lane.close()
+            self._works.close(max(deadline_s - time.monotonic(), _GRACE_S))
             self._stop_beat.notify()
             self._beats.close(_GRACE_S)
             self._release()
@@ -215,6 +216,9 @@ class Flusher:
         now_ns = self._now_ns()
         if hurry and (took or lane.window.ready(now_ns)):
             lane.hurry = True  # until there is nothing more
+        if not lane.window:
+            lane.troubles = 0
+            return self._idle_s
         if not lane.is_due(now_ns, hurry=hurry):
             return self._poll_s
         handouts = self._hand_out(lane, now_ns)
@@ -243,7 +247,8 @@ class Flusher:
         return lane.hand_out(now_ns, most, self._options.batch_bytes)
 
     def _deliver(self, lane: Lane, handouts: Sequence[Handout]) -> None:
-        lane.calling = True
+        if not lane.begin_call():
+            return
         report = self._courier.run(handouts)
         lane.calling = False
         self._settle(lane, report)
@@ -251,8 +256,9 @@ class Flusher:
     def _settle(self, lane: Lane, report: Report) -> None:
         verdict = verdict_of(report, self._options.max_attempts)
         settled = verdict.settled
-        if any(settled):
+        if settled.stored or settled.dead:
             self._before_settle(settled.stored, [record for record, _ in settled.dead])
+        if any(settled):
             lost = self._journal.settle(lane.shard, settled)
             if lost:
                 self._incidents.writes_lost(lost)
