@@ -36,12 +36,14 @@ from twin_rewrite import Rules, TwinError, rewrite
 __all__ = ["RENAMES", "UNWRAPPED", "check", "main", "rules", "write"]
 
 RENAMES: Mapping[str, str] = {
+    "AsyncBatchSource": "BatchSource",
     "AsyncCache": "Cache",
     "AsyncCachedFunction": "CachedFunction",
     "AsyncNamespace": "Namespace",
     "AsyncReadThrough": "ReadThrough",
     "AsyncSource": "Source",
     "AsyncWritableSource": "WritableSource",
+    "AsyncWriteBehind": "WriteBehind",
     "AsyncWriteThrough": "WriteThrough",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",

@@ -67,7 +67,7 @@ def _refused(record: Record) -> Record:
 
 
 class Lane:
-    """What the flusher holds of one shard. For the one who works on it, with these exceptions:
+    """What the flusher holds of one shard. For the one who works on it, with few exceptions.
 
     - `begin`, `end` and `close` see to it that there is one, and none;
     - by `hurry` and `wake` anybody tells that it should not wait for more.
