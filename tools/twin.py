@@ -41,6 +41,7 @@ RENAMES: Mapping[str, str] = {
     "AsyncNamespace": "Namespace",
     "AsyncReadThrough": "ReadThrough",
     "AsyncSource": "Source",
+    "AsyncTableSource": "TableSource",
     "AsyncWritableSource": "WritableSource",
     "AsyncWriteThrough": "WriteThrough",
     "__aenter__": "__enter__",
@@ -50,6 +51,7 @@ RENAMES: Mapping[str, str] = {
     "aio": "threads",
     "aio_feed": "threads_feed",
     "aio_link": "threads_link",
+    "engines_aio": "engines_threads",
 }
 """Names and dotted names, and what they are in the twin. A rule that no source uses is refused."""
 
