@@ -72,8 +72,8 @@ class Postgres:
 
     def __init__(self) -> None:
         self._programs = postgres_programs()
-        self._folder = Path(tempfile.mkdtemp(prefix="freshwell-postgres-"))
-        self._data = self._folder / "data"
+        self.folder = Path(tempfile.mkdtemp(prefix="freshwell-postgres-"))
+        self._data = self.folder / "data"
         self._password = secrets.token_urlsafe(16)
         self._process: subprocess.Popen[bytes] | None = None
         self._frozen: list[int] = []
@@ -116,7 +116,7 @@ class Postgres:
     def start(self) -> None:
         """Start the server, on the port and with the data it had before if it had any."""
         assert not self.running, "the server is running already"
-        assert self._folder.exists(), "the server has been disposed of"
+        assert self.folder.exists(), "the server has been disposed of"
         with blocking_allowed():
             if not self._data.exists():
                 self._create()
@@ -174,22 +174,22 @@ class Postgres:
 
     def log(self) -> str:
         """Return what the server has written to its log."""
-        path = self._folder / "log"
+        path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else "(no log)"
 
     def dispose(self) -> None:
         """End the server and delete its files. It cannot be used again. Idempotent."""
         self._end(signal.SIGQUIT)  # unlike SIGKILL, it leaves no shared memory behind
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- inside ------------------------------------------------------------------------------
 
     def _create(self) -> None:
-        secret = self._folder / "password"
+        secret = self.folder / "password"
         secret.touch(mode=0o600)
         secret.write_text(self._password)
         if os.geteuid() == 0:
-            for path in (self._folder, secret):
+            for path in (self.folder, secret):
                 shutil.chown(path, **_not_root())
         made = subprocess.run(
             [
@@ -197,7 +197,7 @@ class Postgres:
                 *("--auth=scram-sha-256", f"--pwfile={secret}", "--no-locale", "--encoding=UTF8"),
                 "--no-sync",
             ],
-            cwd=self._folder,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,
@@ -207,10 +207,10 @@ class Postgres:
         assert made.returncode == 0, f"initdb failed:\n{made.stderr}"
 
     def _start_on(self, port: int) -> bool:
-        with (self._folder / "log").open("ab") as log:
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*ends_with_us(), str(self._programs / "postgres"), *self._options(port)],
-                cwd=self._folder,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
 from sqlalchemy import Engine, FromClause
 from sqlalchemy.exc import DBAPIError
@@ -19,35 +19,18 @@ E = TypeVar("E", Engine, AsyncEngine)
 V = TypeVar("V")
 
 
+class _Options(TypedDict, total=False):
+    key: str | Sequence[str] | None
+    columns: Collection[str] | None
+    fence: str | None
+    deleted: str | None
+
+
 class _Source(Generic[E, V]):
     """What both colours share: what they are given, and the statements made of it."""
 
     _wanted: ClassVar[type[Engine | AsyncEngine]]
 
-    @overload
-    def __init__(
-        self: _Source[E, dict[str, Any]],
-        engine: E,
-        table: FromClause,
-        *,
-        key: str | Sequence[str] | None = None,
-        columns: Collection[str] | None = None,
-        fence: str | None = None,
-        deleted: str | None = None,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self,
-        engine: E,
-        table: FromClause,
-        *,
-        from_row: Callable[[Mapping[str, Any]], V],
-        to_row: Callable[[V], Mapping[str, Any]],
-        key: str | Sequence[str] | None = None,
-        columns: Collection[str] | None = None,
-        fence: str | None = None,
-        deleted: str | None = None,
-    ) -> None: ...
     def __init__(
         self,
         engine: E,
@@ -104,6 +87,26 @@ class TableSource(_Source[Engine, V]):
 
     _wanted = Engine
 
+    @overload
+    def __init__(
+        self: TableSource[dict[str, Any]],
+        engine: Engine,
+        table: FromClause,
+        **options: Unpack[_Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        engine: Engine,
+        table: FromClause,
+        *,
+        from_row: Callable[[Mapping[str, Any]], V],
+        to_row: Callable[[V], Mapping[str, Any]],
+        **options: Unpack[_Options],
+    ) -> None: ...
+    def __init__(self, engine: Engine, table: FromClause, **options: Any) -> None:
+        super().__init__(engine, table, **options)
+
     def load(self, id: Any, /) -> V | None:
         """Return the value of `id`. None: there is no such row."""
         return next(iter(self.load_many([id]).values()), None)
@@ -146,6 +149,26 @@ class AsyncTableSource(_Source[AsyncEngine, V]):
     """
 
     _wanted = AsyncEngine
+
+    @overload
+    def __init__(
+        self: AsyncTableSource[dict[str, Any]],
+        engine: AsyncEngine,
+        table: FromClause,
+        **options: Unpack[_Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        table: FromClause,
+        *,
+        from_row: Callable[[Mapping[str, Any]], V],
+        to_row: Callable[[V], Mapping[str, Any]],
+        **options: Unpack[_Options],
+    ) -> None: ...
+    def __init__(self, engine: AsyncEngine, table: FromClause, **options: Any) -> None:
+        super().__init__(engine, table, **options)
 
     async def load(self, id: Any, /) -> V | None:
         """Return the value of `id`. None: there is no such row."""

@@ -57,7 +57,7 @@ V = TypeVar("V")
 
 Step: TypeAlias = tuple[Executable, Any]
 
-_INSERTS: Final[dict[str, Callable[..., Any]]] = {
+_INSERTS: Final[dict[str, Callable[..., postgresql.Insert | sqlite.Insert]]] = {
     "postgresql": postgresql.insert,
     "sqlite": sqlite.insert,
 }
@@ -68,7 +68,8 @@ _PLAIN: Final = (
     *(Boolean, Date, DateTime, Integer, JSON, LargeBinary, Numeric, String, Time, Uuid),
 )
 """Types of which PostgreSQL has arrays that mean the same."""
-_SEQUENCE: Final = "sequence"
+# Parameters with a column's name would be taken for what is to be set in it.
+_KEY, _SEQUENCE = "freshwell_key_", "freshwell_sequence"
 
 
 class Statements(Generic[V]):
@@ -97,7 +98,7 @@ class Statements(Generic[V]):
         self._from_row = from_row
         self._to_row = to_row
         self._ids_at_once = _PARAMETERS_AT_ONCE[name] // len(self.shape.key)
-        self._bound_names = [f"key_{number}" for number in range(len(self.shape.key))]
+        self._bound_names = [f"{_KEY}{number}" for number in range(len(self.shape.key))]
         names = [*self.shape.value, *self._mark()]
         self._save = self._saving(names)
         self._delete = self._deleting(fenced=False)
@@ -137,15 +138,14 @@ class Statements(Generic[V]):
         """Return how to save values by their ids; those that a `Batch` deletes are deleted."""
         if not isinstance(values, Batch):
             return self._steps_of_rows(self._save, [self._row(*item) for item in values.items()])
-        kept = {write.id: write for write in values.writes if not write.deleted}
-        gone = {write.id: write for write in values.writes if write.deleted}
+        last = {write.id: write for write in sorted(values.writes, key=lambda w: w.sequence)}
+        kept = {id: write for id, write in last.items() if not write.deleted}
+        gone = {id: write for id, write in last.items() if write.deleted}
         fence = self.shape.fence
         if fence is None:
-            rows = [self._row(write.id, write.value) for write in kept.values()]
+            rows = [self._row(id, write.value) for id, write in kept.items()]
             return [*self._steps_of_rows(self._save, rows), *self.deletes(gone)]
-        rows = [
-            {**self._row(write.id, write.value), fence: write.sequence} for write in kept.values()
-        ]
+        rows = [{**self._row(id, write.value), fence: write.sequence} for id, write in kept.items()]
         keys = [{**self._bound(id), _SEQUENCE: write.sequence} for id, write in gone.items()]
         deletes = _steps(self._delete_fenced, _in_order(keys, self._bound_names))
         return [*self._steps_of_rows(self._save_fenced, rows), *deletes]
@@ -185,7 +185,7 @@ class Statements(Generic[V]):
         fast as many. Where a type has no array that means the same, it is given rows.
         """
         shape = self.shape
-        upsert: Any = _INSERTS[self._dialect.name](shape.table)
+        upsert = _INSERTS[self._dialect.name](shape.table)
         if self._takes_arrays(names):
             upsert = upsert.from_select(names, self._unnested(names))
         else:
@@ -195,7 +195,7 @@ class Statements(Generic[V]):
         if not changed:
             return upsert.on_conflict_do_nothing(index_elements=key)
         where = None
-        if shape.fence in names:
+        if shape.fence is not None and shape.fence in names:
             where = self._is_older(upsert.excluded[shape.fence])
         return upsert.on_conflict_do_update(index_elements=key, set_=changed, where=where)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integrations.engines_aio import AnyEngine, closed, opened
+from tests.integrations.engines_aio import closed, opened
 from tests.integrations.tables import created
 
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
 
 
 @pytest.fixture(params=["sqlite", POSTGRESQL])
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AnyEngine]:
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Give an engine for a database with the tables, which are empty."""
     url = f"sqlite:///{tmp_path / 'db'}"
     if request.param == "postgresql":
@@ -26,7 +26,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 @pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[AnyEngine]:
+async def postgres(postgres_url: str) -> Any:
     """Give an engine for PostgreSQL, with the tables that only it can have too."""
     created(postgres_url)
     made = opened(postgres_url)

@@ -24,7 +24,7 @@ from tests.integrations.tables import (
     typed,
     users,
 )
-from tests.support.threads import start, until
+from tests.support.threads import start
 from tests.support.postgres import Postgres
 from tests.support.servers import free_port
 
@@ -150,7 +150,7 @@ def test_a_value_that_does_not_fit_is_refused(
 
 def test_every_kind_of_column_comes_back(engine: AnyEngine) -> None:
     source = TableSource(engine, kinds)
-    full = {
+    full: dict[str, Any] = {
         "data": {"a": [1, None, "ä"]},
         "at": dt.datetime(2026, 2, 3, 4, 5, 6, 789),  # noqa: DTZ001  # the column has no zone
         "day": dt.date(2026, 2, 3),
@@ -159,7 +159,11 @@ def test_every_kind_of_column_comes_back(engine: AnyEngine) -> None:
         "ratio": 0.1,
     }
     empty = dict.fromkeys(full)
-    values = {uuid.uuid4(): full, uuid.uuid4(): empty, uuid.uuid4(): {**full, "data": [[1], []]}}
+    values: dict[Any, Any] = {
+        uuid.uuid4(): full,
+        uuid.uuid4(): empty,
+        uuid.uuid4(): {**full, "data": [[1], []]},
+    }
     source.save_many(values)
     assert source.load_many(list(values)) == {
         id: {"id": id, **value} for id, value in values.items()
@@ -167,7 +171,7 @@ def test_every_kind_of_column_comes_back(engine: AnyEngine) -> None:
 
 
 def test_what_only_postgresql_has_comes_back(postgres: AnyEngine) -> None:
-    values = {
+    values: dict[int, dict[str, Any]] = {
         n: {
             "data": {"a": [n, None]},
             "at": dt.datetime(2026, 2, 3, 4, 5, n, tzinfo=dt.UTC),
@@ -183,7 +187,7 @@ def test_what_only_postgresql_has_comes_back(postgres: AnyEngine) -> None:
 
 
 def test_arrays_and_enums_come_back(postgres: AnyEngine) -> None:
-    values = {
+    values: dict[int, dict[str, Any]] = {
         1: {"numbers": [1, 2], "words": ["a,b", '"{}'], "mood": "good"},
         2: {"numbers": [], "words": None, "mood": None},
     }
