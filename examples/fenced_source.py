@@ -26,7 +26,8 @@ class Counts:
 
     def load(self, id: int) -> int | None:
         with self.engine.connect() as db:
-            return db.scalar(text("SELECT count FROM counts WHERE id = :id"), {"id": id})
+            count: int | None = db.scalar(text("SELECT count FROM counts WHERE id = :i"), {"i": id})
+            return count
 
     def save_many(self, batch: Batch[int, int]) -> None:
         """Store each write of the batch, unless a later one of its id is there."""
