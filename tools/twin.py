@@ -42,6 +42,7 @@ RENAMES: Mapping[str, str] = {
     "AsyncNamespace": "Namespace",
     "AsyncReadThrough": "ReadThrough",
     "AsyncSource": "Source",
+    "AsyncTableSource": "TableSource",
     "AsyncWritableSource": "WritableSource",
     "AsyncWriteBehind": "WriteBehind",
     "AsyncWriteThrough": "WriteThrough",
@@ -53,6 +54,7 @@ RENAMES: Mapping[str, str] = {
     "aio_feed": "threads_feed",
     "aio_link": "threads_link",
     "aio_promise": "threads_promise",
+    "engines_aio": "engines_threads",
 }
 """Names and dotted names, and what they are in the twin. A rule that no source uses is refused."""
 
