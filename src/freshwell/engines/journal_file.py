@@ -17,7 +17,7 @@ from typing import Final
 from freshwell.errors import ConfigurationError, FreshwellError, JournalUnavailable, JournalUnfit
 from freshwell.ground.records import sequence_of
 
-__all__ = ["open_file", "open_memory", "unavailable"]
+__all__ = ["code_of", "open_file", "open_memory", "unavailable"]
 
 FORMAT: Final = 1
 _APPLICATION: Final = 0x66776A6C  # "fwjl"
@@ -63,10 +63,15 @@ def open_file(path: str, owner: str | None, now_ms: int, *, writes: bool) -> sql
         try:
             return _opened(path, owner, now_ms, writes)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode not in _BUSY or tries == _TRIES:
+            if code_of(error) not in _BUSY or tries == _TRIES:
                 raise _refusal(path, error) from error
             time.sleep(_PAUSE_S)  # two that make the file at the same time do not wait in SQLite
     raise AssertionError("unreachable")
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code. 0: it is an error of Python's module."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def unavailable(error: Exception) -> JournalUnavailable:
@@ -168,6 +173,6 @@ def _check_owner(connection: sqlite3.Connection, path: str, owner: str | None) -
 
 
 def _refusal(path: str, error: sqlite3.Error) -> FreshwellError:
-    if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+    if code_of(error) == sqlite3.SQLITE_NOTADB:
         return ConfigurationError(f"{path!r} is no journal: name another file")
     return unavailable(error)

@@ -77,9 +77,10 @@ class Group:
         """Append writes and return their sequences. Of `BacklogFull` it is as many as it says."""
         sequences: list[int] = []
         for draft in drafts:
-            if not self._has_room(draft.size):
+            size = draft.size
+            if not self._has_room(size):
                 raise BacklogFull("the journal's backlog is full", len(sequences))
-            sequences.append(self._append(*draft))
+            sequences.append(self._append(draft, size))
         return sequences
 
     def settle(self, settled: Settled) -> int:
@@ -110,7 +111,7 @@ class Group:
         if not self._has_room(draft.size):
             raise BacklogFull("the journal's backlog is full")
         self.drop(sequence)
-        return self._append(*draft)
+        return self._append(draft, draft.size)
 
     def drop(self, sequence: int) -> bool:
         """Forget a dead letter. False: there is none."""
@@ -133,14 +134,14 @@ class Group:
     def _has_room(self, size: int) -> bool:
         return self.records < self._bounds.records and self._bytes + size <= self._bounds.bytes
 
-    def _append(self, name: str, id: bytes, kind: int, payload: bytes, token: bytes) -> int:
-        self._last += 1
-        size = len(name) + len(id) + len(payload)
-        self._rows += (self._last, name, int(kind), size, 0, self._now_ms, token, id, payload)
+    def _append(self, draft: Draft, size: int) -> int:
+        name, id, kind, payload, token = draft
+        self._last = sequence = self._last + 1
+        self._rows += (sequence, name, int(kind), size, 0, self._now_ms, token, id, payload)
         self.records += 1
         self._bytes += size
-        self.added.append((name, self._last))
-        return self._last
+        self.added.append((name, sequence))
+        return sequence
 
     def _insert(self) -> None:
         """Write the rows that were appended: no earlier, so that they go together."""

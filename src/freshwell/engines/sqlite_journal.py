@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from freshwell.engines import journal_rows
 from freshwell.engines.group_commit import Answer, Job, Lane
-from freshwell.engines.journal_file import open_file, open_memory, unavailable
+from freshwell.engines.journal_file import code_of, open_file, open_memory, unavailable
 from freshwell.engines.journal_group import Bounds, Group
 from freshwell.engines.journal_locks import FileLock
 from freshwell.engines.pending_names import PendingNames
@@ -99,7 +99,9 @@ class SqliteJournal:
 
         `ConfigurationError` while another process writes; `JournalUnfit` where the file is gone.
         """
-        size = sum(draft.size for draft in drafts)
+        size = 0
+        for draft in drafts:  # most often one: sum() would cost as much as all the rest here
+            size += draft.size
         self._writes.submit(Job(partial(self._accept, drafts), ticket, len(drafts), size))
 
     def settle(self, settled: Settled, ticket: object) -> None:
@@ -176,13 +178,10 @@ class SqliteJournal:
     def _opened(self) -> sqlite3.Connection:
         if self._writer is not None:
             return self._writer
-        now_ms = self._now_ms()
         if self.durability is Durability.MEMORY:
-            self._writer = open_memory(now_ms)
+            self._writer = open_memory(self._now_ms())
             return self._writer
-        self._writer = open_file(self._path, self._owner, now_ms, writes=True)
-        status = os.stat(self._path)  # noqa: PTH116
-        self._identity = (status.st_dev, status.st_ino)
+        self._writer = self._open_file(writes=True)
         if self._is_writer:
             self._pending.replace(journal_rows.sequences_by_name(self._writer))
         return self._writer
@@ -194,12 +193,11 @@ class SqliteJournal:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            broken = isinstance(error, sqlite3.Error) and error.sqlite_errorcode not in _KEEPS
+            broken = isinstance(error, sqlite3.Error) and code_of(error) not in _KEEPS
         except sqlite3.Error:
             broken = True
         if broken and self.durability is not Durability.MEMORY:
-            self._writer = None
-            _close(connection)
+            self._close_connection_of_writer()
 
     def _note(self, group: Group) -> None:
         if not self._is_writer:
@@ -232,13 +230,16 @@ class SqliteJournal:
         self._pending.replace(journal_rows.sequences_by_name(group.connection))
         self._is_writer = True
 
+    def _open_file(self, *, writes: bool) -> sqlite3.Connection:
+        if self._identity is not None:
+            self._check_file()
+        connection = open_file(self._path, self._owner, self._now_ms(), writes=writes)
+        self._identity = _identity(self._path)
+        return connection
+
     def _check_file(self) -> None:
-        """Refuse to write where nobody would find it again."""
-        try:
-            status = os.stat(self._path)  # noqa: PTH116
-        except OSError:
-            status = None
-        if status is None or (status.st_dev, status.st_ino) != self._identity:
+        """Refuse to write where nobody would find it again, and to take another's for the same."""
+        if _identity(self._path) != self._identity:
             raise JournalUnfit(
                 f"the journal {self._path!r} was moved or removed while it was open: put it back, "
                 "or start anew"
@@ -265,7 +266,7 @@ class SqliteJournal:
 
     def _opened_reader(self) -> sqlite3.Connection:
         if self._reader is None:
-            self._reader = open_file(self._path, self._owner, self._now_ms(), writes=False)
+            self._reader = self._open_file(writes=False)
             self._reader.execute("PRAGMA query_only=ON")
         return self._reader
 
@@ -280,14 +281,17 @@ class SqliteJournal:
     # -- the end ----------------------------------------------------------------------------
 
     def _close_writer(self) -> None:
-        connection, self._writer = self._writer, None
-        if connection is not None:
-            _close(connection)
+        self._close_connection_of_writer()
         self._end_of_lane()
 
     def _close_reader(self) -> None:
         self._close_connection_of_reader()
         self._end_of_lane()
+
+    def _close_connection_of_writer(self) -> None:
+        connection, self._writer = self._writer, None
+        if connection is not None:
+            _close(connection)
 
     def _close_connection_of_reader(self) -> None:
         connection, self._reader = self._reader, None
@@ -303,6 +307,15 @@ class SqliteJournal:
         self._writer_lock.release()
         self._flusher_lock.release()
         self._answer([(self._closed, None, None)])
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another that has its name. None: there is no file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _outcome(job: Job[Group], group: Group) -> Answer:
