@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from hypothesis import settings
@@ -10,11 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from freshwell._sync.stores.local_journal import LocalJournal
 from freshwell.errors import BacklogFull, LetterSuperseded
-from freshwell.ground.records import DeadLetter, Kind, Record, Settled
+from freshwell.ground.records import DeadLetter, Draft, Kind, Record, Settled, sequence_of
 from tests.journals._sync.parts import Local, draft
 from tests.support.examples import examples
 
 NAMES = ("a", "b", "c\0")
+NOW_MS = 1_000
 MAX_RECORDS, MAX_BYTES, MAX_DEAD = 12, 300, 3
 
 
@@ -25,12 +28,19 @@ class Model:
         self.records: dict[int, Record] = {}
         self.dead: dict[int, DeadLetter] = {}
 
+        self.last = sequence_of(NOW_MS)
+
     @property
     def bytes(self) -> int:
         return sum(record.size for record in self.records.values())
 
     def room_for(self, size: int) -> bool:
         return len(self.records) < MAX_RECORDS and self.bytes + size <= MAX_BYTES
+
+    def accept(self, written: Draft) -> bool:
+        self.last += 1
+        self.records[self.last] = Record(self.last, *written)
+        return True
 
     def latest(self, name: str) -> int | None:
         return max((s for s, record in self.records.items() if record.name == name), default=None)
@@ -47,6 +57,7 @@ class Machine(RuleBasedStateMachine):
         self.journal: LocalJournal = Local(None).made(
             max_records=MAX_RECORDS, max_bytes=MAX_BYTES, max_dead=MAX_DEAD
         )
+        self.journal._engine._now_ms = lambda: NOW_MS
         assert self.journal.own(0)
 
     def teardown(self) -> None:
@@ -55,22 +66,18 @@ class Machine(RuleBasedStateMachine):
     @rule(writes=st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 60)), max_size=5))
     def accept(self, writes: list[tuple[str, int]]) -> None:
         drafts = [draft(name, bytes(size)) for name, size in writes]
-        fit = 0
-        before = self._newest()
-        for one in drafts:
-            if not self.model.room_for(one.size):
-                break
-            fit += 1
-            self.model.records[before + fit] = Record(before + fit, *one)
+        first = self.model.last + 1
+        fit = sum(self.model.accept(one) for one in self._fitting(drafts))
+        accepted = fit
         try:
-            sequences = self.journal.accept(drafts)
+            assert self.journal.accept(drafts) == list(range(first, first + fit))
         except BacklogFull as full:
-            assert full.accepted == fit < len(drafts)
-            sequences = [record.sequence for record in self.journal.pending()][-fit:] if fit else []
-        # The first sequence is the clock's: from there on they are one after another.
-        for expected, sequence in zip(range(before + 1, before + fit + 1), sequences, strict=True):
-            record = self.model.records.pop(expected)
-            self.model.records[sequence] = record._replace(sequence=sequence)
+            accepted = full.accepted
+            assert fit < len(drafts)
+        assert accepted == fit
+
+    def _fitting(self, drafts: list[Draft]) -> Iterator[Draft]:
+        return takewhile(lambda one: self.model.room_for(one.size), drafts)
 
     @rule(data=st.data())
     def settle(self, data: Any) -> None:
@@ -121,10 +128,9 @@ class Machine(RuleBasedStateMachine):
                 assert force or not self.model.is_superseded(sequence)
                 assert self.model.room_for(letter.record.size)
                 del self.model.dead[sequence]
-                kind = letter.record.kind | Kind.REVIVED
-                self.model.records[anew] = letter.record._replace(
-                    sequence=anew, kind=kind, attempts=0
-                )
+                _, name, id, kind, payload, token, *_ = letter.record
+                self.model.accept(Draft(name, id, kind | Kind.REVIVED, payload, token))
+                assert anew == self.model.last
 
     @rule(data=st.data())
     def drop(self, data: Any) -> None:
@@ -151,9 +157,6 @@ class Machine(RuleBasedStateMachine):
         found = self.journal.latest(NAMES)
         assert [r and r.sequence for r in found] == [self.model.latest(name) for name in NAMES]
 
-    def _newest(self) -> int:
-        return max((*self.model.records, *self.model.dead), default=0)
-
 
 TestModel = Machine.TestCase
-TestModel.settings = settings(examples(100, deadline=None), stateful_step_count=30)
+TestModel.settings = settings(examples(50, deadline=None), stateful_step_count=20)
