@@ -22,7 +22,6 @@ __all__ = ["code_of", "open_file", "open_memory", "unavailable"]
 FORMAT: Final = 1
 _APPLICATION: Final = 0x66776A6C  # "fwjl"
 _BUSY_MS: Final = 2_000
-_TRIES: Final = 50
 _PAUSE_S: Final = 0.02
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -59,14 +58,14 @@ def open_file(path: str, owner: str | None, now_ms: int, *, writes: bool) -> sql
     is; `JournalUnfit` where there can be no log; else `JournalUnavailable`.
     """
     _check_place(path, must_be_there=owner is None)
-    for tries in range(1, _TRIES + 1):
+    until_s = time.monotonic() + _BUSY_MS / 1_000
+    while True:
         try:
             return _opened(path, owner, now_ms, writes)
         except sqlite3.Error as error:
-            if code_of(error) not in _BUSY or tries == _TRIES:
+            if code_of(error) not in _BUSY or time.monotonic() > until_s:
                 raise _refusal(path, error) from error
-            time.sleep(_PAUSE_S)  # two that make the file at the same time do not wait in SQLite
-    raise AssertionError("unreachable")
+        time.sleep(_PAUSE_S)  # two that make the file at the same time do not wait in SQLite
 
 
 def code_of(error: sqlite3.Error) -> int:

@@ -83,7 +83,8 @@ class SqliteJournal:
             "freshwell:journal-reader", self._read_all, self._close_reader
         )
         self._left_to_close = 2
-        self._closed: object = None
+        self._is_closed = False
+        self._closers_ticket: object = None
 
     # -- what is asked ----------------------------------------------------------------------
 
@@ -138,20 +139,22 @@ class SqliteJournal:
         False, and no answer: it is being closed already.
         """
         with self._mutex:
-            if self._closed is not None:
+            if self._is_closed:
                 return False
-            self._closed = ticket
+            self._is_closed = True
+            self._closers_ticket = ticket
         self._reads.close()
         self._writes.close()
         return True
 
     def leave_behind(self) -> None:
-        """Be as new in a forked child. What the parent has open is the parent's."""
+        """Be as new in a forked child, or remain closed. What the parent has open is its own."""
         # SQLite must not close in a child what a parent opened.
         _parents.extend(c for c in (self._writer, self._reader) if c is not None)
         self._writer_lock.release()
         self._flusher_lock.release()
-        self._begin_anew()
+        if not self._is_closed:
+            self._begin_anew()
 
     # -- the thread that writes -------------------------------------------------------------
 
@@ -167,12 +170,12 @@ class SqliteJournal:
             group = Group(self._opened(), self._bounds, self._now_ms)
             answers = [_outcome(job, group) for job in jobs]
             group.commit()
-            self._note(group)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             self._undo(error)
-            if len(jobs) > 1 and not isinstance(error, sqlite3.OperationalError | FreshwellError):
+            if len(jobs) > 1 and _is_one_jobs_own(error):
                 return None
             return [(job.ticket, None, _told(error)) for job in jobs]
+        self._note(group)
         return answers
 
     def _opened(self) -> sqlite3.Connection:
@@ -200,12 +203,14 @@ class SqliteJournal:
             self._close_connection_of_writer()
 
     def _note(self, group: Group) -> None:
-        if not self._is_writer:
-            return
-        self._pending.change(group.added, group.gone)
-        if self._pending.exceeds(group.records):
+        """Keep what is known as pending in step with what was committed."""
+        begins = group.is_admitted and not self._is_writer
+        if self._is_writer:
+            self._pending.change(group.added, group.gone)
+        if begins or (self._is_writer and self._pending.exceeds(group.records)):
             with suppress(sqlite3.Error):  # it is tried again after the next group
-                self._pending.replace(journal_rows.sequences_by_name(self._opened()))
+                self._pending.replace(journal_rows.sequences_by_name(group.connection))
+                self._is_writer = True
 
     def _accept(self, drafts: Sequence[Draft], group: Group) -> list[int]:
         if not group.is_admitted:
@@ -214,21 +219,16 @@ class SqliteJournal:
 
     def _admit(self, group: Group) -> None:
         if self.durability is not Durability.MEMORY:
-            self._become_writer(group)
+            self._become_writer()
             self._check_file()
         group.is_admitted = True
 
-    def _become_writer(self, group: Group) -> None:
-        if self._is_writer:
-            return
+    def _become_writer(self) -> None:
         if not self._writer_lock.acquire():
             raise ConfigurationError(
                 f"the journal {self._path!r} is written by process {self._writer_lock.holder()}: "
                 "give each process a file of its own"
             )
-        # Before anything of this group: its additions are noted after the commit.
-        self._pending.replace(journal_rows.sequences_by_name(group.connection))
-        self._is_writer = True
 
     def _open_file(self, *, writes: bool) -> sqlite3.Connection:
         if self._identity is not None:
@@ -306,7 +306,7 @@ class SqliteJournal:
         self.is_owned = False
         self._writer_lock.release()
         self._flusher_lock.release()
-        self._answer([(self._closed, None, None)])
+        self._answer([(self._closers_ticket, None, None)])
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -323,6 +323,16 @@ def _outcome(job: Job[Group], group: Group) -> Answer:
         return (job.ticket, job.work(group), None)
     except FreshwellError as error:
         return (job.ticket, None, error)
+
+
+def _is_one_jobs_own(error: Exception) -> bool:
+    """Tell whether an error comes of what one job gave to be written, and not of the disk.
+
+    Never for one that COMMIT may have raised: what it did is not known.
+    """
+    if isinstance(error, sqlite3.DataError | sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        return True
+    return not isinstance(error, sqlite3.Error | OSError | FreshwellError)
 
 
 def _told(error: Exception) -> Exception:
