@@ -116,6 +116,22 @@ def test_what_fails_at_its_commit_is_not_accepted(
     assert [record.name for record in journal.pending()] == ["a", "c"]
 
 
+def test_what_waits_when_a_journal_is_closed_is_accepted_first(make: Make) -> None:
+    journal = make()
+    hold, kept = Hold(), [Promise[list[int]]() for _ in range(3)]
+    journal._engine.write(hold, Promise())
+    hold.begun.wait(20)
+    for promise in kept:
+        journal._engine.accept([draft("a")], promise)
+    closing = threading.Thread(target=journal.close)
+    closing.start()
+    until(lambda: journal._engine._is_closed)
+    hold.let_go.set()
+    closing.join()
+    sequences = [promise.wait(20) for promise in kept]
+    assert [[record.sequence] for record in make().pending()] == sequences
+
+
 def test_a_journal_is_flushed_at_each_commit(make: Make) -> None:
     journal = make()
     ask = partial(journal._asked, journal._engine.write)

@@ -24,7 +24,7 @@ from freshwell.engines.journal_group import Bounds, Group
 from freshwell.engines.journal_locks import FileLock
 from freshwell.engines.pending_names import PendingNames
 from freshwell.errors import ConfigurationError, FreshwellError, JournalUnavailable, JournalUnfit
-from freshwell.ground.records import Draft, Durability, Record, Settled
+from freshwell.ground.records import Draft, Durability, Record, Settled, ShardLost
 
 __all__ = ["MEMORY", "SqliteJournal"]
 
@@ -106,9 +106,11 @@ class SqliteJournal:
         self._writes.submit(Job(partial(self._accept, drafts), ticket, len(drafts), size))
 
     def settle(self, settled: Settled, ticket: object) -> None:
-        """Note what came of records; the answer is how many were not there any more."""
-        rows = sum(map(len, settled))
-        self._writes.submit(Job(lambda group: group.settle(settled), ticket, rows))
+        """Note what came of records; the answer is how many were not there any more.
+
+        `ShardLost` where this is not the flusher.
+        """
+        self._writes.submit(Job(partial(self._settle, settled), ticket, sum(map(len, settled))))
 
     def write(self, work: Writing, ticket: object) -> None:
         """Have something done in a transaction; the answer is what `work` returns."""
@@ -217,6 +219,11 @@ class SqliteJournal:
             self._admit(group)
         return group.accept(drafts)
 
+    def _settle(self, settled: Settled, group: Group) -> int:
+        if not self.is_owned:
+            raise ShardLost("the journal's flusher is another")
+        return group.settle(settled)
+
     def _admit(self, group: Group) -> None:
         if self.durability is not Durability.MEMORY:
             self._become_writer()
@@ -321,8 +328,10 @@ def _identity(path: str) -> tuple[int, int] | None:
 def _outcome(job: Job[Group], group: Group) -> Answer:
     try:
         return (job.ticket, job.work(group), None)
-    except FreshwellError as error:
+    except (FreshwellError, ShardLost) as error:
         return (job.ticket, None, error)
+    except OSError as error:  # of a lock's file, and no matter of the others
+        return (job.ticket, None, unavailable(error))
 
 
 def _is_one_jobs_own(error: Exception) -> bool:

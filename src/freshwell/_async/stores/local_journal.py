@@ -94,12 +94,12 @@ class LocalJournal:
 
     async def take(self, shard: int, after: int, limit: int) -> list[Record]:
         """Return records above a sequence, in order. See `Journal.take`."""
-        self._check_owned()
+        if not self._engine.is_owned:
+            raise ShardLost("the journal's flusher is another")
         return await self._read(lambda rows: journal_rows.records_after(rows, after, limit))
 
     async def settle(self, shard: int, settled: Settled) -> int:
         """Note what came of records. See `Journal.settle`."""
-        self._check_owned()
         missing: int = await self._asked(self._engine.settle, settled)
         return missing
 
@@ -155,10 +155,6 @@ class LocalJournal:
                 await ended.wait(self._timeout_s)
             except TimeoutError:
                 return  # its threads end with the disk's answer, or with the process
-
-    def _check_owned(self) -> None:
-        if not self._engine.is_owned:
-            raise ShardLost("the journal's flusher is another")
 
     async def _read(self, work: Callable[[journal_rows.Rows], T]) -> T:
         found: T = await self._asked(self._engine.read, work)
