@@ -20,7 +20,7 @@ _ROW: Final = f"({', '.join('?' * _WIDTH)})"
 # lengths, so that they stay prepared; 64 rows are below the 999 variables of older SQLite.
 _INSERTS: Final = tuple(
     (rows, f"INSERT INTO records ({_COLUMNS}) VALUES {', '.join([_ROW] * rows)}")  # noqa: S608
-    for rows in (64, 8, 1)
+    for rows in (64, 32, 16, 8, 4, 2, 1)
 )
 _DELETE: Final = "DELETE FROM records WHERE seq IN (SELECT value FROM json_each(?))"
 _NOTE: Final = "UPDATE records SET attempts = ? WHERE seq IN (SELECT value FROM json_each(?))"
