@@ -158,10 +158,11 @@ async def test_letters_of_a_cluster_are_shown_tried_again_and_dropped(cluster_ur
         assert (await journal.backlog()).records == 1
 
 
+@pytest.mark.slow
 async def test_every_primary_of_a_cluster_is_asked_what_it_is_fit_for(
     own_cluster: Cluster,
 ) -> None:
-    for node in own_cluster.servers:
+    for node in own_cluster.up:
         node.ask("CONFIG", "SET", "appendonly", "yes")
     async with opened(own_cluster.url, shards=SHARDS, assume_durable=False) as journal:
         await journal.accept([draft("a")])
