@@ -35,7 +35,7 @@ def test_it_follows_from_the_facts(facts: Facts, assumed: bool) -> None:
     evicts = (facts.policy or "").startswith("allkeys-")
     doubtful = facts.policy is None or not facts.appended
     if evicts:
-        expected = Unfit
+        expected: type = Unfit
     elif doubtful:
         expected = Warned if assumed else Unfit
     else:

@@ -52,8 +52,8 @@ def test_the_order_of_sequences_is_that_of_their_texts(one: int, other: int) -> 
 @given(RECORDS)
 def test_a_record_is_read_back_from_a_stream(record: Record) -> None:
     draft = Draft(*record[1:6])
-    name, id, kind, payload, token, _ = told(draft)
-    fields = [b"n", name, b"i", id, b"k", b"%d" % kind, b"p", payload, b"t", token]
+    name, id, _, payload, token, _ = told(draft)
+    fields = [b"n", name, b"i", id, b"k", b"%d" % draft.kind, b"p", payload, b"t", token]
     read = record_in([id_of(record.sequence), fields], b"%d" % record.attempts)
     assert read == record._replace(accepted_ms=ms_of(record.sequence))
 

@@ -10,7 +10,7 @@ import pytest
 from freshwell._kit.link_errors import LinkLost
 from freshwell._kit.resp import Argument, Reply
 from freshwell.errors import JournalUnavailable, StoreUnavailable
-from freshwell.ground.records import Settled
+from freshwell.ground.records import Record, Settled
 from tests.journals._async.redis_parts import at_desk, draft, entry_of, opened, stem
 from tests.support.aio import start, until
 from tests.support.plugin import MakeServer
@@ -107,7 +107,7 @@ async def test_a_server_that_is_killed_still_has_what_was_accepted(make_redis: M
             await journal.accept([draft("c")])
         server.start()
         await until(partial(server.ask, "PING"), "it is back")
-        found = []
+        found: list[Record | None] = []
         while not found:
             try:
                 found = await journal.latest(["a", "b"])

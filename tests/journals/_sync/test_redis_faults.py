@@ -10,7 +10,7 @@ import pytest
 from freshwell._kit.link_errors import LinkLost
 from freshwell._kit.resp import Argument, Reply
 from freshwell.errors import JournalUnavailable, StoreUnavailable
-from freshwell.ground.records import Settled
+from freshwell.ground.records import Record, Settled
 from tests.journals._sync.redis_parts import at_desk, draft, entry_of, opened, stem
 from tests.support.threads import start, until
 from tests.support.plugin import MakeServer
@@ -107,7 +107,7 @@ def test_a_server_that_is_killed_still_has_what_was_accepted(make_redis: MakeSer
             journal.accept([draft("c")])
         server.start()
         until(partial(server.ask, "PING"), "it is back")
-        found = []
+        found: list[Record | None] = []
         while not found:
             try:
                 found = journal.latest(["a", "b"])

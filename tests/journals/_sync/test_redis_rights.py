@@ -2,6 +2,8 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
+from typing import Any
+
 import pytest
 
 from freshwell.errors import JournalUnavailable
@@ -39,7 +41,7 @@ def refused(server: Server) -> list[bytes]:
 
 
 def test_it_may_do_all_that_a_journal_does(server: Server) -> None:
-    settings = {"together": True, "assume_durable": False}
+    settings: dict[str, Any] = {"together": True, "assume_durable": False}
     with (
         opened(as_user(server), shards=2, **settings) as journal,
         at_desk(as_user(server)) as desk,

@@ -3,6 +3,7 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_every_primary_of_a_cluster_is_asked_what_it_is_fit_for(
 
 
 def test_in_a_cluster_replicas_confirm_too(cluster_url: str) -> None:
-    settings = {"min_replicas": 1, "replica_wait_ms": 10_000}
+    settings: dict[str, Any] = {"min_replicas": 1, "replica_wait_ms": 10_000}
     with opened(cluster_url, shards=SHARDS, **settings) as journal:
         journal.accept([draft(str(n)) for n in range(50)])
         assert journal.backlog().records == 50
@@ -184,7 +185,7 @@ def test_in_a_cluster_replicas_confirm_too(cluster_url: str) -> None:
 
 @pytest.mark.slow
 def test_under_sentinels_the_journal_follows_the_primary(sentinels: Sentinels) -> None:
-    settings = {"min_replicas": 2, "replica_wait_ms": 10_000}
+    settings: dict[str, Any] = {"min_replicas": 2, "replica_wait_ms": 10_000}
     with opened(sentinels.url, shards=2, **settings) as journal:
         first = journal.accept([draft(str(n)) for n in range(20)])
         for shard in range(2):
