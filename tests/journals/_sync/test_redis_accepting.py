@@ -3,6 +3,7 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -223,7 +224,7 @@ def test_a_journal_is_laid_out_once_and_for_all(
     with opened(redis_url, shards=2) as journal, opened(redis_url, shards=2) as same:
         journal.accept([draft("a")])
         same.accept([draft("a")])
-        settings = {"shards": 2} | other
+        settings: dict[str, Any] = {"shards": 2} | other
         with opened(redis_url, **settings) as different:
             for call in (different.check, partial(different.accept, [draft("a")])):
                 with pytest.raises(ConfigurationError, match="give the new ones another name"):
