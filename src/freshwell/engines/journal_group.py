@@ -74,11 +74,14 @@ class Group:
         return self._connection
 
     def accept(self, drafts: Sequence[Draft]) -> list[int]:
-        """Append writes and return their sequences; 0 for each where there is no room for all."""
-        sizes = [draft.size for draft in drafts]
-        if not self._has_room(sum(sizes), records=len(drafts)):
-            return [0] * len(drafts)
-        return [self._append(draft, size) for draft, size in zip(drafts, sizes, strict=True)]
+        """Append writes and return their sequences; 0 for one without room, and those behind it."""
+        sequences: list[int] = []
+        for draft in drafts:
+            size = draft.size
+            if not self._has_room(size):
+                break
+            sequences.append(self._append(draft, size))
+        return sequences + [0] * (len(drafts) - len(sequences))
 
     def settle(self, settled: Settled) -> int:
         """Note what came of records. Return how many were not there any more."""
@@ -128,9 +131,8 @@ class Group:
 
     # -- records ----------------------------------------------------------------------------
 
-    def _has_room(self, size: int, *, records: int = 1) -> bool:
-        bounds = self._bounds
-        return self.records + records <= bounds.records and self._bytes + size <= bounds.bytes
+    def _has_room(self, size: int) -> bool:
+        return self.records < self._bounds.records and self._bytes + size <= self._bounds.bytes
 
     def _append(self, draft: Draft, size: int) -> int:
         name, id, kind, payload, token = draft
