@@ -37,7 +37,10 @@ class Journal(Protocol):
         """
 
     def latest(self, names: Sequence[str]) -> list[Record | None]:
-        """Return, for each entry, the last write that was accepted and is not settled."""
+        """Return, for each entry, the last write that was accepted and is not settled.
+
+        An entry's writes are settled in order. Attempts may not be told.
+        """
 
     def own(self, shard: int) -> bool:
         """Become the owner of a shard, or remain it. False: another is.
@@ -93,7 +96,8 @@ class Desk(Protocol):
         """Accept a dead letter's write anew, behind all others. Return its new sequence.
 
         None: there is no such letter. Without `force` one whose key has been written since is
-        refused with `LetterSuperseded`. Its kind has `Kind.REVIVED` then.
+        refused with `LetterSuperseded`, and `BacklogFull` may be raised. Its kind has
+        `Kind.REVIVED` then.
         """
 
     def drop(self, sequence: int) -> bool:
