@@ -27,6 +27,9 @@ class Journal(Protocol):
     together: bool
     """Whether `accept` can leave entries in L2 in the same step."""
 
+    async def check(self) -> None:
+        """Raise where it cannot be used as it is configured, or does not answer."""
+
     async def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
         """Make writes durable and return their sequences, in order. 0: there was no room for it.
 
