@@ -9,7 +9,7 @@ import sys
 
 from sqlalchemy import Engine, create_engine, text
 
-from freshwell import Batch, Write
+from freshwell import Batch, Cache, Write
 
 TABLE = "CREATE TABLE IF NOT EXISTS counts (id BIGINT PRIMARY KEY, count BIGINT, sequence BIGINT)"
 # PostgreSQL takes whole columns, which is the fastest there is; SQLite takes row after row.
@@ -23,6 +23,8 @@ UNLESS_LATER = """ON CONFLICT (id) DO UPDATE SET count = excluded.count,
 class Counts:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        with engine.begin() as db:
+            db.execute(text(TABLE))
 
     def load(self, id: int) -> int | None:
         with self.engine.connect() as db:
@@ -44,16 +46,17 @@ class Counts:
 
 def main(url: str) -> None:
     engine = create_engine(url)
-    with engine.begin() as db:
-        db.execute(text(TABLE))
     source = Counts(engine)
-    first = Batch([Write(id, 10, id, f"{id:032x}", attempt=1) for id in (1, 2)])
-    second = Batch([Write(1, 11, 3, f"{3:032x}", attempt=1)])
-    for batch in (first, second, first):  # the first again, late: from a process that hung
-        source.save_many(batch)
-        print({id: source.load(id) for id in (1, 2)})
+    with Cache() as cache:
+        counts = cache.write_behind(source, key="count:{}", journal="memory")
+        ack = counts.put(1, 10)
+        counts.put_many({1: 11, 2: 20})
+    print({id: source.load(id) for id in (1, 2)})  # closing has flushed
+    late = Write(1, 10, ack.sequence, ack.idempotency_id, attempt=1)
+    source.save_many(Batch([late]))  # once more, from a process that hung
+    print({id: source.load(id) for id in (1, 2)})
     engine.dispose()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "sqlite://")
+    main(sys.argv[1] if len(sys.argv) > 1 else "sqlite:///counts.db")
