@@ -32,7 +32,6 @@ class Counts:
             return count
 
     def save_many(self, batch: Batch[int, int]) -> None:
-        """Store each write of the batch, unless a later one of its id is there."""
         rows = sorted((write.id, write.value, write.sequence) for write in batch.writes)
         with self.engine.begin() as db:  # committed when it returns
             if db.dialect.name == "postgresql":
@@ -45,17 +44,15 @@ class Counts:
 
 
 def main(url: str) -> None:
-    engine = create_engine(url)
-    source = Counts(engine)
+    source = Counts(create_engine(url))
     with Cache() as cache:
         counts = cache.write_behind(source, key="count:{}", journal="memory")
         ack = counts.put(1, 10)
         counts.put_many({1: 11, 2: 20})
     print({id: source.load(id) for id in (1, 2)})  # closing has flushed
-    late = Write(1, 10, ack.sequence, ack.idempotency_id, attempt=1)
-    source.save_many(Batch([late]))  # once more, from a process that hung
-    print({id: source.load(id) for id in (1, 2)})
-    engine.dispose()
+    source.save_many(Batch([Write(1, 10, ack.sequence, ack.idempotency_id, attempt=1)]))
+    print({id: source.load(id) for id in (1, 2)})  # that came late, from a process that hung
+    source.engine.dispose()
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ class Pages:
 
     def save_many(self, batch: Batch[str, int]) -> None:
         """Store the batch in one transaction; what is older than its row is left out."""
-        print(f"  save_many {dict(batch)}")
         if not self.is_up:
             raise ConnectionError("the database is away")
+        print(f"  save_many {dict(batch)}")
         with closing(sqlite3.connect(self.file)) as db, db:
             db.executemany(UNLESS_LATER, [(w.id, w.value, w.sequence) for w in batch.writes])
 
