@@ -91,6 +91,10 @@ def test_the_title_names_the_workload_and_the_settings() -> None:
     text = title(workload, SETTINGS)
     assert "like example: 2,000 requests on 30 keys, 5" in text
     assert "2 processes of 4 tasks, in process, 100 entries in memory" in text
+    behind = replace(SETTINGS, redis="redis://:secret@host", database="postgresql://a:secret@host")
+    text = title(workload, behind)
+    assert "tasks, Redis behind L1, PostgreSQL behind it, 100 entries in memory" in text
+    assert "secret" not in text
 
 
 def test_the_title_says_how_writes_are_made_where_it_is_not_the_usual_way() -> None:

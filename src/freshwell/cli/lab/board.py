@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from itertools import accumulate, compress
+from itertools import accumulate, compress, count
 from multiprocessing.shared_memory import SharedMemory
 
 from freshwell.cli.lab.workload import Workload
@@ -68,6 +69,15 @@ class Board:
         """Return when `version` was outdated: the first return of a write up to `known`."""
         start = self._starts[id]
         return min(ack for ack in self._acks_ns[start + version - 1 : start + known - 1] if ack)
+
+    def unstored(self, versions: Mapping[int, int]) -> int:
+        """Return how many acknowledged writes are newer than what `versions`, by id, has."""
+        lost = 0
+        for id in compress(count(), self.versions):
+            newest = self.versions[id]
+            start, stored = self._starts[id], max(versions.get(id, 0), 1)
+            lost += sum(ack > 0 for ack in self._acks_ns[start + stored - 1 : start + newest - 1])
+        return lost
 
     def close(self) -> None:
         """Let go of the memory."""

@@ -9,13 +9,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from freshwell.cli.lab.contenders import CONTENDERS, chosen
+from freshwell.cli.lab.comparison import as_comparison, check_lost, comparison_notes
+from freshwell.cli.lab.contenders import CONTENDERS, PUTTING, STRATEGIES, USUAL, chosen
+from freshwell.cli.lab.copies import SQLITE, check_database
 from freshwell.cli.lab.errors import LabInputError
 from freshwell.cli.lab.plan import Outcome
 from freshwell.cli.lab.plot import write_plot
 from freshwell.cli.lab.report import as_table, notes, title, write_json
 from freshwell.cli.lab.runner import BUILDING, Settings, run_all
-from freshwell.cli.lab.servers import check_redis
+from freshwell.cli.lab.servers import check_redis, has_aof
 from freshwell.cli.lab.terminal import check_outputs, exits, new_console
 from freshwell.cli.lab.traces import read_trace
 from freshwell.cli.lab.workload import ROWS, Workload, generate, named_row, read_row, with_writes
@@ -29,6 +31,9 @@ _MAX_TTL_NS: Final = 30 * 86_400 * _NS_PER_S
 _MAX_DISTINCT: Final = 10_000_000
 _MAX_REQUESTS: Final = 50_000_000
 _MAX_TAGS: Final = 1_000_000
+_ROW: Final = "cluster29"
+_BUSY_ROW: Final = "cluster40"
+"""Half of its requests are writes, and a key is asked for often enough to be worth caching."""
 
 
 def lab(
@@ -40,8 +45,13 @@ def lab(
         ),
     ] = None,
     row: Annotated[
-        str, typer.Option(help=f"Generate a workload like this row: {', '.join(ROWS)}.")
-    ] = "cluster29",
+        str | None,
+        typer.Option(
+            help=f"Generate a workload like this row: {', '.join(ROWS)}. "
+            f"[default: {_ROW}; {_BUSY_ROW} with --compare]",
+            show_default=False,
+        ),
+    ] = None,
     stats: Annotated[
         Path | None,
         typer.Option(help="Take the row from this statistics CSV.", show_default=False),
@@ -95,10 +105,24 @@ def lab(
         typer.Option(
             metavar="NAME",
             help=f"Run these only: {', '.join(['none', *list(CONTENDERS)[1:]])}. "
-            "May be repeated, or a list with commas. [default: all]",
+            "May be repeated, or a list with commas. [default: the first four]",
             show_default=False,
         ),
     ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Compare strategies as to reads and writes: all of freshwell's, or those named.",
+        ),
+    ] = False,
+    database: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Serve from PostgreSQL: postgresql://user:password@host:port/database.",
+        ),
+    ] = SQLITE,
     tags: Annotated[
         int,
         typer.Option(
@@ -128,9 +152,12 @@ def lab(
         Path | None, typer.Option(help="Draw a plot (PNG) into this file.", show_default=False)
     ] = None,
 ) -> None:
-    """Serve a workload from a SQLite database, with freshwell and without.
+    """Serve a workload from a database, with freshwell and without.
 
     The contenders: no cache, the usual get-or-set, freshwell as cache-aside and as read-through.
+    With --compare: freshwell's strategies on a workload with many writes, and what became of each
+    write.
+
     Each contender runs in processes of its own on a fresh copy of the database. A read is stale
     when it returns a version that had been outdated before the read began: a newer version's
     write, with its invalidation, had returned. All stale reads are shown, with those that came
@@ -141,6 +168,7 @@ def lab(
         return
     with exits():
         check_outputs(json, plot)
+        row = row or (_BUSY_ROW if compare else _ROW)
         workload = _workload(trace, row, stats, requests, distinct, writes, seed)
         settings = _settings(
             workload,
@@ -153,17 +181,19 @@ def lab(
             read,
             source_delay,
             plain_requests,
-            chosen(strategy or ()),
+            chosen(strategy or (), STRATEGIES if compare else USUAL),
             tags,
             writing,
+            database,
         )
         console = new_console()
         outcomes = _watched(workload, settings, console)
-        _show(outcomes, workload, settings, console)
+        _show(outcomes, workload, settings, compare, console)
         if json is not None:
             write_json(json, outcomes, workload, settings)
         if plot is not None:
             write_plot(plot, outcomes, title(workload, settings))
+        check_lost(outcomes)
 
 
 def _check_alone(context: typer.Context) -> None:
@@ -210,9 +240,17 @@ def _settings(
     contenders: tuple[str, ...],
     tags: int,
     writing: bool,
+    database: str,
 ) -> Settings:
+    putting = [name for name in contenders if name in PUTTING]
+    if tags and putting:
+        raise LabInputError(
+            f"--tags does not go with {putting[0]}, whose writes leave the new value: name others "
+            "by --strategy"
+        )
     if redis is not None:
         check_redis(redis)
+    check_database(database)
     return Settings(
         contenders=contenders,
         workers=workers,
@@ -226,6 +264,8 @@ def _settings(
         plain_requests=plain_requests,
         tags=tags,
         writing=writing,
+        database=database,
+        aof=redis is not None and has_aof(redis),
     )
 
 
@@ -250,9 +290,13 @@ def _watched(workload: Workload, settings: Settings, console: Console) -> list[O
 
 
 def _show(
-    outcomes: list[Outcome], workload: Workload, settings: Settings, console: Console
+    outcomes: list[Outcome],
+    workload: Workload,
+    settings: Settings,
+    compare: bool,
+    console: Console,
 ) -> None:
     console.print(title(workload, settings), highlight=False, markup=False)
-    console.print(as_table(outcomes, settings))
-    for note in notes(outcomes, settings):
+    console.print(as_comparison(outcomes) if compare else as_table(outcomes, settings))
+    for note in (comparison_notes if compare else notes)(outcomes, settings):
         console.print(note, style="dim", highlight=False, markup=False)
