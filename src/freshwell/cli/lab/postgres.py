@@ -16,7 +16,7 @@ __all__ = ["PostgreSQL", "check_postgres"]
 
 _CONNECT_S: Final = 5
 _UNUSABLE: Final = (
-    "--database: the URL cannot be used: write it as postgresql://user:password@host:port/database, "
+    "--database: the URL cannot be used: write postgresql://user:password@host:port/database, "
     "with %40, %2F and the like for signs of the password"
 )
 _MAY_CREATE: Final = "SELECT has_database_privilege(current_database(), 'CREATE')"
