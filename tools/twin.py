@@ -50,6 +50,7 @@ RENAMES: Mapping[str, str] = {
     "aio": "threads",
     "aio_feed": "threads_feed",
     "aio_link": "threads_link",
+    "aio_promise": "threads_promise",
 }
 """Names and dotted names, and what they are in the twin. A rule that no source uses is refused."""
 

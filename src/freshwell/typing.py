@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-__all__ = ["Duration", "Lookup", "ReadLevelName"]
+__all__ = ["Duration", "DurabilityName", "Lookup", "ReadLevelName"]
 
 Duration = float | int | str | timedelta
 """Seconds, a `timedelta`, or text: ``300``, ``timedelta(minutes=5)``, ``"5m"``, ``"1h30m"``."""
 
 ReadLevelName = Literal["eventual", "fresh", "source"]
 """How old an answer may be: see the how-to on read levels."""
+
+DurabilityName = Literal["memory", "local", "redis", "redis+wait"]
+"""What a write survives that a journal has accepted: see the how-to on write-behind."""
 
 
 @dataclass(frozen=True, slots=True)

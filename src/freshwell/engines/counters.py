@@ -20,6 +20,7 @@ class Counters:
         "early_refreshes",
         "fills",
         "fills_refused",
+        "flush_errors",
         "hits_l1",
         "hits_l2",
         "invalidations",
@@ -37,6 +38,10 @@ class Counters:
         "rejected_frames",
         "shed",
         "stale_serves",
+        "writes_dead",
+        "writes_lost",
+        "writes_retried",
+        "writes_stored",
     )
 
     def __init__(self) -> None:
@@ -47,6 +52,7 @@ class Counters:
     early_refreshes: int
     fills: int
     fills_refused: int
+    flush_errors: int
     hits_l1: int
     hits_l2: int
     invalidations: int
@@ -64,6 +70,10 @@ class Counters:
     rejected_frames: int
     shed: int
     stale_serves: int
+    writes_dead: int
+    writes_lost: int
+    writes_retried: int
+    writes_stored: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +93,11 @@ class Stats:
       that the feed named; ``outdated``: entries found in L2 whose tags had changed.
     - ``l2_errors``: calls of L2 that failed; ``rejected_frames``: bytes from L2 that were no
       entry of ours; ``codec_errors``: entries of ours that the codec could not read.
+    - ``writes_stored``: writes accepted by write-behind that the source has, or a later one of
+      their key; ``writes_retried``: refusals after which a write is tried again;
+      ``writes_dead``: dead letters made; ``writes_lost``: writes that the journal had lost when
+      it was told what came of them; ``flush_errors``: flushes that failed for another reason:
+      the source or the journal was down.
     - ``entries``, ``bytes``, ``evictions``, ``expirations``: the L1 table.
     - ``coherence``: how L1 learns of invalidations ("alone", "feed", "ttl-only", "off"), and
       ``l1_live``: whether it may answer now.
@@ -110,6 +125,11 @@ class Stats:
     l2_errors: int
     rejected_frames: int
     codec_errors: int
+    writes_stored: int
+    writes_retried: int
+    writes_dead: int
+    writes_lost: int
+    flush_errors: int
     entries: int
     bytes: int
     evictions: int

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from freshwell.engines.counters import Counters
-from freshwell.errors import StoreUnavailable
+from freshwell.errors import JournalError, StoreUnavailable
 
 __all__ = ["Incidents"]
 
@@ -70,6 +70,36 @@ class Incidents:
         """A load was refused because too many were running."""
         self._counters.shed += 1
         self._say("a load was shed", f"no slot came free in {waited_s:g} s")
+
+    def write_refused(self, reason: str) -> None:
+        """The source did not take a write, which is tried again."""
+        self._counters.writes_retried += 1
+        self._say("the source refused a write", reason)
+
+    def write_died(self, reason: str) -> None:
+        """A write became a dead letter."""
+        self._counters.writes_dead += 1
+        self._say("a write became a dead letter", reason)
+
+    def writes_lost(self, records: int) -> None:
+        """Writes were not in the journal any more when it was told what came of them."""
+        self._counters.writes_lost += records
+        self._say("the journal has lost writes", f"{records} were gone when they were settled")
+
+    def source_down(self, reason: str) -> None:
+        """The source takes no writes: they wait until it does."""
+        self._counters.flush_errors += 1
+        self._say("the source is down", reason)
+
+    def journal_failed(self, error: JournalError) -> None:
+        """The journal did not answer, or with an error."""
+        self._counters.flush_errors += 1
+        self._say("the journal failed", str(error))
+
+    def flush_failed(self, error: Exception) -> None:
+        """What was delivered could not be settled: it will be delivered again."""
+        self._counters.flush_errors += 1
+        self._say("a flush failed", type(error).__qualname__)
 
     def _say(self, kind: str, detail: str) -> None:
         now_ns = self._now_ns()

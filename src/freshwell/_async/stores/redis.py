@@ -7,11 +7,9 @@ has not seen them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cache, partial
-from hashlib import sha1
-from importlib.resources import files
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 from freshwell._async.stores.base import (
     Acquired,
@@ -22,6 +20,7 @@ from freshwell._async.stores.base import (
     Peeked,
     Settlement,
 )
+from freshwell._async.stores.scripts import Call, Script, Send, run_script, script
 from freshwell._async.stores.waited import Waits
 from freshwell._kit.link_errors import LinkLost, ReplicasMissing, ServerReplied
 from freshwell._kit.resp import Argument, Reply, not_text, unerring
@@ -32,24 +31,8 @@ __all__ = ["Commands", "RedisStore"]
 _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
 _CALLS_AT_ONCE = 1_000
-_MAX_TEACHING = 8
 _FORGET_AT_ONCE = 200
 """So few that the server's other clients do not notice."""
-
-_Call = tuple[bytes | Sequence[bytes], Sequence[bytes | int]]
-"""A key, or several of one server, and what a script is told about them."""
-_Send = Callable[[Sequence[Sequence[Argument]]], Awaitable[list[Reply]]]
-
-
-class _Script(NamedTuple):
-    text: bytes
-    sha: bytes
-
-
-@cache
-def _script(name: str) -> _Script:
-    text = files("freshwell.lua").joinpath(f"{name}.lua").read_bytes()
-    return _Script(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
 class Commands(Protocol):
@@ -105,13 +88,13 @@ class RedisStore:
         self._replica_wait_ms = replica_wait_ms
         self._lease_ms = lease_ms
         self._new_token = new_token
-        self._acquire = _script("acquire")
-        self._fill = _script("fill")
-        self._void = _script("invalidate")
-        self._forget = _script("forget")
-        self._capture = _script("capture")
-        self._announce = _script("intend")
-        self._settle = _script("settle")
+        self._acquire = script("acquire")
+        self._fill = script("fill")
+        self._void = script("invalidate")
+        self._forget = script("forget")
+        self._capture = script("capture")
+        self._announce = script("intend")
+        self._settle = script("settle")
         self.server_ms = link.server_ms
 
     async def fetch(self, key: bytes) -> bytes | None:
@@ -150,7 +133,7 @@ class RedisStore:
             return await self._ask(keys, mode, self._new_token(), token, fresh_beyond_ms, known)
 
     async def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
-        calls: list[_Call] = [
+        calls: list[Call] = [
             (key, [token, self._lease_ms, b"beat", b"", lease_frame(key), 0, b""])
             for key, token in leases
         ]
@@ -158,12 +141,12 @@ class RedisStore:
         return [_sound(reply)[0] == 2 for reply in replies]
 
     async def fill(self, fills: Sequence[Fill]) -> list[bool]:
-        calls: list[_Call] = [(f.key, [f.token, f.frame, f.fresh_ms, f.keep_ms]) for f in fills]
+        calls: list[Call] = [(f.key, [f.token, f.frame, f.fresh_ms, f.keep_ms]) for f in fills]
         replies = await self._run(self._fill, calls, repeat=all(f.token for f in fills))
         return [reply == 1 for reply in replies]
 
     async def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
-        calls: list[_Call] = [
+        calls: list[Call] = [
             (key, [b"release", token, tombstone_frame(key), 0]) for key, token in leases
         ]
         await self._run(self._void, calls, repeat=True)
@@ -173,13 +156,13 @@ class RedisStore:
         await self.void([*tombstones, *also])
 
     async def expire(self, keys: Sequence[bytes]) -> None:
-        calls: list[_Call] = [
+        calls: list[Call] = [
             (key, [b"expire", b"", tombstone_frame(key), _TOMBSTONE_MS]) for key in keys
         ]
         await self._run(self._void, calls, send=self._written)
 
     async def capture(self, wanted: Sequence[Mark]) -> list[Captured]:
-        calls: list[_Call] = [(mark.key, [mark.frame, mark.keep_ms]) for mark in wanted]
+        calls: list[Call] = [(mark.key, [mark.frame, mark.keep_ms]) for mark in wanted]
         replies = await self._run(self._capture, calls, repeat=True)
         return [Captured(*_sound(reply)) for reply in replies]
 
@@ -197,14 +180,14 @@ class RedisStore:
         self, marks: Sequence[Mark], token: bytes, *, prolong: bool = False
     ) -> list[int]:
         mode = b"prolong" if prolong else b"open"
-        calls: list[_Call] = [
+        calls: list[Call] = [
             (mark.key, [token, mark.keep_ms, intent_frame(mark.key), mode, _MAX_WRITERS])
             for mark in marks
         ]
         return await self._run(self._announce, calls, repeat=True)
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        calls: list[_Call] = []
+        calls: list[Call] = []
         for token, left, fill in settlements:
             value = (b"", 0, 0) if fill is None else (fill.frame, fill.fresh_ms, fill.keep_ms)
             calls.append((left.key, [token, left.frame, left.keep_ms, *value]))
@@ -218,7 +201,7 @@ class RedisStore:
         each = _FORGET_AT_ONCE if self._link.in_order else 1
         for start in range(0, len(keys), _FORGET_AT_ONCE):
             part = keys[start : start + _FORGET_AT_ONCE]
-            calls: list[_Call] = [
+            calls: list[Call] = [
                 (part[at : at + each], [FRAME_START]) for at in range(0, len(part), each)
             ]
             gone += sum(await self._run(self._forget, calls, repeat=True))
@@ -261,7 +244,7 @@ class RedisStore:
         useless: Mapping[bytes, bytes],
     ) -> list[Acquired]:
         terms: list[bytes | int] = [token, self._lease_ms, mode, earlier]
-        calls: list[_Call] = [
+        calls: list[Call] = [
             (key, [*terms, lease_frame(key), fresh_beyond_ms, useless.get(key, b"")])
             for key in keys
         ]
@@ -269,50 +252,22 @@ class RedisStore:
 
     async def _run(
         self,
-        script: _Script,
-        calls: Sequence[_Call],
+        script: Script,
+        calls: Sequence[Call],
         *,
         repeat: bool = False,
-        send: _Send | None = None,
+        send: Send | None = None,
     ) -> list[Reply]:
         """Run a script on each key, in one write as far as they are not very many."""
         send = send or partial(self._link.batch, repeat=repeat)
         replies: list[Reply] = []
         for start in range(0, len(calls), _CALLS_AT_ONCE):
             part = calls[start : start + _CALLS_AT_ONCE]
-            replies += await _run_part(script, part, send)
+            replies += await run_script(script, part, send)
         for reply in replies:
             if isinstance(reply, ServerReplied):
                 raise reply
         return replies
-
-
-async def _run_part(script: _Script, calls: Sequence[_Call], send: _Send) -> list[Reply]:
-    """Run a script by its digest; where a server lacks it, once by its text."""
-    by_digest = [_evaluation(b"EVALSHA", script.sha, call) for call in calls]
-    replies = await send(by_digest)
-    for teaching in range(_MAX_TEACHING + 1):
-        missing = [i for i, reply in enumerate(replies) if _lacks_script(reply)]
-        if not missing:
-            break
-        # One text teaches one server; that there is a server without it is rare.
-        texts = missing if teaching == _MAX_TEACHING else missing[:1]
-        again = [by_digest[i] for i in missing[len(texts) :]]
-        by_text = [_evaluation(b"EVAL", script.text, calls[i]) for i in texts]
-        answers = await send([*by_text, *again])
-        for i, reply in zip(missing, answers, strict=True):
-            replies[i] = reply
-    return replies
-
-
-def _evaluation(word: bytes, script: bytes, call: _Call) -> Sequence[Argument]:
-    keys, args = call
-    keys = (keys,) if isinstance(keys, bytes) else keys
-    return (word, script, len(keys), *keys, *args)
-
-
-def _lacks_script(reply: Reply) -> bool:
-    return isinstance(reply, ServerReplied) and reply.code == "NOSCRIPT"
 
 
 def _acquired(reply: Reply, token: bytes) -> Acquired:
@@ -326,7 +281,7 @@ def _acquired(reply: Reply, token: bytes) -> Acquired:
     return Acquired(Grant.HELD, token, left_ms=rest[0])
 
 
-def _voiding(mark: Mark) -> _Call:
+def _voiding(mark: Mark) -> Call:
     return mark.key, [b"void", b"", mark.frame, mark.keep_ms, mark.busy_ms]
 
 

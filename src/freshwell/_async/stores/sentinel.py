@@ -123,11 +123,19 @@ class SentinelLink:
         return await self._carry(lambda primary: _batch(primary, commands, repeat), repeat)
 
     async def batch_waited(
-        self, commands: Sequence[Sequence[Argument]], min_replicas: int, wait_ms: int
+        self,
+        commands: Sequence[Sequence[Argument]],
+        min_replicas: int,
+        wait_ms: int,
+        *,
+        repeat: bool = True,
     ) -> tuple[list[Reply], int]:
-        """Send writes that may be repeated, and wait until replicas have them: see `Waits`."""
+        """Send writes, and wait until replicas have them: see `Waits`."""
         return await self._carry(
-            lambda primary: primary.waited.batch_waited(commands, min_replicas, wait_ms), True
+            lambda primary: primary.waited.batch_waited(
+                commands, min_replicas, wait_ms, repeat=repeat
+            ),
+            repeat,
         )
 
     async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from freshwell._kit.aio import Gate
 from freshwell._kit.aio_link import Link, Reply
-from freshwell._kit.link_errors import LinkTimeout, ServerReplied
+from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
 from freshwell._kit.resp import Argument
 from freshwell.errors import StoreUnavailable
 
@@ -21,9 +21,16 @@ class Waits(Protocol):
     """What sends writes and waits for replicas: to one server or to several."""
 
     async def batch_waited(
-        self, commands: Sequence[Sequence[Argument]], min_replicas: int, wait_ms: int
+        self,
+        commands: Sequence[Sequence[Argument]],
+        min_replicas: int,
+        wait_ms: int,
+        *,
+        repeat: bool = True,
     ) -> tuple[list[Reply], int]:
-        """Send writes that may be repeated, and wait until replicas have them.
+        """Send writes, and wait until replicas have them.
+
+        Without `repeat`, they are not given again where their reply is lost.
 
         Returns the replies, errors in their place, and how many replicas have all of it: of
         several servers, the one with the fewest. Raises `StoreUnavailable` where the writes may
@@ -41,6 +48,8 @@ class _Round:
         self.commands: list[Sequence[Argument]] = []
         self.min_replicas = 0
         self.wait_ms = 0
+        self.repeat = True
+        self.sent = False
         self.replies: list[Reply] | None = None
         self.confirmed = 0
         self.error: StoreUnavailable | None = None
@@ -62,10 +71,18 @@ class WaitedLink:
         self._next = _Round()
 
     async def batch_waited(
-        self, commands: Sequence[Sequence[Argument]], min_replicas: int, wait_ms: int
+        self,
+        commands: Sequence[Sequence[Argument]],
+        min_replicas: int,
+        wait_ms: int,
+        *,
+        repeat: bool = True,
     ) -> tuple[list[Reply], int]:
-        """Send writes that may be repeated, and wait until replicas have them: see `Waits`."""
-        own, first = self._join(commands, min_replicas, wait_ms)
+        """Send writes, and wait until replicas have them: see `Waits`.
+
+        Nothing is repeated of what leaves together with writes that must not be.
+        """
+        own, first = self._join(commands, min_replicas, wait_ms, repeat)
         if not await self._gate.enter(self._patience_s):
             raise LinkTimeout("the writes before this one have waited for too long")
         try:
@@ -83,7 +100,7 @@ class WaitedLink:
         await self._link.aclose()
 
     def _join(
-        self, commands: Sequence[Sequence[Argument]], min_replicas: int, wait_ms: int
+        self, commands: Sequence[Sequence[Argument]], min_replicas: int, wait_ms: int, repeat: bool
     ) -> tuple[_Round, int]:
         """Put writes into the round that leaves next, and return it and their place in it."""
         with self._mutex:
@@ -94,16 +111,24 @@ class WaitedLink:
             own.commands.extend(commands)
             own.min_replicas = max(own.min_replicas, min_replicas)
             own.wait_ms = max(own.wait_ms, wait_ms)
+            own.repeat = own.repeat and repeat
         return own, first
 
     async def _send(self, own: _Round) -> None:
-        """Send a round; nobody joins it any more. Sent again where the sender was cancelled."""
+        """Send a round; nobody joins it any more.
+
+        Where the sender is cancelled, it is sent again, if it may be.
+        """
         with self._mutex:
             if self._next is own:
                 self._next = _Round()
+            again, own.sent = own.sent, True
+        if again and not own.repeat:
+            own.error = LinkLost("whoever sent it, with other writes, was cancelled meanwhile")
+            return
         wait = (b"WAIT", own.min_replicas, own.wait_ms)
         try:
-            *replies, confirmed = await self._link.batch([*own.commands, wait], repeat=True)
+            *replies, confirmed = await self._link.batch([*own.commands, wait], repeat=own.repeat)
             own.confirmed = _count(replies, confirmed)
             own.replies = replies
         except StoreUnavailable as error:

@@ -163,6 +163,14 @@ class ClusterLink:
             raise ServerReplied("no node owns the key's slot", code="CLUSTERDOWN")
         return owned
 
+    def on_primaries(self, commands: Sequence[Sequence[Argument]]) -> list[list[Reply]]:
+        """Send commands without keys to every primary, and return what each of them answers."""
+        primaries = self.survey().primaries
+        links = [self._nodes.link(address) for address in primaries]
+        return each(
+            [partial(link.batch, commands, repeat=True) for link in links], _NODES_AT_ONCE
+        )
+
     def survey(self) -> Survey:
         """Return what all primaries that own slots have confirmed since the call began.
 

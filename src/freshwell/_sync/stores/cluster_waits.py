@@ -44,9 +44,14 @@ class ClusterWaits:
         self._closed = False
 
     def batch_waited(
-        self, commands: Sequence[Sequence[Argument]], min_replicas: int, wait_ms: int
+        self,
+        commands: Sequence[Sequence[Argument]],
+        min_replicas: int,
+        wait_ms: int,
+        *,
+        repeat: bool = True,
     ) -> tuple[list[Reply], int]:
-        """Send writes that may be repeated, and wait until replicas have them: see `Waits`."""
+        """Send writes, and wait until replicas have them: see `Waits`."""
         owners = self._link.owners(commands)
         groups: dict[Address, list[int]] = {}
         for i, owner in enumerate(owners):
@@ -56,7 +61,9 @@ class ClusterWaits:
 
         def write(owner: Address, places: list[int]) -> None:
             own = [commands[i] for i in places]
-            found, count = self._to(owner).batch_waited(own, min_replicas, wait_ms)
+            found, count = self._to(owner).batch_waited(
+                own, min_replicas, wait_ms, repeat=repeat
+            )
             counts.append(count)
             for i, reply in zip(places, found, strict=True):
                 replies[i] = reply
@@ -65,7 +72,7 @@ class ClusterWaits:
         astray = [i for i, reply in enumerate(replies) if _is_astray(reply)]
         if astray:
             counts.append(0)
-            again = self._link.batch([commands[i] for i in astray], repeat=True)
+            again = self._link.batch([commands[i] for i in astray], repeat=repeat)
             for i, reply in zip(astray, again, strict=True):
                 replies[i] = reply
         return replies, min(counts, default=0)

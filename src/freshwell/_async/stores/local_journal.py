@@ -1,0 +1,178 @@
+"""A journal in an SQLite file of this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from freshwell._async.stores.journal import Entry
+from freshwell._kit.aio_promise import Promise, deliver_all
+from freshwell.engines import journal_rows
+from freshwell.engines.journal_group import Bounds
+from freshwell.engines.sqlite_journal import MEMORY, SqliteJournal
+from freshwell.errors import JournalUnavailable
+from freshwell.ground.records import Backlog, DeadLetter, Draft, Record, Settled, ShardLost
+
+__all__ = ["LocalJournal"]
+
+T = TypeVar("T")
+
+_ANSWER_S = 10.0
+"""How long a disk may take. Close to what SQLite waits for others, and some."""
+
+
+class LocalJournal:
+    """A `Journal` and a `Desk`, in one shard, in a file or in memory.
+
+    - `path` None: in memory. What is accepted is lost with the process.
+    - `owner` says whose it is: a file that is another's is refused. None: anybody's, if it is
+      there, for those who look at it.
+    - One process accepts: in any other it is `ConfigurationError`. One flushes, that or another;
+      the file's locks end with the process.
+    - Dead letters beyond `max_dead` stay records.
+
+    A write that was accepted survives the process and the loss of power, as far as the disk tells
+    the truth about having flushed. Writes of many callers share a flush.
+    """
+
+    shards = 1
+    together = False
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        owner: str | None,
+        max_records: int,
+        max_bytes: int,
+        max_dead: int,
+        timeout_s: float = _ANSWER_S,
+    ) -> None:
+        self._engine = SqliteJournal(
+            MEMORY if path is None else path,
+            owner=owner,
+            bounds=Bounds(max_records, max_bytes, max_dead),
+            answer=deliver_all,
+        )
+        self._timeout_s = timeout_s
+        self.durability = self._engine.durability
+
+    def is_pending(self, name: str) -> bool:
+        """Tell whether an entry may have a write that is not settled. Never waits; False is sure.
+
+        It is True for every entry until this process has accepted a write. A dead letter that
+        another process tries again is not known of.
+        """
+        return self._engine.is_pending(name)
+
+    async def accept(self, drafts: Sequence[Draft], entries: Sequence[Entry] = ()) -> list[int]:
+        """Make writes durable and return their sequences. See `Journal.accept`."""
+        if not drafts:
+            return []
+        sequences: list[int] = await self._asked(partial(self._engine.accept, drafts))
+        return sequences
+
+    async def latest(self, names: Sequence[str]) -> list[Record | None]:
+        """Return the last unsettled write of each entry. Asks the disk only if there may be one."""
+        asked = [name for name in names if self._engine.is_pending(name)]
+        if not asked:
+            return [None] * len(names)
+        records: list[Record | None] = await self._asked(partial(self._engine.latest, asked))
+        found = dict(zip(asked, records, strict=True))
+        return [found.get(name) for name in names]
+
+    async def own(self, shard: int) -> bool:
+        """Become the one that flushes. See `Journal.own`."""
+        owned: bool = self._engine.is_owned or await self._asked(self._engine.own)
+        return owned
+
+    async def release(self, shards: Sequence[int]) -> None:
+        """Let another flush."""
+        if shards and self._engine.is_owned:
+            await self._asked(self._engine.release)
+
+    async def take(self, shard: int, after: int, limit: int) -> list[Record]:
+        """Return records above a sequence, in order. See `Journal.take`."""
+        self._check_owned()
+        return await self._read(lambda rows: journal_rows.records_after(rows, after, limit))
+
+    async def settle(self, shard: int, settled: Settled) -> int:
+        """Note what came of records. See `Journal.settle`."""
+        self._check_owned()
+        missing: int = await self._asked(partial(self._engine.settle, settled))
+        return missing
+
+    async def backlog(self) -> Backlog:
+        """Return what is in the journal."""
+        records, size, dead, oldest_ms = await self._read(journal_rows.state)
+        age_s = 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1_000)
+        return Backlog(
+            records=records,
+            bytes=size,
+            dead=dead,
+            oldest_age_s=age_s,
+            durability=self.durability.value,
+        )
+
+    async def oldest(self) -> list[int]:
+        """Return the lowest sequence of a record, or 0."""
+        return [await self._read(journal_rows.oldest)]
+
+    async def newest(self) -> list[int]:
+        """Return the highest sequence of a record, or 0."""
+        return [await self._read(journal_rows.newest)]
+
+    async def pending(self, after: int = 0, limit: int = 100) -> list[Record]:
+        """Return records above a sequence, in order."""
+        return await self._read(lambda rows: journal_rows.records_after(rows, after, limit))
+
+    async def dead(self, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """Return dead letters above a sequence, in order."""
+        return await self._read(lambda rows: journal_rows.dead_letters(rows, after, limit))
+
+    async def letter(self, sequence: int) -> DeadLetter | Record | None:
+        """Return a dead letter, or else a record, by its sequence."""
+        return await self._read(lambda rows: journal_rows.letter_of(rows, sequence))
+
+    async def retry(self, sequence: int, *, force: bool = False) -> int | None:
+        """Accept a dead letter's write anew. See `Desk.retry`."""
+        anew: int | None = await self._asked(
+            partial(self._engine.write, lambda group: group.retry(sequence, force))
+        )
+        return anew
+
+    async def drop(self, sequence: int) -> bool:
+        """Forget a dead letter. False: there is none."""
+        found: bool = await self._asked(
+            partial(self._engine.write, lambda group: group.drop(sequence))
+        )
+        return found
+
+    async def aclose(self) -> None:
+        """Finish what was asked for, give back the locks, and close the file. Idempotent."""
+        ended: Promise[None] = Promise()
+        if self._engine.close(ended):
+            try:
+                await ended.wait(self._timeout_s)
+            except TimeoutError:
+                return  # its threads end with the disk's answer, or with the process
+
+    def _check_owned(self) -> None:
+        if not self._engine.is_owned:
+            raise ShardLost("the journal's flusher is another")
+
+    async def _read(self, work: Callable[[journal_rows.Rows], T]) -> T:
+        found: T = await self._asked(partial(self._engine.read, work))
+        return found
+
+    async def _asked(self, ask: Callable[[object], None]) -> Any:
+        promise: Promise[Any] = Promise()
+        ask(promise)
+        try:
+            return await promise.wait(self._timeout_s)
+        except TimeoutError:
+            raise JournalUnavailable(
+                f"the journal did not answer within {self._timeout_s:g} s"
+            ) from None

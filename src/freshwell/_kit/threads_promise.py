@@ -1,0 +1,53 @@
+"""An answer that another thread gives to a waiting one (threads)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar, cast
+
+__all__ = ["Promise", "deliver_all"]
+
+T = TypeVar("T")
+
+
+class Promise(Generic[T]):
+    """One answer, for one waiter. Made by the waiter, kept from any thread.
+
+    Of several answers the first counts. One that comes when nobody waits any more is dropped.
+    """
+
+    __slots__ = ("_error", "_kept", "_value")
+
+    def __init__(self) -> None:
+        self._kept = threading.Event()
+        self._value: T | None = None
+        self._error: BaseException | None = None
+
+    def deliver(self, value: T) -> None:
+        """Give the answer. From any thread; never waits."""
+        self._settle(value, None)
+
+    def fail(self, error: BaseException) -> None:
+        """Have `wait` raise `error`. From any thread; never waits."""
+        self._settle(None, error)
+
+    def wait(self, timeout_s: float) -> T:
+        """Return the answer, or raise it. Raises `TimeoutError` after `timeout_s` seconds."""
+        if not self._kept.wait(timeout_s):
+            raise TimeoutError
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._value)
+
+    def _settle(self, value: T | None, error: BaseException | None) -> None:
+        if self._kept.is_set():
+            return
+        self._value, self._error = value, error
+        self._kept.set()
+
+
+def deliver_all(answers: Sequence[tuple[Promise[Any], Any, BaseException | None]]) -> None:
+    """Give many answers: each a promise, its value, and its error or None. Never waits."""
+    for promise, value, error in answers:
+        promise._settle(value, error)

@@ -1,0 +1,340 @@
+"""Accepted writes in an SQLite file, for one process that writes and one that flushes.
+
+Nothing here waits for the disk: two threads do, one that writes and one that reads, and answer
+through `answer`, which is given for each group of jobs what came of them. A write is reported as
+accepted when the COMMIT that has it has returned, which is durable as ``journal_file`` tells.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from freshwell.engines import journal_rows
+from freshwell.engines.group_commit import Answer, Job, Lane
+from freshwell.engines.journal_file import open_file, open_memory, unavailable
+from freshwell.engines.journal_group import Bounds, Group
+from freshwell.engines.journal_locks import FileLock
+from freshwell.engines.pending_names import PendingNames
+from freshwell.errors import ConfigurationError, FreshwellError, JournalUnavailable, JournalUnfit
+from freshwell.ground.records import Draft, Durability, Record, Settled
+
+__all__ = ["MEMORY", "SqliteJournal"]
+
+MEMORY: Final = ":memory:"
+_KEEPS: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+"""Errors after which a connection is as good as before."""
+
+Reading = Callable[[sqlite3.Connection], Any]
+Writing = Callable[[Group], Any]
+
+
+class SqliteJournal:
+    """A journal in a file, or with the path `MEMORY` in none. Thread-safe; nothing waits.
+
+    Each method has a ticket, which comes back with its answer: a value or an error. Errors are
+    this library's: `JournalUnavailable` for the whole group of jobs that could not be written,
+    after which the journal goes on. Methods raise `JournalUnavailable` themselves when closed, or
+    when too much waits.
+
+    - `owner` names whose journal it is; None: anybody's, which must be there.
+    - Files are opened by the first job. A forked child begins as if nothing had been opened, and
+      without the locks, which stay the parent's.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        owner: str | None,
+        bounds: Bounds,
+        answer: Callable[[list[Answer]], None],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._path = path
+        self._owner = owner
+        self._bounds = bounds
+        self._answer = answer
+        self._now_ms = now_ms
+        self.durability = Durability.MEMORY if path == MEMORY else Durability.LOCAL
+        self._begin_anew()
+        _open.add(self)
+
+    def _begin_anew(self) -> None:
+        self._mutex = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._writer_lock = FileLock(f"{self._path}.writer.lock")
+        self._flusher_lock = FileLock(f"{self._path}.flusher.lock")
+        self.is_owned = False
+        """Whether this journal's flusher is the only one."""
+        self._is_writer = self.durability is Durability.MEMORY
+        self._pending = PendingNames()
+        self._writes: Lane[Group] = Lane("freshwell:journal", self._write_all, self._close_writer)
+        self._reads: Lane[sqlite3.Connection] = Lane(
+            "freshwell:journal-reader", self._read_all, self._close_reader
+        )
+        self._left_to_close = 2
+        self._closed: object = None
+
+    # -- what is asked ----------------------------------------------------------------------
+
+    def is_pending(self, name: str) -> bool:
+        """Tell whether a write of this name may be unsettled. False is certain. Costs little.
+
+        Always True where another process may be the one that writes.
+        """
+        return not self._is_writer or name in self._pending
+
+    def accept(self, drafts: Sequence[Draft], ticket: object) -> None:
+        """Append writes; the answer is their sequences.
+
+        `ConfigurationError` while another process writes; `JournalUnfit` where the file is gone.
+        """
+        size = sum(draft.size for draft in drafts)
+        self._writes.submit(Job(partial(self._accept, drafts), ticket, len(drafts), size))
+
+    def settle(self, settled: Settled, ticket: object) -> None:
+        """Note what came of records; the answer is how many were not there any more."""
+        rows = sum(map(len, settled))
+        self._writes.submit(Job(lambda group: group.settle(settled), ticket, rows))
+
+    def write(self, work: Writing, ticket: object) -> None:
+        """Have something done in a transaction; the answer is what `work` returns."""
+        self._writes.submit(Job(work, ticket))
+
+    def read(self, work: Reading, ticket: object) -> None:
+        """Have something read; the answer is what `work` returns."""
+        if self.durability is Durability.MEMORY:
+            self._writes.submit(Job(lambda group: work(group.connection), ticket))
+        else:
+            self._reads.submit(Job(work, ticket))
+
+    def latest(self, names: Sequence[str], ticket: object) -> None:
+        """Look for the last record of each name; the answer is those, or None for each."""
+        self.read(partial(self._latest, names), ticket)
+
+    def own(self, ticket: object) -> None:
+        """Become the flusher; the answer is whether this is the one."""
+        self.write(self._own, ticket)
+
+    def release(self, ticket: object) -> None:
+        """Be the flusher no more."""
+        self.write(self._release, ticket)
+
+    def close(self, ticket: object) -> bool:
+        """Do what was asked for before, then close; `ticket` is answered then.
+
+        False, and no answer: it is being closed already.
+        """
+        with self._mutex:
+            if self._closed is not None:
+                return False
+            self._closed = ticket
+        self._reads.close()
+        self._writes.close()
+        return True
+
+    def leave_behind(self) -> None:
+        """Be as new in a forked child. What the parent has open is the parent's."""
+        # SQLite must not close in a child what a parent opened.
+        _parents.extend(c for c in (self._writer, self._reader) if c is not None)
+        self._writer_lock.release()
+        self._flusher_lock.release()
+        self._begin_anew()
+
+    # -- the thread that writes -------------------------------------------------------------
+
+    def _write_all(self, jobs: list[Job[Group]]) -> None:
+        answers = self._attempt(jobs)
+        if answers is None:  # one of them is not fit for company: each is on its own
+            answers = [answer for job in jobs for answer in self._attempt([job]) or ()]
+        self._answer(answers)
+
+    def _attempt(self, jobs: list[Job[Group]]) -> list[Answer] | None:
+        """Do jobs in one transaction. None: nothing was done, and they should go apart."""
+        try:
+            group = Group(self._opened(), self._bounds, self._now_ms)
+            answers = [_outcome(job, group) for job in jobs]
+            group.commit()
+            self._note(group)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
+            self._undo(error)
+            if len(jobs) > 1 and not isinstance(error, sqlite3.OperationalError | FreshwellError):
+                return None
+            return [(job.ticket, None, _told(error)) for job in jobs]
+        return answers
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._writer is not None:
+            return self._writer
+        now_ms = self._now_ms()
+        if self.durability is Durability.MEMORY:
+            self._writer = open_memory(now_ms)
+            return self._writer
+        self._writer = open_file(self._path, self._owner, now_ms, writes=True)
+        status = os.stat(self._path)  # noqa: PTH116
+        self._identity = (status.st_dev, status.st_ino)
+        if self._is_writer:
+            self._pending.replace(journal_rows.sequences_by_name(self._writer))
+        return self._writer
+
+    def _undo(self, error: Exception) -> None:
+        connection = self._writer
+        if connection is None:
+            return
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            broken = isinstance(error, sqlite3.Error) and error.sqlite_errorcode not in _KEEPS
+        except sqlite3.Error:
+            broken = True
+        if broken and self.durability is not Durability.MEMORY:
+            self._writer = None
+            _close(connection)
+
+    def _note(self, group: Group) -> None:
+        if not self._is_writer:
+            return
+        self._pending.change(group.added, group.gone)
+        if self._pending.exceeds(group.records):
+            with suppress(sqlite3.Error):  # it is tried again after the next group
+                self._pending.replace(journal_rows.sequences_by_name(self._opened()))
+
+    def _accept(self, drafts: Sequence[Draft], group: Group) -> list[int]:
+        if not group.is_admitted:
+            self._admit(group)
+        return group.accept(drafts)
+
+    def _admit(self, group: Group) -> None:
+        if self.durability is not Durability.MEMORY:
+            self._become_writer(group)
+            self._check_file()
+        group.is_admitted = True
+
+    def _become_writer(self, group: Group) -> None:
+        if self._is_writer:
+            return
+        if not self._writer_lock.acquire():
+            raise ConfigurationError(
+                f"the journal {self._path!r} is written by process {self._writer_lock.holder()}: "
+                "give each process a file of its own"
+            )
+        # Before anything of this group: its additions are noted after the commit.
+        self._pending.replace(journal_rows.sequences_by_name(group.connection))
+        self._is_writer = True
+
+    def _check_file(self) -> None:
+        """Refuse to write where nobody would find it again."""
+        try:
+            status = os.stat(self._path)  # noqa: PTH116
+        except OSError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self._identity:
+            raise JournalUnfit(
+                f"the journal {self._path!r} was moved or removed while it was open: put it back, "
+                "or start anew"
+            )
+
+    def _own(self, group: Group) -> bool:
+        self.is_owned = self.durability is Durability.MEMORY or self._flusher_lock.acquire()
+        return self.is_owned
+
+    def _release(self, group: Group) -> None:
+        self.is_owned = False
+        self._flusher_lock.release()
+
+    # -- the thread that reads --------------------------------------------------------------
+
+    def _read_all(self, jobs: list[Job[sqlite3.Connection]]) -> None:
+        for job in jobs:
+            try:
+                answer: Answer = (job.ticket, job.work(self._opened_reader()), None)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
+                answer = (job.ticket, None, _told(error))
+                self._close_connection_of_reader()
+            self._answer([answer])
+
+    def _opened_reader(self) -> sqlite3.Connection:
+        if self._reader is None:
+            self._reader = open_file(self._path, self._owner, self._now_ms(), writes=False)
+            self._reader.execute("PRAGMA query_only=ON")
+        return self._reader
+
+    def _latest(self, names: Sequence[str], connection: sqlite3.Connection) -> list[Record | None]:
+        known = [self._pending.known(name) for name in names]
+        found = journal_rows.latest(connection, names)
+        for name, sequences, record in zip(names, known, found, strict=True):
+            if record is None:
+                self._pending.forget(name, sequences)
+        return found
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _close_writer(self) -> None:
+        connection, self._writer = self._writer, None
+        if connection is not None:
+            _close(connection)
+        self._end_of_lane()
+
+    def _close_reader(self) -> None:
+        self._close_connection_of_reader()
+        self._end_of_lane()
+
+    def _close_connection_of_reader(self) -> None:
+        connection, self._reader = self._reader, None
+        if connection is not None:
+            _close(connection)
+
+    def _end_of_lane(self) -> None:
+        with self._mutex:
+            self._left_to_close -= 1
+            if self._left_to_close:
+                return
+        self.is_owned = False
+        self._writer_lock.release()
+        self._flusher_lock.release()
+        self._answer([(self._closed, None, None)])
+
+
+def _outcome(job: Job[Group], group: Group) -> Answer:
+    try:
+        return (job.ticket, job.work(group), None)
+    except FreshwellError as error:
+        return (job.ticket, None, error)
+
+
+def _told(error: Exception) -> Exception:
+    """Return an error of a caller's own."""
+    if isinstance(error, sqlite3.Error | OSError):
+        return unavailable(error)
+    if isinstance(error, JournalUnavailable | JournalUnfit | ConfigurationError):
+        return type(error)(*error.args)
+    return error
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        connection.close()
+
+
+_open: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
+_parents: list[sqlite3.Connection] = []
+"""Connections of the process that this one was forked from: kept, so that nothing closes them."""
+
+
+def _after_fork() -> None:
+    for journal in list(_open):
+        journal.leave_behind()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
