@@ -27,6 +27,12 @@ _PROMISES: Final[Mapping[str, str]] = {
         "A write returns when the database has it and the new value is in the cache. It costs a "
         "round trip more than an invalidation where there is Redis, and saves the next load."
     ),
+    "write-behind": (
+        "A write returns when a journal has it and the new value is in the cache. The database "
+        "is given batches, about 100 ms later, with the newest value of each key: less work, and "
+        "whoever reads the database itself is behind. The requests per s are those until the last "
+        "acknowledgement, without the flush at the end."
+    ),
 }
 
 
@@ -67,6 +73,8 @@ def comparison_notes(outcomes: Sequence[Outcome], settings: Settings) -> Iterato
     """Yield what each contender promises, and what else a reader of the table has to know."""
     for outcome in outcomes:
         yield f"{outcome.contender}: {_PROMISES[outcome.contender]}"
+    if any(outcome.contender == "write-behind" for outcome in outcomes):
+        yield f"The journal {_journal(settings)}."
     yield (
         "writes lost: acknowledged ones that the database had not in the end, nor anything newer "
         "of the same key. A write's time is that until it was acknowledged."
@@ -74,6 +82,18 @@ def comparison_notes(outcomes: Sequence[Outcome], settings: Settings) -> Iterato
     if settings.by_writer:
         yield "Of each key, one process makes all the writes; all of them read it."
     yield from notes(outcomes, settings)
+
+
+def _journal(settings: Settings) -> str:
+    if settings.redis is None:
+        each = "a file of SQLite" if settings.processes == 1 else "a file of SQLite in each process"
+        return f"is {each}: what it has acknowledged survives a crash of this machine"
+    if settings.aof:
+        return "is on the server at --redis, which has an append-only file"
+    return (
+        "is on the server at --redis, which keeps no append-only file: a service is refused such a "
+        "server, unless it says assume_durable, as the lab did"
+    )
 
 
 def check_lost(outcomes: Sequence[Outcome]) -> None:

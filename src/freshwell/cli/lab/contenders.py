@@ -14,7 +14,7 @@ from freshwell.cli.lab.database import Database
 from freshwell.cli.lab.errors import LabInputError
 from freshwell.cli.lab.plan import Plan
 from freshwell.cli.lab.products import Product
-from freshwell.cli.lab.strategies import CacheAside, ReadThrough, WriteThrough
+from freshwell.cli.lab.strategies import CacheAside, ReadThrough, WriteBehind, WriteThrough
 
 __all__ = ["CONTENDERS", "PUTTING", "STRATEGIES", "USUAL", "Contender", "chosen", "make"]
 
@@ -45,15 +45,16 @@ CONTENDERS: Final[Mapping[str, Callable[[Plan, Database], Contender]]] = {
     "cache-aside": CacheAside,
     "read-through": ReadThrough,
     "write-through": WriteThrough,
+    "write-behind": WriteBehind,
 }
 
 USUAL: Final = ("no cache", "get-or-set", "cache-aside", "read-through")
 """Who runs where nobody is named: ways of reading."""
 
-STRATEGIES: Final = ("cache-aside", "read-through", "write-through")
+STRATEGIES: Final = ("cache-aside", "read-through", "write-through", "write-behind")
 """Who runs where strategies are compared: all of freshwell's."""
 
-PUTTING: Final = frozenset({"write-through"})
+PUTTING: Final = frozenset({"write-through", "write-behind"})
 """Who is given the new product: of each product, one process has to make all the writes."""
 
 _NONE: Final = "none"

@@ -6,6 +6,7 @@ Two are told that a product has changed, and two are given the changed product.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -15,11 +16,13 @@ from freshwell.cli.lab.database import Database
 from freshwell.cli.lab.plan import Plan
 from freshwell.cli.lab.products import Product
 
-__all__ = ["CacheAside", "ReadThrough", "WriteThrough"]
+__all__ = ["CacheAside", "ReadThrough", "WriteBehind", "WriteThrough"]
 
 _COMMAND_TIMEOUT_S: Final = 5
 """More than a service would give: a machine that the lab keeps busy is late with everything."""
 _TURNS: Final = 1_024
+_FLUSH_S: Final = 120
+_LOOK_S: Final = 0.02
 
 
 class _Freshwell:
@@ -186,3 +189,39 @@ class WriteThrough(_Putting):
     def __init__(self, plan: Plan, database: Database) -> None:
         super().__init__(plan, database)
         self._products = self._cache.write_through(database, key="product:{}")
+
+
+class WriteBehind(_Putting):
+    """freshwell keeps the product in a journal and in the cache, and writes batches behind it.
+
+    Looks at the journal many times a second, to say how many writes it held at the most.
+    """
+
+    def __init__(self, plan: Plan, database: Database) -> None:
+        super().__init__(plan, database)
+        self._behind = self._cache.write_behind(
+            database,
+            key="product:{}",
+            journal=plan.journal.format(os.getpid()),
+            assume_durable=plan.assume_durable,
+        )
+        self._products = self._behind
+        self._peak = 0
+        self._looking = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            self._peak = max(self._peak, (await self._behind.backlog()).records)
+            await asyncio.sleep(_LOOK_S)
+
+    async def finish(self) -> None:
+        await self._behind.flush(_FLUSH_S)
+
+    def figures(self) -> dict[str, float]:
+        return super().figures() | {"backlog_peak": self._peak}
+
+    async def aclose(self) -> None:
+        self._looking.cancel()
+        await asyncio.gather(self._looking, return_exceptions=True)
+        await self._behind.aclose()
+        await super().aclose()
