@@ -120,7 +120,7 @@ async def test_an_announced_write_ends_the_entry_before_the_source_changes(
 async def test_a_product_that_is_put_is_read_without_loading_it_and_is_stored_in_the_end(
     name: str, plan: Plan, database: Held, tmp_path: Path
 ) -> None:
-    journal = plan.journal if plan.redis else f"sqlite:///{tmp_path}/journal-{{}}.db"
+    journal = "redis" if plan.redis else f"sqlite:///{tmp_path}/journal-{{}}.db"
     plan = replace(plan, contender=name, journal=journal, assume_durable=True)
     contender = make(plan, database)
     assert await loads_of(contender, database, 3, 13) == 2

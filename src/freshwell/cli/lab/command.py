@@ -31,6 +31,8 @@ _MAX_TTL_NS: Final = 30 * 86_400 * _NS_PER_S
 _MAX_DISTINCT: Final = 10_000_000
 _MAX_REQUESTS: Final = 50_000_000
 _MAX_TAGS: Final = 1_000_000
+_REQUESTS: Final = 100_000
+_BUSY_REQUESTS: Final = 20_000
 _ROW: Final = "cluster29"
 _BUSY_ROW: Final = "cluster40"
 """Half of its requests are writes, and a key is asked for often enough to be worth caching."""
@@ -61,7 +63,8 @@ def lab(
         typer.Option(
             min=1,
             max=_MAX_REQUESTS,
-            help="Requests to serve. [default: 100,000 generated; a whole trace]",
+            help=f"Requests to serve. [default: {_REQUESTS:,} generated, "
+            f"{_BUSY_REQUESTS:,} with --compare; a whole trace]",
             show_default=False,
         ),
     ] = None,
@@ -168,8 +171,7 @@ def lab(
         return
     with exits():
         check_outputs(json, plot)
-        row = row or (_BUSY_ROW if compare else _ROW)
-        workload = _workload(trace, row, stats, requests, distinct, writes, seed)
+        workload = _workload(trace, row, stats, requests, distinct, writes, seed, compare)
         settings = _settings(
             workload,
             ttl,
@@ -185,10 +187,11 @@ def lab(
             tags,
             writing,
             database,
+            compare,
         )
         console = new_console()
         outcomes = _watched(workload, settings, console)
-        _show(outcomes, workload, settings, compare, console)
+        _show(outcomes, workload, settings, console)
         if json is not None:
             write_json(json, outcomes, workload, settings)
         if plot is not None:
@@ -211,18 +214,21 @@ def _check_alone(context: typer.Context) -> None:
 
 def _workload(
     trace: Path | None,
-    row: str,
+    row: str | None,
     stats: Path | None,
     requests: int | None,
     distinct: int,
     writes: float | None,
     seed: int,
+    compare: bool,
 ) -> Workload:
     if trace is not None:
         workload = read_trace(trace, limit=requests)
     else:
-        found = named_row(row) if stats is None else read_row(stats, row)
-        workload = generate(found, requests=requests or 100_000, distinct=distinct, seed=seed)
+        name = row or (_BUSY_ROW if compare else _ROW)
+        found = named_row(name) if stats is None else read_row(stats, name)
+        count = requests or (_BUSY_REQUESTS if compare else _REQUESTS)
+        workload = generate(found, requests=count, distinct=distinct, seed=seed)
     return workload if writes is None else with_writes(workload, writes, seed)
 
 
@@ -241,6 +247,7 @@ def _settings(
     tags: int,
     writing: bool,
     database: str,
+    compare: bool,
 ) -> Settings:
     putting = [name for name in contenders if name in PUTTING]
     if tags and putting:
@@ -265,6 +272,7 @@ def _settings(
         tags=tags,
         writing=writing,
         database=database,
+        compare=compare,
         aof=redis is not None and has_aof(redis),
     )
 
@@ -290,13 +298,10 @@ def _watched(workload: Workload, settings: Settings, console: Console) -> list[O
 
 
 def _show(
-    outcomes: list[Outcome],
-    workload: Workload,
-    settings: Settings,
-    compare: bool,
-    console: Console,
+    outcomes: list[Outcome], workload: Workload, settings: Settings, console: Console
 ) -> None:
     console.print(title(workload, settings), highlight=False, markup=False)
+    compare = settings.compare
     console.print(as_comparison(outcomes) if compare else as_table(outcomes, settings))
     for note in (comparison_notes if compare else notes)(outcomes, settings):
         console.print(note, style="dim", highlight=False, markup=False)

@@ -8,6 +8,7 @@ from typing import Final
 from rich import box
 from rich.table import Table
 
+from freshwell.cli.lab.copies import SQLITE
 from freshwell.cli.lab.errors import LabRunError
 from freshwell.cli.lab.plan import Outcome
 from freshwell.cli.lab.report import alarming, notes, time_text
@@ -75,6 +76,8 @@ def comparison_notes(outcomes: Sequence[Outcome], settings: Settings) -> Iterato
         yield f"{outcome.contender}: {_PROMISES[outcome.contender]}"
     if any(outcome.contender == "write-behind" for outcome in outcomes):
         yield f"The journal {_journal(settings)}."
+    if settings.database == SQLITE:
+        yield "The database's commits survive a crash of this machine too (synchronous=FULL)."
     yield (
         "writes lost: acknowledged ones that the database had not in the end, nor anything newer "
         "of the same key. A write's time is that until it was acknowledged."

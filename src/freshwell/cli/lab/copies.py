@@ -33,12 +33,15 @@ def check_database(database: str) -> None:
 
 
 def copies(
-    database: str, folder: Path, workload: Workload
+    database: str, folder: Path, workload: Workload, *, durable: bool
 ) -> Callable[[str], AbstractContextManager[Where]]:
-    """Return a function that gives the contender of a name a database, until it has run."""
+    """Return a function that gives the contender of a name a database, until it has run.
+
+    `durable`: what a file is to survive, as `SQLite` says; a server is as it is.
+    """
     products, value_bytes = workload.distinct, workload.value_bytes
     if database != SQLITE:
         return lambda _: PostgreSQL.built(database, products=products, value_bytes=value_bytes)
-    original = SQLite(folder / "original.db")
+    original = SQLite(folder / "original.db", durable)
     original.build(products=products, value_bytes=value_bytes)
     return lambda contender: original.copy(folder / f"{contender}.db")

@@ -37,7 +37,8 @@ class Settings:
     """How to run. `plain_requests`: how many requests the contender without a cache gets.
 
     `database`: ``"sqlite"``, or the URL of a PostgreSQL database. `tags` and `writing` are those
-    of `plan.Plan`. `aof`: the server at `redis` keeps what it has acknowledged.
+    of `plan.Plan`. `compare`: writes are compared too, so that a commit means the same wherever
+    there is one. `aof`: the server at `redis` keeps what it has acknowledged.
     """
 
     contenders: Sequence[str]
@@ -53,6 +54,7 @@ class Settings:
     tags: int = 0
     writing: bool = False
     database: str = SQLITE
+    compare: bool = False
     aof: bool = False
 
     @property
@@ -72,7 +74,7 @@ def run_all(workload: Workload, settings: Settings, progress: Progress) -> list[
     """
     with tempfile.TemporaryDirectory(prefix="freshwell-lab-") as folder:
         progress(BUILDING, 0, 1)
-        copy = copies(settings.database, Path(folder), workload)
+        copy = copies(settings.database, Path(folder), workload, durable=settings.compare)
         progress(BUILDING, 1, 1)
         outcomes: list[Outcome] = []
         for contender in settings.contenders:

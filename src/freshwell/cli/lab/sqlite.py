@@ -30,9 +30,13 @@ CREATE INDEX review_product ON review (product_id);
 
 @dataclass(frozen=True, slots=True)
 class SQLite:
-    """A database in the file `path`."""
+    """A database in the file `path`.
+
+    `durable`: what was committed survives a crash of the machine, and not of the process only.
+    """
 
     path: Path
+    durable: bool = False
 
     mark: ClassVar = "?"
     connections: ClassVar = 2
@@ -43,7 +47,7 @@ class SQLite:
         connection = sqlite3.connect(
             self.path, timeout=30, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
         return connection
 
     def build(self, *, products: int, value_bytes: int) -> None:
@@ -71,6 +75,6 @@ class SQLite:
         """Give a copy in the file `path`, and remove it in the end."""
         shutil.copy(self.path, path)
         try:
-            yield SQLite(path)
+            yield SQLite(path, self.durable)
         finally:
             path.unlink()
