@@ -3,17 +3,25 @@
 #
 #   tools/setup.sh demo      .venv with the library, its command line and what that needs
 #   tools/setup.sh dev       the same with every extra and the tools for development
-#   tools/setup.sh servers   a Redis or Valkey server, from the system's packages where none is
+#   tools/setup.sh servers   a Redis or Valkey server and PostgreSQL, from the system's packages
+#                            where there is none
 #
 # PYTHON names the interpreter for .venv; by default the first of 3.11 or newer that is found.
 # FRESHWELL_TEST_SERVER names the server; by default redis-server, else valkey-server.
+# FRESHWELL_TEST_POSTGRES names the folder of PostgreSQL's programs; by default the newest below
+# /usr/lib/postgresql, else where postgres is on the PATH.
 set -eu
 cd "$(dirname "$0")/.."
 
 VENV=.venv
 LOG=$(mktemp)
 POLICY=${FRESHWELL_SETUP_POLICY:-/usr/sbin/policy-rc.d}  # named by the tests of this script
+# Two more that its tests name: where Debian puts the programs, and what new clusters are made by.
+DEBIAN=${FRESHWELL_SETUP_POSTGRES:-/usr/lib/postgresql}
+CLUSTERS=${FRESHWELL_SETUP_CLUSTERS:-/etc/postgresql-common/createcluster.conf}
+KEPT=$CLUSTERS.freshwell
 policy_is_ours=no
+clusters_are_ours=no
 
 fail() {
     printf 'setup: %s\n' "$1" >&2
@@ -27,6 +35,7 @@ say() {
 leave() {
     rm -f "$LOG"
     if [ "$policy_is_ours" = yes ]; then as_root rm -f "$POLICY"; fi
+    if [ "$clusters_are_ours" = yes ]; then as_root mv -f "$KEPT" "$CLUSTERS"; fi
 }
 trap leave EXIT
 trap 'exit 130' INT
@@ -142,31 +151,74 @@ find_server() {
     return 1
 }
 
-# The tests start servers of their own. The package's service would take memory and a port for
-# nothing, so it is neither started now nor at the next boot.
+find_postgres() {
+    if [ -n "${FRESHWELL_TEST_POSTGRES:-}" ]; then
+        has_postgres "$FRESHWELL_TEST_POSTGRES"
+        return
+    fi
+    for folder in "$DEBIAN"/*/bin; do
+        if has_postgres "$folder"; then return; fi
+    done
+    command -v initdb >/dev/null 2>&1 && command -v postgres >/dev/null 2>&1
+}
+
+has_postgres() {
+    [ -x "$1/initdb" ] && [ -x "$1/postgres" ]
+}
+
+# The tests start servers of their own. The packages' services would take memory and ports for
+# nothing, so they are neither started now nor at the next boot.
+# without_service SERVICE COMMAND...: run COMMAND, which installs SERVICE.
 without_service() {
+    service=$1
+    shift
     if [ ! -e "$POLICY" ]; then
         policy_is_ours=yes
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
         as_root chmod 755 "$POLICY"
     fi
-    install_packages redis-server || return 1
-    if [ -d /run/systemd/system ]; then as_root systemctl disable --now redis-server || :; fi
+    "$@" || return 1
+    if [ -d /run/systemd/system ]; then as_root systemctl disable --now "$service" || :; fi
+}
+
+# The package makes a cluster of databases for its service, unless it is told before. Afterwards
+# it is told what it was told: clusters that people make by hand are none of ours.
+install_postgres() {
+    install_packages postgresql-common || return 1
+    as_root cp -p "$CLUSTERS" "$KEPT" || return 1
+    clusters_are_ours=yes
+    echo 'create_main_cluster = false' | as_root tee -a "$CLUSTERS" >/dev/null || return 1
+    install_packages postgresql
+}
+
+# need WHAT VARIABLE PACKAGE COMMAND...: install PACKAGE by COMMAND, or say what to do instead.
+need() {
+    what=$1 variable=$2 package=$3
+    shift 3
+    may_install || fail "no $what was found, and it takes apt-get with root or sudo to install \
+one: install it, or set $variable to its path"
+    say "installing $package"
+    quietly "$package could not be installed: install it, and try again" "$@"
 }
 
 servers() {
     if ! find_server >/dev/null; then
         [ -z "${FRESHWELL_TEST_SERVER:-}" ] ||
             fail "FRESHWELL_TEST_SERVER names '$FRESHWELL_TEST_SERVER', which is not there"
-        may_install || fail "no redis-server or valkey-server was found, and it takes apt-get \
-with root or sudo to install one: install it, or set FRESHWELL_TEST_SERVER to its path"
-        say "installing redis-server"
-        quietly "redis-server could not be installed: install it, and try again" without_service
+        need "redis-server or valkey-server" FRESHWELL_TEST_SERVER redis-server \
+            without_service redis-server install_packages redis-server
     fi
     server=$(find_server) || fail "redis-server was installed, and cannot be found"
     case $("$server" --version) in
         *v=[1-6].*) fail "$server is older than 7.0: set FRESHWELL_TEST_SERVER to a newer one" ;;
     esac
+    if ! find_postgres; then
+        [ -z "${FRESHWELL_TEST_POSTGRES:-}" ] || fail "FRESHWELL_TEST_POSTGRES names \
+'$FRESHWELL_TEST_POSTGRES', which is no folder with initdb and postgres"
+        need PostgreSQL FRESHWELL_TEST_POSTGRES postgresql \
+            without_service postgresql install_postgres
+        find_postgres || fail "postgresql was installed, and cannot be found"
+    fi
 }
 
 case ${1:-} in

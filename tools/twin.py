@@ -36,12 +36,15 @@ from twin_rewrite import Rules, TwinError, rewrite
 __all__ = ["RENAMES", "UNWRAPPED", "check", "main", "rules", "write"]
 
 RENAMES: Mapping[str, str] = {
+    "AsyncBatchSource": "BatchSource",
     "AsyncCache": "Cache",
     "AsyncCachedFunction": "CachedFunction",
     "AsyncNamespace": "Namespace",
     "AsyncReadThrough": "ReadThrough",
     "AsyncSource": "Source",
+    "AsyncTableSource": "TableSource",
     "AsyncWritableSource": "WritableSource",
+    "AsyncWriteBehind": "WriteBehind",
     "AsyncWriteThrough": "WriteThrough",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
@@ -51,6 +54,7 @@ RENAMES: Mapping[str, str] = {
     "aio_feed": "threads_feed",
     "aio_link": "threads_link",
     "aio_promise": "threads_promise",
+    "engines_aio": "engines_threads",
 }
 """Names and dotted names, and what they are in the twin. A rule that no source uses is refused."""
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from freshwell._async.cache import AsyncCache
 from freshwell._async.decorators import CachedFunction as AsyncCachedFunction
 from freshwell._async.namespace import AsyncNamespace
+from freshwell._async.strategies.delivering import BatchSource as AsyncBatchSource
 from freshwell._async.strategies.read_through import ReadThrough as AsyncReadThrough
 from freshwell._async.strategies.read_through import Source as AsyncSource
+from freshwell._async.strategies.write_behind import WriteBehind as AsyncWriteBehind
 from freshwell._async.strategies.write_through import WritableSource as AsyncWritableSource
 from freshwell._async.strategies.write_through import WriteThrough as AsyncWriteThrough
 from freshwell._sync.cache import Cache
 from freshwell._sync.decorators import CachedFunction
 from freshwell._sync.namespace import Namespace
+from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
+from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
 from freshwell.engines.counters import Stats
 from freshwell.errors import (
@@ -41,17 +45,20 @@ from freshwell.typing import Duration, Lookup
 __all__ = [
     "STORED",
     "Ack",
+    "AsyncBatchSource",
     "AsyncCache",
     "AsyncCachedFunction",
     "AsyncNamespace",
     "AsyncReadThrough",
     "AsyncSource",
     "AsyncWritableSource",
+    "AsyncWriteBehind",
     "AsyncWriteThrough",
     "Backlog",
     "BacklogFull",
     "BacklogLeft",
     "Batch",
+    "BatchSource",
     "Cache",
     "CacheClosed",
     "CachedFunction",
@@ -78,5 +85,6 @@ __all__ = [
     "StoreUnavailable",
     "WritableSource",
     "Write",
+    "WriteBehind",
     "WriteThrough",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-__all__ = ["Duration", "DurabilityName", "Lookup", "ReadLevelName"]
+__all__ = ["DurabilityName", "Duration", "Lookup", "ReadLevelName"]
 
 Duration = float | int | str | timedelta
 """Seconds, a `timedelta`, or text: ``300``, ``timedelta(minutes=5)``, ``"5m"``, ``"1h30m"``."""

@@ -8,7 +8,7 @@ import pytest
 
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
-from freshwell.errors import StoreUnavailable
+from freshwell.errors import JournalUnavailable, StoreUnavailable
 from tests.support.clock import ManualClock
 
 
@@ -63,3 +63,24 @@ def test_errors_of_loaders_are_named_by_class_alone(
 ) -> None:
     incidents.refresh_failed(LookupError("user 42 has no secret"))
     assert caplog.messages == ["cache app: a refresh failed: LookupError"]
+
+
+def test_what_becomes_of_accepted_writes_is_counted_and_said(
+    incidents: Incidents, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.write_refused("builtins.ValueError")
+    incidents.write_died("no such column")
+    incidents.writes_lost(3)
+    incidents.source_down("builtins.ConnectionError")
+    incidents.journal_failed(JournalUnavailable("it did not answer"))
+    incidents.flush_failed(LookupError("user 42 has no secret"))
+    assert caplog.messages == [
+        "cache app: the source refused a write: builtins.ValueError",
+        "cache app: a write became a dead letter: no such column",
+        "cache app: the journal has lost writes: 3 were gone when they were settled",
+        "cache app: the source is down: builtins.ConnectionError",
+        "cache app: the journal failed: it did not answer",
+        "cache app: a flush failed: LookupError",
+    ]
+    assert (counters.writes_retried, counters.writes_dead, counters.writes_lost) == (1, 1, 3)
+    assert counters.flush_errors == 3

@@ -15,6 +15,7 @@ from tests.support import (
 )
 from tests.support.clock import ManualClock
 from tests.support.cluster import Cluster
+from tests.support.postgres import Postgres
 from tests.support.sentinels import Replicated, Sentinels
 from tests.support.servers import Server, ServerMissing
 
@@ -25,6 +26,7 @@ _SERVER_FIXTURES = frozenset(
         *("make_redis", "own_redis", "redis_server", "redis_url"),
         *("cluster_url", "own_cluster", "redis_cluster"),
         *("replicated", "sentinel_url", "sentinels"),
+        *("own_postgres", "postgres_server", "postgres_url"),
     }
 )
 
@@ -152,6 +154,30 @@ def _joined(cluster: Cluster) -> Iterator[Cluster]:
         pytest.fail(str(missing), pytrace=False)
     finally:
         cluster.dispose()
+
+
+# -- PostgreSQL -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """Give the PostgreSQL server that all tests share. Change nothing that `postgres_url` keeps."""
+    with _or_what_to_do(), Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> str:
+    """Give the URL of an empty database of the shared PostgreSQL server."""
+    postgres_server.wipe()
+    return postgres_server.url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """Give a PostgreSQL server of the test's own, to be killed or frozen at will."""
+    with _or_what_to_do(), Postgres() as server:
+        yield server
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

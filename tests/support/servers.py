@@ -23,7 +23,7 @@ from typing import Any, Self
 from tests.support.blocking import blocking_allowed
 from tests.support.resp import Line, ServerError
 
-__all__ = ["Server", "ServerMissing", "free_port", "server_program"]
+__all__ = ["Server", "ServerMissing", "ends_with_us", "free_port", "server_program"]
 
 _PROGRAMS = ("redis-server", "valkey-server")
 _START_S = 15.0
@@ -58,7 +58,7 @@ def free_port() -> int:
         return port
 
 
-def _ends_with_us() -> list[str]:
+def ends_with_us() -> list[str]:
     """Return a command that makes the kernel end the server when this process is killed.
 
     It would end it with the starting thread too, so it is for the main thread only.
@@ -204,7 +204,7 @@ class Server:
     def _start_on(self, port: int) -> bool:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*_ends_with_us(), server_program(), *self._options(port)],
+                [*ends_with_us(), server_program(), *self._options(port)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from tests.tidy.places import REPOSITORY
 
 EXTRAS = (
     *("redis", "hiredis", "msgspec", "pydantic", "pydantic_core", "orjson"),
-    *("rich", "typer", "click", "matplotlib", "cryptography", "psycopg"),
+    *("rich", "typer", "click", "matplotlib", "cryptography", "psycopg", "sqlalchemy"),
 )
 SLOW = ("freshwell.cli", "sqlite3", "multiprocessing", "http", "email", "unittest", "xml", "csv")
 
@@ -68,6 +68,13 @@ def test_without_its_extra_a_url_says_what_to_install() -> None:
         "except freshwell.ConfigurationError as error:\n    print(error)"
     )
     assert 'pip install "freshwell[redis]"' in told
+
+
+def test_without_its_extra_a_door_says_what_to_install() -> None:
+    told = _python(
+        _REFUSE + "try:\n    import freshwell.sqlalchemy\nexcept ImportError as e:\n    print(e)"
+    )
+    assert 'pip install "freshwell[sqlalchemy]"' in told
 
 
 def test_importing_the_library_imports_no_extra_and_nothing_slow() -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.postgres import Postgres
 from tests.support.servers import Server
 from tests.support.worker import Talk
 
@@ -60,3 +61,18 @@ def start_server(talk: Talk) -> None:
     with Server() as server:
         talk.say(server.pid)
         talk.hear()
+
+
+def start_postgres(talk: Talk) -> None:
+    with Postgres() as server:
+        talk.say([server.pid, str(server.folder)])
+        talk.hear()
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended, whether or not anybody has asked it how."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"

@@ -15,6 +15,7 @@ from tests.support.processes import workers
 from tests.support.resp import Line, ServerError
 from tests.support.servers import Server, ServerMissing, server_program
 from tests.support.threads import until
+from tests.tools.parts import is_gone
 
 
 def test_the_shared_database_is_empty_for_every_test(redis_url: str, redis_server: Server) -> None:
@@ -134,7 +135,7 @@ def test_entering_a_running_server_starts_no_second_process(make_redis: MakeServ
     pid = server.pid
     with server, server:
         assert server.pid == pid
-    assert _is_gone(pid)
+    assert is_gone(pid)
     assert not server.running
 
 
@@ -166,7 +167,7 @@ def test_a_start_that_is_interrupted_leaves_no_process(monkeypatch: pytest.Monke
     monkeypatch.setattr(Server, "_answers", interrupted)
     with pytest.raises(KeyboardInterrupt), Server():
         pass
-    assert [_is_gone(pid) for pid in started] == [True]
+    assert [is_gone(pid) for pid in started] == [True]
 
 
 @pytest.mark.server
@@ -175,12 +176,4 @@ def test_a_server_ends_with_a_killed_test_run() -> None:
     with workers("tests.tools.parts:start_server", [{}]) as group:
         pid = group[0].hear()
         os.kill(group[0].pid, signal.SIGKILL)
-    until(lambda: _is_gone(pid), "the server is gone")
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return True
-    return state == "Z"
+    until(lambda: is_gone(pid), "the server is gone")

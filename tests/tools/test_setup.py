@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("sh", "dirname", "mktemp", "tail", "rm", "cat", "env", "tee", "chmod", "touch", "id")
+NEEDED = (
+    *("sh", "dirname", "mktemp", "tail", "rm", "cat", "env", "tee", "chmod", "touch", "id"),
+    *("cp", "mv", "mkdir"),
+)
 INSTALLED = "Redis server v=7.0.15 sha=0"
+DEFAULT = "#create_main_cluster = true"
 
 
 class Machine:
@@ -21,6 +25,8 @@ class Machine:
         self.bin = folder / "bin"
         self.policy = folder / "policy-rc.d"
         self.calls = folder / "calls"
+        self.postgres = folder / "postgresql"
+        self.clusters = folder / "createcluster.conf"
         self.bin.mkdir()
         for name in NEEDED:
             real = shutil.which(name)
@@ -34,34 +40,61 @@ class Machine:
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
+    def put_postgres(self, folder: Path | None = None) -> Path:
+        """Put programs of PostgreSQL where Debian does, or into `folder`."""
+        folder = folder or self.postgres / "15" / "bin"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("initdb", "postgres"):
+            (folder / name).touch(mode=0o755)
+        return folder
+
     def put_packages(self, *, lists: bool = True, offline: bool = False) -> None:
         """Put an apt-get there: with lists of packages or without, reaching its hosts or not."""
         known = self.bin / "lists"
         if lists:
             known.touch()
+        programs = self.postgres / "15" / "bin"
         self.put(
             "apt-get",
             f"""
-echo "$1" "$([ -e {self.policy} ] && echo refused)" >>{self.calls}
+for package; do :; done
+told=$(cat {self.clusters} 2>/dev/null)
+echo "$1" "$package" "$([ -e {self.policy} ] && echo refused)" >>{self.calls}
 {"echo offline; exit 100" if offline else ""}
 if [ "$1" = update ]; then touch {known}; exit; fi
 [ -e {known} ] || exit 100
-printf '#!/bin/sh\\necho {INSTALLED}\\n' >{self.bin}/redis-server
-chmod 755 {self.bin}/redis-server""",
+case $package in
+    redis-server)
+        printf '#!/bin/sh\\necho {INSTALLED}\\n' >{self.bin}/redis-server
+        chmod 755 {self.bin}/redis-server ;;
+    postgresql-common) [ -e {self.clusters} ] || echo '{DEFAULT}' >{self.clusters} ;;
+    postgresql)
+        case $told in *'create_main_cluster = false'*) ;; *) touch {self.made_cluster} ;; esac
+        mkdir -p {programs}
+        touch {programs}/initdb {programs}/postgres
+        chmod 755 {programs}/initdb {programs}/postgres ;;
+esac""",
         )
+
+    @property
+    def made_cluster(self) -> Path:
+        """A file that is there when a package has made a cluster of databases."""
+        return self.postgres.with_name("cluster")
 
     def calls_of_packages(self) -> list[str]:
         return self.calls.read_text().split("\n")[:-1] if self.calls.exists() else []
 
-    def set_up(self, *, wanted: str | None = None) -> subprocess.CompletedProcess[str]:
-        named = {} if wanted is None else {"FRESHWELL_TEST_SERVER": wanted}
-        rest = {k: v for k, v in os.environ.items() if k != "FRESHWELL_TEST_SERVER"}
+    def set_up(self, **named: str) -> subprocess.CompletedProcess[str]:
+        """Run the script, with what is `named` in its environment."""
+        rest = {k: v for k, v in os.environ.items() if not k.startswith("FRESHWELL_TEST_")}
         return subprocess.run(
             [ROOT / "tools" / "setup.sh", "servers"],
             env={
                 **rest,
                 "PATH": str(self.bin),
                 "FRESHWELL_SETUP_POLICY": str(self.policy),
+                "FRESHWELL_SETUP_POSTGRES": str(self.postgres),
+                "FRESHWELL_SETUP_CLUSTERS": str(self.clusters),
                 **named,
             },
             capture_output=True,
@@ -76,8 +109,9 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_a_server_that_is_there_is_left_alone(machine: Machine) -> None:
+def test_servers_that_are_there_are_left_alone(machine: Machine) -> None:
     machine.put("valkey-server", "echo Valkey server v=9.0.1 sha=0")
+    machine.put_postgres()
     machine.put_packages()
     done = machine.set_up()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -85,14 +119,70 @@ def test_a_server_that_is_there_is_left_alone(machine: Machine) -> None:
 
 
 def test_a_missing_server_is_installed_and_its_service_is_not_started(machine: Machine) -> None:
+    machine.put_postgres()
     machine.put_packages()
     done = machine.set_up()
     assert (done.returncode, done.stderr) == (0, "setup: installing redis-server\n")
-    assert machine.calls_of_packages() == ["install refused"]
+    assert machine.calls_of_packages() == ["install redis-server refused"]
     assert not machine.policy.exists()
 
 
+def test_a_missing_postgresql_is_installed_without_service_and_cluster(machine: Machine) -> None:
+    machine.put("redis-server", f"echo {INSTALLED}")
+    machine.put_packages()
+    done = machine.set_up()
+    assert (done.returncode, done.stderr) == (0, "setup: installing postgresql\n")
+    calls = machine.calls_of_packages()
+    assert calls == ["install postgresql-common refused", "install postgresql refused"]
+    assert not machine.policy.exists()
+    assert not machine.made_cluster.exists()
+
+
+def test_a_package_that_is_told_nothing_makes_a_cluster(machine: Machine) -> None:
+    """The control of the one above."""
+    machine.put_packages()
+    subprocess.run([machine.bin / "apt-get", "install", "postgresql"], check=True)
+    assert machine.made_cluster.exists()
+
+
+@pytest.mark.parametrize("before", [None, "mine"], ids=["new", "known"])
+def test_clusters_are_made_afterwards_as_they_were_before(
+    machine: Machine, before: str | None
+) -> None:
+    if before is not None:
+        machine.clusters.write_text(before + "\n")
+    machine.put_packages()
+    assert machine.set_up().returncode == 0
+    assert not machine.made_cluster.exists()
+    assert machine.clusters.read_text() == f"{before or DEFAULT}\n"
+    assert list(machine.clusters.parent.glob("createcluster*")) == [machine.clusters]
+
+
+def test_postgresql_is_taken_from_the_folder_that_is_named(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.put("redis-server", f"echo {INSTALLED}")
+    machine.put_packages()
+    elsewhere = machine.put_postgres(tmp_path / "elsewhere")
+    done = machine.set_up(FRESHWELL_TEST_POSTGRES=str(elsewhere))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = machine.set_up(FRESHWELL_TEST_POSTGRES=str(tmp_path))
+    assert (done.returncode, machine.calls_of_packages()) == (1, [])
+    assert "which is no folder with initdb and postgres" in done.stderr
+
+
+def test_without_a_way_to_install_postgresql_one_sentence_says_what_to_do(
+    machine: Machine,
+) -> None:
+    machine.put("redis-server", f"echo {INSTALLED}")
+    done = machine.set_up()
+    assert done.returncode == 1
+    assert done.stderr.startswith("setup: no PostgreSQL was found, and it takes apt-get with root")
+    assert done.stderr.count("\n") == 1
+
+
 def test_lists_of_packages_are_fetched_where_there_are_none(machine: Machine) -> None:
+    machine.put_postgres()
     machine.put_packages(lists=False)
     assert machine.set_up().returncode == 0
     calls = [call.split()[0] for call in machine.calls_of_packages()]
@@ -132,7 +222,7 @@ def test_who_is_not_root_and_has_no_sudo_is_told(machine: Machine) -> None:
 
 def test_a_named_server_that_is_not_there_is_an_error(machine: Machine) -> None:
     machine.put_packages()
-    done = machine.set_up(wanted="no-such-server")
+    done = machine.set_up(FRESHWELL_TEST_SERVER="no-such-server")
     assert (done.returncode, machine.calls_of_packages()) == (1, [])
     assert "'no-such-server', which is not there" in done.stderr
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 from freshwell._async.core import Core
 from freshwell._async.stores.journal import Journal
-from freshwell._async.stores.redis_journal import open_redis_journal
-from freshwell._kit.places import Place, place_of
+from freshwell._async.stores.journal_places import open_journal
+from freshwell._async.stores.redis_journal import Layout
+from freshwell._kit.places import place_of
 from freshwell.codecs.base import BoundCodec, Codec, resolve_codec
 from freshwell.codecs.plain import PlainJsonCodec
 from freshwell.ground.journaling import BehindOptions, JournalKind, JournalSpec
+from freshwell.ground.records import Durability
 
 __all__ = ["journal_opener", "payload_codec"]
 
@@ -35,5 +38,54 @@ def journal_opener(
 ) -> Callable[[], Journal]:
     """Return what opens the journal in the caller's home. Connects on first use, not here.
 
-    `owner` is the template of the keys that it is for: no other strategy may write to it.
+    `owner` is the template of the keys that it is for: no other strategy may write to it. Raises
+    `ConfigurationError` for a place that cannot be.
     """
+    if spec.kind in (JournalKind.MEMORY, JournalKind.FILE):
+        return _Local(spec.place, options, owner)
+    place = core.place if spec.kind is JournalKind.BESIDE else place_of(spec.place)
+    assert place is not None
+    path = core.options.namespace + (f"/{namespace}" if namespace else "")
+    layout = Layout(
+        path,
+        name,
+        owner,
+        options.shards,
+        options.max_backlog,
+        options.max_backlog_bytes,
+        options.max_dead,
+    )
+    return partial(
+        open_journal,
+        place,
+        layout,
+        min_replicas=options.replicas if spec.durability is Durability.REDIS_WAIT else 0,
+        together=spec.kind is JournalKind.BESIDE,
+        assume_durable=options.assume_durable,
+    )
+
+
+class _Local:
+    """Opens a local journal: the same one in every home, for its file has one writer."""
+
+    def __init__(self, path: str | None, options: BehindOptions, owner: str) -> None:
+        self._path = path
+        self._options = options
+        self._owner = owner
+        self._mutex = Lock()
+        self._opened: Journal | None = None
+
+    def __call__(self) -> Journal:
+        # Those who use it need sqlite3, which is slow to import.
+        from freshwell._async.stores.local_journal import LocalJournal
+
+        with self._mutex:
+            if self._opened is None:
+                self._opened = LocalJournal(
+                    self._path,
+                    owner=self._owner,
+                    max_records=self._options.max_backlog,
+                    max_bytes=self._options.max_backlog_bytes,
+                    max_dead=self._options.max_dead,
+                )
+            return self._opened

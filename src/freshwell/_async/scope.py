@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar
 from freshwell._async.coordination.sweeps import Progress
 from freshwell._async.core import Core
 from freshwell._async.decorators import Decoration, check_decorating, decorate
-from freshwell._async.strategies.cache_aside import as_lookup, single
 from freshwell._async.journals import journal_opener, payload_codec
+from freshwell._async.strategies.cache_aside import as_lookup, single
 from freshwell._async.strategies.calls import Host
 from freshwell._async.strategies.delivering import BatchSource, Delivery
 from freshwell._async.strategies.read_through import ReadThrough, Source
@@ -489,32 +489,30 @@ class Scope:
         ``save(id, value)``; see `Batch` for what it is told of each write, and `Outcome` for what
         it may answer.
 
-        Args:
-            source, key, tags, and the others not named here: As for `read_through`.
-            journal: ``"sqlite:///pending.db"``, a file of this machine, for one process that
-                writes; ``"redis"``, beside the entries on the cache's own Redis; the URL of another
-                Redis, or a client; ``"memory"``, lost with the process.
-            durability: What an accepted write survives, where the journal leaves a choice:
-                ``"redis"`` or ``"redis+wait"``, confirmed by `replicas` replicas.
-            name: What the journal is called on its Redis. None: after `key`.
-            batch: How many records the source is given at a time, and `flush_every`: how long a
-                record waits for others.
-            max_backlog, max_backlog_bytes: How much the journal holds; each shard on Redis a
-                share of it. `on_full`: whether ``put`` waits for room, for up to `full_wait`, or
-                is refused at once.
-            max_attempts: How often the source may refuse a write before it is a dead letter, of
-                which `max_dead` are kept. `retry_after` is the pause before the second try; it
-                doubles up to `retry_at_most`. While the source is down nothing is counted.
-            coalesce: Whether the source is spared values that newer ones have replaced meanwhile.
-            is_down: Tells of an exception of the source whether it is down, and nothing is wrong
-                with the writes.
-            shards: Into how many parts a journal on Redis is divided: as many can be flushed at a
-                time. Cannot be changed while it holds anything.
-            assume_durable: Use a Redis whose settings would lose accepted writes, or do not tell.
-            flusher: Whether this process flushes. Where no process does, run
-                ``freshwell flush-worker``.
-            drain: How long closing waits for what is not flushed yet.
-            codec: How values are written to the journal. None: as to L2.
+        - `journal`: ``"sqlite:///pending.db"``, a file of this machine, for one process that
+          writes; ``"redis"``, beside the entries on the cache's own Redis; the URL of another
+          Redis, or a client of redis-py; ``"memory"``, lost with the process.
+        - `durability`: what an accepted write survives, where the journal leaves a choice:
+          ``"redis"`` or ``"redis+wait"``, confirmed by `replicas` replicas.
+        - `name`: what the journal is called on its Redis. None: after `key`.
+        - `batch`: how many writes the source is given at a time; `flush_every`: how long one waits
+          for others.
+        - `max_backlog`, `max_backlog_bytes`: how much the journal holds; on Redis, each shard a
+          share of it. `on_full`: whether a writer waits for room, for up to `full_wait`, or is
+          refused at once.
+        - `max_attempts`: how often the source may refuse a write before it is a dead letter, of
+          which `max_dead` are kept. `retry_after`: the pause before the second try; it doubles up
+          to `retry_at_most`. While the source is down nothing is counted.
+        - `coalesce`: whether the source is spared values that newer ones have replaced meanwhile.
+        - `is_down`: tells of an exception of the source that it is down, and that nothing is wrong
+          with the writes. By default an `OSError`, and what drivers call ``OperationalError``
+          or ``InterfaceError``.
+        - `shards`: into how many parts a journal on Redis is divided: as many are flushed at a
+          time. Fixed once it is begun.
+        - `assume_durable`: use a Redis whose settings would lose accepted writes, or are not told.
+        - `flusher`: whether this process flushes. Where none does, run ``freshwell flush-worker``.
+        - `drain`: how long closing waits for what is not flushed yet.
+        - `codec`: how values are written to the journal. None: as to L2.
 
         Raises:
             ConfigurationError: The source lacks a method or has one that cannot be called, an

@@ -32,6 +32,7 @@ from freshwell._sync.stores.sentinel import SentinelLink
 from freshwell._sync.stores.topology import Topology
 from freshwell._sync.stores.waited import WaitedLink, Waits
 from freshwell._sync.strategies.cache_aside import CacheAside
+from freshwell._sync.strategies.calls import Attached
 from freshwell._kit.threads import Gate, Owner, home
 from freshwell._kit.threads_feed import FeedLine
 from freshwell._kit.threads_link import Link
@@ -79,11 +80,16 @@ class Opened:
         self._drain_s = options.drain_ns / _NS_PER_S
         self._chores = chores
         self._listening: Listening | None = None
+        self._attached: list[Attached] = []
 
     def listen(self, listening: Listening) -> None:
         """Keep L1 coherent from now on."""
         self._listening = listening
         self._chores.spawn("feed", listening.run)
+
+    def attach(self, part: Attached) -> None:
+        """Close a part with this cache, before the cache itself."""
+        self._attached.append(part)
 
     def say_again(self, within_ns: int) -> None:
         """Invalidate in the background, once more, what was invalidated lately."""
@@ -91,6 +97,8 @@ class Opened:
 
     def close(self) -> None:
         """End background work, wait for loads under way up to the drain time, disconnect."""
+        for part in self._attached:
+            part.close()
         until_s = time.monotonic() + self._drain_s
         try:
             self.tiers.owner.close(self._drain_s)

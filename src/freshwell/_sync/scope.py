@@ -3,25 +3,31 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from freshwell._sync.coordination.sweeps import Progress
 from freshwell._sync.core import Core
 from freshwell._sync.decorators import Decoration, check_decorating, decorate
+from freshwell._sync.journals import journal_opener, payload_codec
 from freshwell._sync.strategies.cache_aside import as_lookup, single
 from freshwell._sync.strategies.calls import Host
+from freshwell._sync.strategies.delivering import BatchSource, Delivery
 from freshwell._sync.strategies.read_through import ReadThrough, Source
+from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
 from freshwell._sync.writing import Writing
 from freshwell._kit.threads import resolve
+from freshwell.codecs.base import Codec
 from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.shelf import Terms
 from freshwell.errors import KeyRejected
+from freshwell.ground.downs import is_down
 from freshwell.ground.globs import check_glob
+from freshwell.ground.journaling import BehindOptions, journal_name, journal_spec
 from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
 from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
-from freshwell.typing import Lookup, ReadLevelName
+from freshwell.typing import DurabilityName, Lookup, ReadLevelName
 
 __all__ = ["Scope"]
 
@@ -440,6 +446,123 @@ class Scope:
             beta=beta,
         )
         return WriteThrough(self._host, source, key, terms, split_tags(tags))
+
+    def write_behind(
+        self,
+        source: WritableSource[Any, T] | BatchSource[Any, T],
+        *,
+        key: str,
+        journal: Any,
+        durability: DurabilityName | None = None,
+        name: str | None = None,
+        batch: int = 500,
+        flush_every: Duration = "100ms",
+        max_backlog: int = 100_000,
+        max_backlog_bytes: int = 256 * 2**20,
+        on_full: Literal["block", "reject"] = "block",
+        full_wait: Duration = 5,
+        max_attempts: int = 8,
+        retry_after: Duration = "200ms",
+        retry_at_most: Duration = "1m",
+        max_dead: int = 10_000,
+        coalesce: bool = True,
+        is_down: Callable[[BaseException], bool] = is_down,
+        shards: int = 8,
+        replicas: int = 1,
+        assume_durable: bool = False,
+        flusher: bool = True,
+        drain: Duration = 10,
+        codec: str | Codec | None = None,
+        tags: Sequence[str | Computed] = (),
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        negative_ttl: Duration | None = None,
+        jitter: float | None = None,
+        beta: float | None = None,
+        type: Any = Any,
+        read: ReadLevelName | None = None,
+    ) -> WriteBehind[T]:
+        """Return a reader whose writes a journal acknowledges; the source gets them in batches.
+
+        As `read_through`, and ``put``, ``put_many`` and ``delete`` besides, which return when the
+        journal has the write. A `source` has ``load(id)``, and ``save_many(batch)`` or
+        ``save(id, value)``; see `Batch` for what it is told of each write, and `Outcome` for what
+        it may answer.
+
+        - `journal`: ``"sqlite:///pending.db"``, a file of this machine, for one process that
+          writes; ``"redis"``, beside the entries on the cache's own Redis; the URL of another
+          Redis, or a client of redis-py; ``"memory"``, lost with the process.
+        - `durability`: what an accepted write survives, where the journal leaves a choice:
+          ``"redis"`` or ``"redis+wait"``, confirmed by `replicas` replicas.
+        - `name`: what the journal is called on its Redis. None: after `key`.
+        - `batch`: how many writes the source is given at a time; `flush_every`: how long one waits
+          for others.
+        - `max_backlog`, `max_backlog_bytes`: how much the journal holds; on Redis, each shard a
+          share of it. `on_full`: whether a writer waits for room, for up to `full_wait`, or is
+          refused at once.
+        - `max_attempts`: how often the source may refuse a write before it is a dead letter, of
+          which `max_dead` are kept. `retry_after`: the pause before the second try; it doubles up
+          to `retry_at_most`. While the source is down nothing is counted.
+        - `coalesce`: whether the source is spared values that newer ones have replaced meanwhile.
+        - `is_down`: tells of an exception of the source that it is down, and that nothing is wrong
+          with the writes. By default an `OSError`, and what drivers call ``OperationalError``
+          or ``InterfaceError``.
+        - `shards`: into how many parts a journal on Redis is divided: as many are flushed at a
+          time. Fixed once it is begun.
+        - `assume_durable`: use a Redis whose settings would lose accepted writes, or are not told.
+        - `flusher`: whether this process flushes. Where none does, run ``freshwell flush-worker``.
+        - `drain`: how long closing waits for what is not flushed yet.
+        - `codec`: how values are written to the journal. None: as to L2.
+
+        Raises:
+            ConfigurationError: The source lacks a method or has one that cannot be called, an
+                option is wrong, or the template cannot work.
+        """
+        options = BehindOptions.checked(
+            batch=batch,
+            flush_every=flush_every,
+            max_backlog=max_backlog,
+            max_backlog_bytes=max_backlog_bytes,
+            on_full=on_full,
+            full_wait=full_wait,
+            max_attempts=max_attempts,
+            retry_after=retry_after,
+            retry_at_most=retry_at_most,
+            max_dead=max_dead,
+            coalesce=coalesce,
+            shards=shards,
+            replicas=replicas,
+            assume_durable=assume_durable,
+            flusher=flusher,
+            drain=drain,
+        )
+        terms = self._core.terms(
+            type,
+            read,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
+            beta=beta,
+        )
+        spec = journal_spec(journal, durability, shared=self._core.place is not None)
+        return WriteBehind(
+            self._host,
+            source,
+            key,
+            terms,
+            split_tags(tags),
+            delivery=Delivery(source, payload_codec(self._core, codec, type), is_down),
+            open_journal=journal_opener(
+                self._core,
+                spec,
+                options,
+                namespace=self._namespace,
+                name=journal_name(name, key),
+                owner=key,
+            ),
+            options=options,
+        )
 
     # -- inside ------------------------------------------------------------------------------
 

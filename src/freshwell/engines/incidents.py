@@ -101,6 +101,11 @@ class Incidents:
         self._counters.flush_errors += 1
         self._say("a flush failed", type(error).__qualname__)
 
+    def writes_left(self, records: int, durability: str) -> None:
+        """A journal was closed before all was flushed."""
+        lost = "lost" if durability == "memory" else "kept for the next process that opens it"
+        self._say("a journal was closed with writes in it", f"{records} are {lost}")
+
     def _say(self, kind: str, detail: str) -> None:
         now_ns = self._now_ns()
         said_ns = self._said_ns.get(kind)

@@ -74,13 +74,10 @@ class Group:
         return self._connection
 
     def accept(self, drafts: Sequence[Draft]) -> list[int]:
-        """Append writes and return their sequences. Of `BacklogFull` it is as many as it says."""
-        sequences: list[int] = []
-        for draft in drafts:
-            if not self._has_room(draft.size):
-                raise BacklogFull("the journal's backlog is full", len(sequences))
-            sequences.append(self._append(*draft))
-        return sequences
+        """Append writes and return their sequences; 0 for each where there is no room for all."""
+        if not self._has_room(sum(draft.size for draft in drafts), records=len(drafts)):
+            return [0] * len(drafts)
+        return [self._append(*draft) for draft in drafts]
 
     def settle(self, settled: Settled) -> int:
         """Note what came of records. Return how many were not there any more."""
@@ -130,8 +127,9 @@ class Group:
 
     # -- records ----------------------------------------------------------------------------
 
-    def _has_room(self, size: int) -> bool:
-        return self.records < self._bounds.records and self._bytes + size <= self._bounds.bytes
+    def _has_room(self, size: int, *, records: int = 1) -> bool:
+        bounds = self._bounds
+        return self.records + records <= bounds.records and self._bytes + size <= bounds.bytes
 
     def _append(self, name: str, id: bytes, kind: int, payload: bytes, token: bytes) -> int:
         self._last += 1

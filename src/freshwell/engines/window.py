@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple
 
-from freshwell.ground.records import Record
+from freshwell.ground.records import Kind, Record
 
 __all__ = ["Handout", "Window"]
 
@@ -116,7 +116,10 @@ class Window:
         self._forget(handout, len(handout.covers))
 
     def dead(self, handout: Handout, *, alone: bool) -> None:
-        """Forget what a handout covers; with `alone` its last record, and the others go on."""
+        """Forget what a handout covers; with `alone` its last record, and the others go on.
+
+        Those are revived then: the cache has forgotten the key together with its last value.
+        """
         if not alone:
             self._forget(handout, len(handout.covers))
             return
@@ -124,6 +127,8 @@ class Window:
         at = len(handout.covers) - 1
         self._count_out(queue[at])
         del queue[at]
+        for i in range(at):
+            queue[i] = queue[i]._replace(kind=queue[i].kind | Kind.REVIVED)
         self._free(handout.record.name)
 
     def failed(self, handout: Handout, attempts: int, until_ns: int) -> None:

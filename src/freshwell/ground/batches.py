@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
+from freshwell.typing import DurabilityName
+
 __all__ = ["STORED", "Ack", "Batch", "Outcome", "Write"]
 
 K = TypeVar("K")
@@ -22,7 +24,7 @@ class Ack:
     - `idempotency_id`: 32 hexadecimal digits, no two writes have the same.
     """
 
-    durability: Literal["memory", "local", "redis", "redis+wait"]
+    durability: DurabilityName
     sequence: int
     idempotency_id: str
 

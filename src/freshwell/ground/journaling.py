@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns
+from freshwell.ground.flushes import FlushOptions
 from freshwell.ground.options import Duration, as_bool, bounded_int
 from freshwell.ground.records import Durability
 
@@ -63,6 +64,18 @@ class BehindOptions:
     assume_durable: bool
     flusher: bool
     drain_ns: int
+
+    @property
+    def flush_options(self) -> FlushOptions:
+        """Return what of it concerns the flusher."""
+        return FlushOptions(
+            batch=self.batch,
+            flush_every_ns=self.flush_every_ns,
+            coalesce=self.coalesce,
+            max_attempts=self.max_attempts,
+            retry_base_ns=self.retry_ns,
+            retry_most_ns=self.retry_most_ns,
+        )
 
     @classmethod
     def checked(

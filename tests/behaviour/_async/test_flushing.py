@@ -54,6 +54,13 @@ async def test_a_batch_that_is_full_does_not_wait_for_more() -> None:
         await until(lambda: not fleet.ledger.all())
 
 
+async def test_who_asks_for_a_flush_gets_all_that_is_there_flushed() -> None:
+    async with Fleet() as fleet:
+        await fleet.put(*[(f"k{n}", b"%d" % n) for n in range(5)])
+        fleet.flusher(now_ns=ManualClock(), batch=2).flush_now()
+        await until(lambda: len(fleet.target.rows) == 5, "even what does not fill a batch")
+
+
 @pytest.mark.parametrize("coalesce", [True, False])
 async def test_each_key_is_stored_in_order_whatever_fails(coalesce: bool) -> None:
     draw = random.Random(7)

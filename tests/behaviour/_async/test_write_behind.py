@@ -36,8 +36,13 @@ class Way(NamedTuple):
     fleet: bool
     """Whether other processes read what this one has accepted."""
 
-    def behind(self, cache: AsyncCache, source: Any, **options: Any) -> AsyncWriteBehind[Any]:
-        options = {"flush_every": "10ms", "assume_durable": True, "shards": 2} | options
+    def behind(self, cache: AsyncCache, source: Any, **given: Any) -> AsyncWriteBehind[Any]:
+        options: dict[str, Any] = {
+            "flush_every": "10ms",
+            "assume_durable": True,
+            "shards": 2,
+            **given,
+        }
         return cache.write_behind(source, key="row:{}", journal=self.journal, **options)
 
 

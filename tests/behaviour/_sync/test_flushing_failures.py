@@ -69,6 +69,21 @@ def test_the_waits_between_the_tries_of_a_write_grow() -> None:
             assert waited_ms >= least_ms
 
 
+def test_who_takes_over_a_write_that_failed_waits_before_it_tries() -> None:
+    clock = ManualClock()
+    with Fleet() as fleet:
+        fleet.target.fails = refusing(b"bad")
+        fleet.put(("a", b"bad"), ("b", b"1"))
+        first, second = fleet.flusher(now_ns=clock), fleet.flusher(now_ns=clock)
+        first.flush_now()
+        until(lambda: first.parked == 1)
+        first.close(0)
+        calls = len(fleet.target.calls)
+        second.flush_now()
+        until(lambda: second.parked == 1)
+        assert len(fleet.target.calls) == calls
+
+
 def test_a_write_that_failed_too_often_becomes_a_dead_letter_with_those_it_covers() -> None:
     with Fleet() as fleet:
         fleet.target.fails = refusing(b"bad")
@@ -153,10 +168,12 @@ def test_a_source_that_is_down_for_long_burns_no_attempts(known: bool) -> None:
         assert fleet.attempts == [0] * 20
         assert len(fleet.target.calls) <= 10, "0.1 s, doubled each time, are 25.6 s after nine"
         assert [len(call) for call in fleet.target.calls[1:]] == [1] * (len(fleet.target.calls) - 1)
-        fleet.target.fails = refusing()
+        fleet.target.fails, probes = refusing(), len(fleet.target.calls)
         clock.advance(31)
         assert flusher.flush(LONG)
         assert not flusher.source_down
+        sizes = [len(call) for call in fleet.target.calls[probes:]]
+        assert sizes == [1, 2, 4, 8, 5], "it is not overrun when it is back"
         assert len(fleet.target.rows) == 20
         assert not fleet.ledger.dead
 

@@ -28,12 +28,12 @@ from freshwell.errors import JournalError
 from freshwell.ground.backoff import backoff_ns
 from freshwell.ground.downs import is_down
 from freshwell.ground.flushes import FlushOptions
-from freshwell.ground.records import Record, ShardLost
+from freshwell.ground.records import Settled, ShardLost
 
-__all__ = ["BeforeSettle", "Flusher"]
+__all__ = ["Flusher", "Settle"]
 
-BeforeSettle = Callable[[Sequence[Record], Sequence[Record]], Awaitable[None]]
-"""Told which records the source has, and which are about to be dead letters."""
+Settle = Callable[[int, Settled], Awaitable[int]]
+"""Notes what came of a shard's records, in the journal and wherever else, as `Journal.settle`."""
 
 _NS_PER_S: Final = 1_000_000_000
 _POLL_S: Final = (0.01, 1.0)
@@ -45,15 +45,15 @@ class Flusher:
     """Flushes one journal to one source, in the background between `start` and `aclose`.
 
     Safe for any number of tasks of one loop, or threads. Nothing waits without a limit but the
-    source's own calls. `before_settle` is awaited between the source and the journal: what it
-    raises leaves the records where they are, to be delivered again.
+    source's own calls. `settle` is awaited when the source has been called: what it raises leaves
+    the records where they are, to be delivered again.
     """
 
     def __init__(
         self,
         journal: Journal,
         deliver: Deliver,
-        before_settle: BeforeSettle,
+        settle: Settle,
         *,
         options: FlushOptions,
         counters: Counters,
@@ -63,7 +63,7 @@ class Flusher:
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self._journal = journal
-        self._before_settle = before_settle
+        self._note = settle
         self._options = options
         self._counters = counters
         self._incidents = incidents
@@ -84,7 +84,7 @@ class Flusher:
         self._works = Owner("flusher", len(self._lanes))
         self._beats = Owner("flusher", 1)
         self._stop_beat = Signal()
-        self._stopping = self._drained = False
+        self._begun = self._stopping = self._drained = False
         low_s, high_s = _POLL_S
         self._idle_s = min(max(options.flush_every_ns / _NS_PER_S, low_s), high_s)
         self._poll_s = max(self._idle_s / 4, low_s)
@@ -104,6 +104,7 @@ class Flusher:
         """Begin, or begin anew what has ended by itself. Nothing where all is at work."""
         if self._stopping:
             return
+        self._begun = True
         for lane in self._lanes:
             if not lane.at_work:
                 self._works.spawn("lane", partial(self._run, lane))
@@ -111,7 +112,9 @@ class Flusher:
             self._beats.spawn("beat", self._beat)
 
     def flush_now(self) -> None:
-        """Flush without waiting for a batch to fill. Returns at once."""
+        """Flush without waiting for a batch to fill. Returns at once. Nothing if never started."""
+        if not self._begun:
+            return
         self.start()
         for lane in self._lanes:
             lane.hurry = True
@@ -151,7 +154,7 @@ class Flusher:
             return self._drained
         deadline_s = time.monotonic() + drain_s
         try:
-            self._drained = await self._drain(drain_s)
+            self._drained = self._begun and await self._drain(drain_s)
         finally:
             self._stopping = True
             for lane in self._lanes:

@@ -67,11 +67,10 @@ def _refused(record: Record) -> Record:
 
 
 class Lane:
-    """What the flusher holds of one shard. For the one who works on it, with these exceptions:
+    """What the flusher holds of one shard.
 
-    - `begin`, `end` and `close` see to it that there is one, and none;
-    - by `hurry` and `wake` anybody tells that it should not wait for more.
-
+    Changed by the one who works on it alone; `begin`, `end` and `close` see to it that there is
+    one, or none. By `hurry` and `wake` anybody may tell that it should not wait for more.
     `calling`: the source has been called, and it is not known what came of it.
     """
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from freshwell._async.stores.base import Fill
 from freshwell._async.stores.fitness import Fitness
-from freshwell._async.stores.journal import Entry
 from freshwell._async.stores.redis import Commands
 from freshwell._async.stores.redis_owners import Owners
 from freshwell._async.stores.redis_shards import Shards, backlog_of, pieces, sound, unavailable
@@ -21,7 +21,6 @@ from freshwell._async.stores.waited import Waits
 from freshwell._kit.link_errors import ReplicasMissing
 from freshwell._kit.resp import Argument, Reply
 from freshwell.errors import (
-    BacklogFull,
     ConfigurationError,
     JournalUnavailable,
     JournalUnfit,
@@ -131,7 +130,7 @@ class RedisJournal:
 
     # -- accepting ---------------------------------------------------------------------------
 
-    async def accept(self, drafts: Sequence[Draft], entries: Sequence[Entry] = ()) -> list[int]:
+    async def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
         """Make writes durable and return their sequences: see `Journal`.
 
         The writes of one call go to their shards side by side, those of a shard in order.
@@ -150,26 +149,21 @@ class RedisJournal:
                 found.update(zip(sent[shard], ids, strict=False))
             # What is behind one that was refused must not overtake it.
             todo = {s: todo[s] for s, part in sent.items() if len(taken[s]) == len(part)}
-        if len(found) < len(drafts):
-            first = next(i for i in range(len(drafts)) if i not in found)
-            raise BacklogFull("the journal holds as much as it may", accepted=first)
-        return [found[i] for i in range(len(drafts))]
+        return [found.get(i, 0) for i in range(len(drafts))]
 
     def _parts(
-        self, drafts: Sequence[Draft], entries: Sequence[Entry]
+        self, drafts: Sequence[Draft], entries: Sequence[Fill]
     ) -> Iterator[tuple[int, Iterator[list[int]]]]:
         """Yield each shard and the places of its drafts, in parts that go to it in one piece."""
         shards: dict[int, list[int]] = {}
         for i, draft in enumerate(drafts):
             shards.setdefault(shard_of(draft.name, self.shards), []).append(i)
         for shard, places in shards.items():
-            sizes = [
-                drafts[i].size + (len(entries[i].fill.frame) if entries else 0) for i in places
-            ]
+            sizes = [drafts[i].size + (len(entries[i].frame) if entries else 0) for i in places]
             yield shard, pieces(places, sizes, _AT_ONCE, _SEND_BYTES)
 
     def _acceptance(
-        self, shard: int, part: Sequence[int], drafts: Sequence[Draft], entries: Sequence[Entry]
+        self, shard: int, part: Sequence[int], drafts: Sequence[Draft], entries: Sequence[Fill]
     ) -> Call:
         keys = self._shards.of(shard)
         layout = self._layout
@@ -179,7 +173,7 @@ class RedisJournal:
         for i in part:
             terms += told(drafts[i])
             if entries:
-                fill = entries[i].fill
+                fill = entries[i]
                 filled.append(fill.key)
                 terms += (fill.frame, fill.fresh_ms, fill.keep_ms)
         own = (keys.records, keys.latest, keys.about, keys.dead, keys.deadkeys)

@@ -55,14 +55,14 @@ class Delivery:
         self._delete_many = getattr(source, "delete_many", None)
         self._codec = codec
         self._mark = bytes([codec.id])
-        self._is_down = is_down
+        self.is_down = is_down
 
     def check_deletes(self) -> None:
         """Raise `ConfigurationError` where the source cannot delete."""
         if self._delete is None and self._delete_many is None:
             raise ConfigurationError(
-                f"{self._source_name} has no delete(id) and no delete_many(batch), which delete "
-                "from the source: add one of them"
+                f"{self._source_name} cannot delete: give it a method delete(id), or "
+                "delete_many(batch)"
             )
 
     async def deliver(self, handouts: Sequence[Handout]) -> list[Outcome]:
@@ -131,7 +131,7 @@ class Delivery:
         try:
             await one(write)
         except Exception as error:
-            if self._is_down(error):
+            if self.is_down(error):
                 raise
             return Outcome.retry(type(error).__qualname__)
         return STORED

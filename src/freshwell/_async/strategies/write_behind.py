@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from freshwell._async.coordination.accepting import Accepting, is_local
+from freshwell._async.coordination.accepting import Accepting
 from freshwell._async.coordination.flushing import Flusher
 from freshwell._async.coordination.saving import Change
 from freshwell._async.coordination.settling import Settling
@@ -18,27 +18,32 @@ from freshwell._async.stores.journal import Journal
 from freshwell._async.strategies.calls import Engine, Host
 from freshwell._async.strategies.delivering import Delivery
 from freshwell._async.strategies.read_through import ReadThrough
-from freshwell._async.strategies.write_through import WritableSource, present
-from freshwell._kit.aio import each, resolve, sleep
+from freshwell._async.strategies.write_through import present
+from freshwell._kit.aio import resolve, sleep
 from freshwell.engines.results import by_name, check_mapping
 from freshwell.engines.shelf import Terms
-from freshwell.errors import BacklogFull, BacklogLeft, CacheClosed, CodecError, KeyRejected
+from freshwell.errors import (
+    BacklogFull,
+    BacklogLeft,
+    CacheClosed,
+    CodecError,
+    JournalError,
+    KeyRejected,
+)
 from freshwell.ground.batches import Ack
 from freshwell.ground.ids import encode_id
 from freshwell.ground.journaling import BehindOptions
 from freshwell.ground.keys import short_digest
 from freshwell.ground.records import TOKEN_BYTES, Backlog, Draft, Kind
-from freshwell.ground.tags import Computed, Tagging
+from freshwell.ground.tags import Computed
 
 __all__ = ["WriteBehind"]
 
-K_contra = TypeVar("K_contra", contravariant=True)
 V = TypeVar("V")
 
 _NS_PER_S = 1_000_000_000
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.1
-_MANY_AT_ONCE = 16
 
 
 class _Parts(NamedTuple):
@@ -163,7 +168,6 @@ class WriteBehind(ReadThrough[V]):
             sequences.update(zip(change.names, given, strict=True))
             refused = [name for name, sequence in sequences.items() if not sequence]
             if not refused:
-                parts.flusher.accepted(len(drafts))
                 return list(sequences.values())
             if not self._options.blocks or time.monotonic_ns() >= until_ns:
                 raise _full(len(sequences) - len(refused), len(sequences))
@@ -229,7 +233,7 @@ class WriteBehind(ReadThrough[V]):
         if flush or (flush is None and self._options.flusher):
             parts.flusher.start()
 
-    async def flush(self, timeout: float = 30.0) -> None:
+    async def flush(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - it says what is left
         """Wait until all that was accepted before is in the source, or a dead letter.
 
         At most `timeout` seconds; raises `BacklogLeft` then. Goes on in the background.
@@ -290,7 +294,15 @@ class WriteBehind(ReadThrough[V]):
         journal = self._open_journal()
         tiers, writes, saves = engine.tiers, engine.writes, engine.saves
         settling = Settling(journal, tiers, writes, saves, self._call.terms)
-        flusher = Flusher(journal, self._delivery.deliver, settling.settle, tiers)
+        flusher = Flusher(
+            journal,
+            self._delivery.deliver,
+            settling.settle,
+            options=self._options.flush_options,
+            counters=tiers.counters,
+            incidents=tiers.incidents,
+            is_down=self._delivery.is_down,
+        )
         parts = _Parts(engine, journal, Accepting(journal, tiers, writes, saves), flusher)
         engine.attach(self)
         if self._options.flusher:
@@ -322,3 +334,27 @@ class _PendingFirst:
         if missing:
             found = by_name(await resolve(self._source.load_many(missing)), missing)
         return {**found, **{id: value for id, value in waiting.items() if value is not None}}
+
+
+def _full(accepted: int, wanted: int) -> BacklogFull:
+    of = f": {accepted} of {wanted} writes were accepted" if accepted else ", and none came free"
+    return BacklogFull(
+        f"the journal has no room{of}. The source is slower than the writers, or down: see "
+        "backlog(); max_backlog and full_wait say how much is kept and waited for",
+        accepted,
+    )
+
+
+async def _ended(parts: _Parts, drain_s: float) -> Backlog | None:
+    """Flush for a while, close, and return what is left. None: the journal does not answer."""
+    left: Backlog | None = None
+    try:
+        await parts.flusher.aclose(drain_s)
+        left = await parts.journal.backlog()
+    except JournalError as error:
+        parts.engine.tiers.incidents.journal_failed(error)
+    finally:
+        await parts.journal.aclose()
+    if left is not None and left.records:
+        parts.engine.tiers.incidents.writes_left(left.records, left.durability)
+    return left

@@ -72,19 +72,36 @@ class Writes:
         try:
             if self._t.names.versioned:
                 self._t.store.void([self._t.tags.mark(tag) for tag in map(key_tag, values)])
-            bonds = self._bonds(drafts, terms, taggings)
-            unbound = [key for key, own in bonds.items() if own is None]
-            fills = [
-                self._fill(key, draft, terms, bonds.get(key))
-                for key, draft in drafts.items()
-                if key not in unbound
-            ]
+            fills = self._fills(drafts, terms, taggings)
+            unbound = [key for key in drafts if key not in fills]
             if unbound:
-                self._t.counters.fills_refused += len(unbound)
                 self._t.store.invalidate([self._t.names.entry(key) for key in unbound])
-            self._t.store.fill(fills)
+            self._t.store.fill(list(fills.values()))
         finally:
             self.drop(list(drafts))
+
+    def fills(
+        self, values: Mapping[str, Any], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> dict[str, Fill]:
+        """Return what makes L2 hold values whatever stands there, and store nothing yet.
+
+        Left out are those that must not be held: one of their tags is being changed. Raises as
+        `put` does.
+        """
+        drafts = {key: self._draft(value, terms) for key, value in values.items()}
+        return self._fills(drafts, terms, taggings)
+
+    def _fills(
+        self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> dict[str, Fill]:
+        bonds = self._bonds(drafts, terms, taggings)
+        unbound = [key for key, own in bonds.items() if own is None]
+        self._t.counters.fills_refused += len(unbound)
+        return {
+            key: self._fill(key, draft, terms, bonds.get(key))
+            for key, draft in drafts.items()
+            if key not in unbound
+        }
 
     def _put_here(
         self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]

@@ -3,22 +3,12 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from freshwell._sync.stores.base import Fill
 from freshwell.ground.records import Backlog, DeadLetter, Draft, Durability, Record, Settled
 
-__all__ = ["Desk", "Entry", "Journal"]
-
-
-class Entry(NamedTuple):
-    """What accepting a write leaves in L2 in the same step: `fill` (its token is empty).
-
-    Its frame is a value's, or a tombstone's where the value cannot be stored. A writer's intent
-    that stands there stays, and is told.
-    """
-
-    fill: Fill
+__all__ = ["Desk", "Journal"]
 
 
 class Journal(Protocol):
@@ -37,12 +27,13 @@ class Journal(Protocol):
     together: bool
     """Whether `accept` can leave entries in L2 in the same step."""
 
-    def accept(self, drafts: Sequence[Draft], entries: Sequence[Entry] = ()) -> list[int]:
-        """Make writes durable and return their sequences, in order.
+    def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
+        """Make writes durable and return their sequences, in order. 0: there was no room for it.
 
-        `entries`, one for each draft, where the journal is `together` with L2; else empty.
-        The writes of one call are accepted in order. Where it raises, some may have been accepted
-        all the same: `BacklogFull` tells how many of the first have been.
+        Where the journal is `together` with L2, there are `entries`, one for each draft: what
+        accepting it leaves in L2 in the same step. Their tokens are empty, their frames those of
+        values, or of tombstones. A writer's intent that stands there stays, and is told. Where it
+        raises, some may have been accepted all the same.
         """
 
     def latest(self, names: Sequence[str]) -> list[Record | None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from freshwell._sync.stores.journal import Entry
+from freshwell._sync.stores.base import Fill
 from freshwell._kit.threads_promise import Promise, deliver_all
 from freshwell.engines import journal_rows
 from freshwell.engines.journal_group import Bounds
@@ -67,7 +67,7 @@ class LocalJournal:
         """
         return self._engine.is_pending(name)
 
-    def accept(self, drafts: Sequence[Draft], entries: Sequence[Entry] = ()) -> list[int]:
+    def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
         """Make writes durable and return their sequences. See `Journal.accept`."""
         if not drafts:
             return []

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from freshwell._sync.coordination.keeper import Tiers
 from freshwell._sync.coordination.saving import Saves
 from freshwell._sync.coordination.writes import Writes
 from freshwell._sync.strategies.cache_aside import CacheAside, as_lookup, single
@@ -26,11 +27,20 @@ from freshwell.ground.tags import UNTAGGED, Computed, Tagging
 from freshwell.ground.templates import NO_TAGS, Naming, TagPlan
 from freshwell.typing import Lookup
 
-__all__ = ["Call", "Engine", "Host"]
+__all__ = ["Attached", "Call", "Engine", "Host"]
+
+
+class Attached(Protocol):
+    """What is open with a cache, and is to be closed with it, before the cache itself."""
+
+    def close(self) -> object: ...
 
 
 class Engine(Protocol):
     """An open cache, as far as calls need it."""
+
+    @property
+    def tiers(self) -> Tiers: ...
 
     @property
     def aside(self) -> CacheAside: ...
@@ -40,6 +50,8 @@ class Engine(Protocol):
 
     @property
     def saves(self) -> Saves: ...
+
+    def attach(self, part: Attached) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from freshwell.engines.results import by_name
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
-from freshwell.ground.tags import Computed
+from freshwell.ground.tags import Computed, Tagging
 from freshwell.ground.templates import Naming, compile_template, plan_tags
 from freshwell.typing import Lookup
 
@@ -114,6 +114,19 @@ class ReadThrough(Generic[V]):
     def _keys(self, ids: Sequence[Any]) -> list[str]:
         """Return the keys of ids given one by one."""
         return [self.key(id) for id in self._checked(ids)]
+
+    def _entries(self, ids: Collection[Any]) -> tuple[dict[str, Any], dict[str, Tagging]]:
+        """Return the ids given one by one by the names of their entries, and those entries' tags.
+
+        Raises `KeyRejected` for what is no id, and where two have one name.
+        """
+        id_of: dict[str, Any] = {}
+        taggings: dict[str, Tagging] = {}
+        for id in self._checked(ids):
+            name, taggings[name] = self._call.entry(id)
+            if id_of.setdefault(name, id) != id:
+                raise KeyRejected("two of the ids have the same key: the key must tell them apart")
+        return id_of, taggings
 
     @staticmethod
     def _checked(ids: Collection[Any]) -> Collection[Any]:

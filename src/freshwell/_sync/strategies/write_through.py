@@ -13,10 +13,10 @@ from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._kit.threads import check_writer, each, resolve
 from freshwell.engines.results import check_mapping, storable
 from freshwell.engines.shelf import Terms
-from freshwell.errors import ConfigurationError, KeyRejected
-from freshwell.ground.tags import Computed, Tagging
+from freshwell.errors import ConfigurationError
+from freshwell.ground.tags import Computed
 
-__all__ = ["WritableSource", "WriteThrough"]
+__all__ = ["WritableSource", "WriteThrough", "present"]
 
 K_contra = TypeVar("K_contra", contravariant=True)
 V = TypeVar("V")
@@ -82,7 +82,7 @@ class WriteThrough(ReadThrough[V]):
             ConfigurationError: `value` is None, which stands for "there is none": see `delete`.
             KeyRejected: `id` is no id.
         """
-        values = {id: _present(value)}
+        values = {id: present(value)}
         self._run(values, partial(self._save_one, id, value), values)
 
     def put_many(self, values: Mapping[Any, V]) -> None:
@@ -92,7 +92,7 @@ class WriteThrough(ReadThrough[V]):
         single values: all entries are absent then, for `intent`.
         """
         check_mapping(values, "put_many")
-        given = {id: _present(value) for id, value in values.items()}
+        given = {id: present(value) for id, value in values.items()}
         if not given:
             return
         if self._save_many is None:
@@ -121,12 +121,7 @@ class WriteThrough(ReadThrough[V]):
         self, ids: Collection[Any], act: Callable[[], Any], values: Mapping[Any, V]
     ) -> None:
         """Change the source by `act`, as to `ids`, and leave `values`."""
-        id_of: dict[str, Any] = {}
-        taggings: dict[str, Tagging] = {}
-        for id in self._checked(ids):
-            name, taggings[name] = self._call.entry(id)
-            if id_of.setdefault(name, id) != id:
-                raise KeyRejected("two of the ids have the same key: the key must tell them apart")
+        id_of, taggings = self._entries(ids)
         new = {name: values[id] for name, id in id_of.items() if id in values}
         change = Change(list(id_of), new, self._call.terms, taggings.__getitem__)
         self._call.engine.saves.run(change, act)
@@ -143,7 +138,7 @@ class WriteThrough(ReadThrough[V]):
         resolve(delete(id))
 
 
-def _present(value: V) -> V:
+def present(value: V) -> V:
     """Return a value that can be put. Raises `ConfigurationError` for None, and as `storable`."""
     if value is None:
         raise ConfigurationError(

@@ -1,0 +1,121 @@
+"""Accept writes for later: into the journal, and into the tiers, so that readers have them.
+
+Three ways, by where the journal is:
+
+- *local* (a file, memory): the change is announced, accepted, and the value left by one who was
+  alone, as in write-through; the journal stands for the source.
+- *together* with the entries on one Redis server: record and entry appear in one step.
+- *apart* (a Cluster, a Redis of its own): accepted, then the entry made absent; whoever loads it
+  asks the journal first. A writer who dies in between has not acknowledged anything; the flusher
+  makes the entry absent once more.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable, Sequence
+
+from freshwell._sync.coordination.keeper import Tiers
+from freshwell._sync.coordination.saving import Change, Saves
+from freshwell._sync.coordination.writes import Writes
+from freshwell._sync.stores.base import Fill
+from freshwell._sync.stores.journal import Journal
+from freshwell.errors import InvalidationError
+from freshwell.ground.frame import tombstone_frame
+from freshwell.ground.records import Draft, Durability
+
+__all__ = ["Accepting", "accepts_together", "is_local"]
+
+_TOMBSTONE_MS = 1_000
+
+
+class _NoRoom(Exception):
+    """The journal has no room for any of the writes."""
+
+
+def is_local(journal: Journal) -> bool:
+    """Tell whether only this machine sees the journal."""
+    return journal.durability in (Durability.MEMORY, Durability.LOCAL)
+
+
+def accepts_together(journal: Journal, tiers: Tiers) -> bool:
+    """Tell whether record and entry can appear in one step.
+
+    Not with schema versions: the entries of others are reached by a tag, which is another key.
+    """
+    return journal.together and not tiers.names.versioned
+
+
+class Accepting:
+    """Acceptance for one journal. Safe for any number of tasks or threads."""
+
+    def __init__(self, journal: Journal, tiers: Tiers, writes: Writes, saves: Saves) -> None:
+        self._journal = journal
+        self._t = tiers
+        self._writes = writes
+        self._saves = saves
+        self.hides_from_l2 = is_local(journal) and tiers.store.shared
+        """Others, who do not see the journal, may put into L2 what the source has."""
+        self._way: Callable[[Sequence[Draft], Change], list[int]]
+        if is_local(journal):
+            self._way = self._locally
+        elif accepts_together(journal, tiers):
+            self._way = self._together
+        else:
+            self._way = self._apart
+
+    def accept(self, drafts: Sequence[Draft], change: Change) -> list[int]:
+        """Accept writes, one for each of the change's names, and return their sequences.
+
+        0: there was no room for it. Raises what `Journal.accept` does; before anything is
+        accepted, `StoreUnavailable` and `CodecError` as write-through does; and
+        `InvalidationError` where all *is* accepted and L2 may not know.
+        """
+        return self._way(drafts, change)
+
+    def _locally(self, drafts: Sequence[Draft], change: Change) -> list[int]:
+        accepted: list[int] = []
+
+        def act() -> None:
+            accepted.extend(self._journal.accept(drafts))
+            if 0 in accepted:
+                raise _NoRoom
+
+        try:
+            self._saves.run(change, act)
+        except _NoRoom:
+            pass
+        except InvalidationError as error:
+            if accepted:
+                raise _accepted_all_the_same(error) from error
+            raise
+        return accepted
+
+    def _together(self, drafts: Sequence[Draft], change: Change) -> list[int]:
+        fills = self._writes.fills(change.values, change.terms, change.taggings)
+        entries = [fills.get(name) or self._tombstone(name) for name in change.names]
+        try:
+            return self._journal.accept(drafts, entries)
+        finally:
+            self._writes.drop(change.names)
+
+    def _apart(self, drafts: Sequence[Draft], change: Change) -> list[int]:
+        sequences = self._journal.accept(drafts)
+        taken = [n for n, given in zip(change.names, sequences, strict=True) if given]
+        if taken:
+            try:
+                self._writes.invalidate(taken)
+            except InvalidationError as error:
+                raise _accepted_all_the_same(error) from error
+        return sequences
+
+    def _tombstone(self, name: str) -> Fill:
+        key = self._t.names.entry(name)
+        return Fill(key, b"", tombstone_frame(key), 0, _TOMBSTONE_MS)
+
+
+def _accepted_all_the_same(error: InvalidationError) -> InvalidationError:
+    return InvalidationError(
+        f"the journal has the write, and L2 may serve what was there before until it is flushed "
+        f"({error})",
+        error.key_digests,
+    )

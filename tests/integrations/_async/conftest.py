@@ -1,0 +1,34 @@
+"""Engines for the tests of what is kept in databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integrations.engines_aio import closed, opened
+from tests.integrations.tables import created
+
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
+
+
+@pytest.fixture(params=["sqlite", POSTGRESQL])
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Give an engine for a database with the tables, which are empty."""
+    url = f"sqlite:///{tmp_path / 'db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    created(url)
+    made = opened(url)
+    yield made
+    await closed(made)
+
+
+@pytest.fixture
+async def postgres(postgres_url: str) -> Any:
+    """Give an engine for PostgreSQL, with the tables that only it can have too."""
+    created(postgres_url)
+    made = opened(postgres_url)
+    yield made
+    await closed(made)
