@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import pytest
+
 from freshwell._async.stores.waited import WaitedLink
 from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
+from freshwell._kit.link_errors import LinkLost
 from tests.support.aio import until
 from tests.support.sentinels import Replicated
 
@@ -46,4 +49,25 @@ async def test_who_is_cancelled_takes_no_other_writes_along(replicated: Replicat
     assert await third == ([b"OK"], 1)
     assert replicated.replica.ask("EXISTS", "k:2") == 1
     assert await asyncio.gather(first, second, return_exceptions=True)
+    await own.aclose()
+
+
+async def test_what_must_not_be_repeated_is_not_where_its_sender_is_cancelled(
+    replicated: Replicated,
+) -> None:
+    link = Link(Endpoint.of(replicated.primary.url), command_timeout_s=30)
+    own = WaitedLink(link, patience_s=30)
+    replicated.replica.freeze()
+    ahead = asyncio.create_task(own.batch_waited([("SET", "k", "v")], 1, 2_000))
+    await until(partial(waits, replicated), "the first waits")
+    sender, other = (
+        asyncio.create_task(own.batch_waited([("RPUSH", "l", n)], 1, 20_000, repeat=False))
+        for n in range(2)
+    )
+    assert await ahead == ([b"OK"], 0)
+    await until(lambda: replicated.primary.ask("LLEN", "l") == 2, "both have been sent")
+    sender.cancel()
+    with pytest.raises(LinkLost, match="cancelled"):
+        await other
+    assert replicated.primary.ask("LLEN", "l") == 2
     await own.aclose()

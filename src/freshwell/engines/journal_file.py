@@ -17,12 +17,11 @@ from typing import Final
 from freshwell.errors import ConfigurationError, FreshwellError, JournalUnavailable, JournalUnfit
 from freshwell.ground.records import sequence_of
 
-__all__ = ["open_file", "open_memory", "unavailable"]
+__all__ = ["code_of", "open_file", "open_memory", "unavailable"]
 
 FORMAT: Final = 1
 _APPLICATION: Final = 0x66776A6C  # "fwjl"
 _BUSY_MS: Final = 2_000
-_TRIES: Final = 50
 _PAUSE_S: Final = 0.02
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -59,14 +58,19 @@ def open_file(path: str, owner: str | None, now_ms: int, *, writes: bool) -> sql
     is; `JournalUnfit` where there can be no log; else `JournalUnavailable`.
     """
     _check_place(path, must_be_there=owner is None)
-    for tries in range(1, _TRIES + 1):
+    until_s = time.monotonic() + _BUSY_MS / 1_000
+    while True:
         try:
             return _opened(path, owner, now_ms, writes)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode not in _BUSY or tries == _TRIES:
+            if code_of(error) not in _BUSY or time.monotonic() > until_s:
                 raise _refusal(path, error) from error
-            time.sleep(_PAUSE_S)  # two that make the file at the same time do not wait in SQLite
-    raise AssertionError("unreachable")
+        time.sleep(_PAUSE_S)  # two that make the file at the same time do not wait in SQLite
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code. 0: it is an error of Python's module."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def unavailable(error: Exception) -> JournalUnavailable:
@@ -168,6 +172,6 @@ def _check_owner(connection: sqlite3.Connection, path: str, owner: str | None) -
 
 
 def _refusal(path: str, error: sqlite3.Error) -> FreshwellError:
-    if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+    if code_of(error) == sqlite3.SQLITE_NOTADB:
         return ConfigurationError(f"{path!r} is no journal: name another file")
     return unavailable(error)

@@ -20,7 +20,7 @@ _ROW: Final = f"({', '.join('?' * _WIDTH)})"
 # lengths, so that they stay prepared; 64 rows are below the 999 variables of older SQLite.
 _INSERTS: Final = tuple(
     (rows, f"INSERT INTO records ({_COLUMNS}) VALUES {', '.join([_ROW] * rows)}")  # noqa: S608
-    for rows in (64, 8, 1)
+    for rows in (64, 32, 16, 8, 4, 2, 1)
 )
 _DELETE: Final = "DELETE FROM records WHERE seq IN (SELECT value FROM json_each(?))"
 _NOTE: Final = "UPDATE records SET attempts = ? WHERE seq IN (SELECT value FROM json_each(?))"
@@ -74,10 +74,14 @@ class Group:
         return self._connection
 
     def accept(self, drafts: Sequence[Draft]) -> list[int]:
-        """Append writes and return their sequences; 0 for each where there is no room for all."""
-        if not self._has_room(sum(draft.size for draft in drafts), records=len(drafts)):
-            return [0] * len(drafts)
-        return [self._append(*draft) for draft in drafts]
+        """Append writes and return their sequences; 0 for one without room, and those behind it."""
+        sequences: list[int] = []
+        for draft in drafts:
+            size = draft.size
+            if not self._has_room(size):
+                break
+            sequences.append(self._append(draft, size))
+        return sequences + [0] * (len(drafts) - len(sequences))
 
     def settle(self, settled: Settled) -> int:
         """Note what came of records. Return how many were not there any more."""
@@ -107,7 +111,7 @@ class Group:
         if not self._has_room(draft.size):
             raise BacklogFull("the journal's backlog is full")
         self.drop(sequence)
-        return self._append(*draft)
+        return self._append(draft, draft.size)
 
     def drop(self, sequence: int) -> bool:
         """Forget a dead letter. False: there is none."""
@@ -127,18 +131,17 @@ class Group:
 
     # -- records ----------------------------------------------------------------------------
 
-    def _has_room(self, size: int, *, records: int = 1) -> bool:
-        bounds = self._bounds
-        return self.records + records <= bounds.records and self._bytes + size <= bounds.bytes
+    def _has_room(self, size: int) -> bool:
+        return self.records < self._bounds.records and self._bytes + size <= self._bounds.bytes
 
-    def _append(self, name: str, id: bytes, kind: int, payload: bytes, token: bytes) -> int:
-        self._last += 1
-        size = len(name) + len(id) + len(payload)
-        self._rows += (self._last, name, int(kind), size, 0, self._now_ms, token, id, payload)
+    def _append(self, draft: Draft, size: int) -> int:
+        name, id, kind, payload, token = draft
+        self._last = sequence = self._last + 1
+        self._rows += (sequence, name, int(kind), size, 0, self._now_ms, token, id, payload)
         self.records += 1
         self._bytes += size
-        self.added.append((name, self._last))
-        return self._last
+        self.added.append((name, sequence))
+        return sequence
 
     def _insert(self) -> None:
         """Write the rows that were appended: no earlier, so that they go together."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 if sys.platform == "win32":
     import msvcrt
@@ -38,15 +39,18 @@ class FileLock:
             return True
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if not _lock(file):
-                os.close(file)
-                return False
-            os.ftruncate(file, 0)
-            os.pwrite(file, str(os.getpid()).encode(), 0)
+            has_it = _lock(file)
         except BaseException:
             os.close(file)
             raise
+        if not has_it:
+            os.close(file)
+            return False
         self._held = file
+        with suppress(OSError):  # the disk may be full: who has the lock is for people to read
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, str(os.getpid()).encode())
         return True
 
     def holder(self) -> str:

@@ -105,7 +105,7 @@ def sequences_by_name(connection: sqlite3.Connection) -> dict[str, list[int]]:
     )
     found: dict[str, list[int]] = {}
     for name, sequence in rows:
-        found.setdefault(bytes.fromhex(name).decode(), []).append(sequence)
+        found.setdefault(_text(name), []).append(sequence)
     return found
 
 
@@ -131,7 +131,7 @@ def _record(row: Sequence[Any]) -> Record:
     sequence, name, id, kind, payload, token, attempts, accepted_ms = row
     return Record(
         sequence,
-        bytes.fromhex(name).decode(),
+        _text(name),
         bytes.fromhex(id),
         Kind(kind),
         bytes.fromhex(payload),
@@ -143,4 +143,9 @@ def _record(row: Sequence[Any]) -> Record:
 
 def _letter(row: Sequence[Any]) -> DeadLetter:
     *record, reason, died_ms, superseded = row
-    return DeadLetter(_record(record), bytes.fromhex(reason).decode(), died_ms, bool(superseded))
+    return DeadLetter(_record(record), _text(reason), died_ms, bool(superseded))
+
+
+def _text(told: str) -> str:
+    """Return a text that was told in hexadecimal: what is none, somebody else has put there."""
+    return bytes.fromhex(told).decode(errors="replace")

@@ -19,12 +19,12 @@ from typing import Any, Final
 
 from freshwell.engines import journal_rows
 from freshwell.engines.group_commit import Answer, Job, Lane
-from freshwell.engines.journal_file import open_file, open_memory, unavailable
+from freshwell.engines.journal_file import code_of, open_file, open_memory, unavailable
 from freshwell.engines.journal_group import Bounds, Group
 from freshwell.engines.journal_locks import FileLock
 from freshwell.engines.pending_names import PendingNames
 from freshwell.errors import ConfigurationError, FreshwellError, JournalUnavailable, JournalUnfit
-from freshwell.ground.records import Draft, Durability, Record, Settled
+from freshwell.ground.records import Draft, Durability, Record, Settled, ShardLost
 
 __all__ = ["MEMORY", "SqliteJournal"]
 
@@ -83,7 +83,8 @@ class SqliteJournal:
             "freshwell:journal-reader", self._read_all, self._close_reader
         )
         self._left_to_close = 2
-        self._closed: object = None
+        self._is_closed = False
+        self._closers_ticket: object = None
 
     # -- what is asked ----------------------------------------------------------------------
 
@@ -99,13 +100,17 @@ class SqliteJournal:
 
         `ConfigurationError` while another process writes; `JournalUnfit` where the file is gone.
         """
-        size = sum(draft.size for draft in drafts)
+        size = 0
+        for draft in drafts:  # most often one: sum() would cost as much as all the rest here
+            size += draft.size
         self._writes.submit(Job(partial(self._accept, drafts), ticket, len(drafts), size))
 
     def settle(self, settled: Settled, ticket: object) -> None:
-        """Note what came of records; the answer is how many were not there any more."""
-        rows = sum(map(len, settled))
-        self._writes.submit(Job(lambda group: group.settle(settled), ticket, rows))
+        """Note what came of records; the answer is how many were not there any more.
+
+        `ShardLost` where this is not the flusher.
+        """
+        self._writes.submit(Job(partial(self._settle, settled), ticket, sum(map(len, settled))))
 
     def write(self, work: Writing, ticket: object) -> None:
         """Have something done in a transaction; the answer is what `work` returns."""
@@ -136,20 +141,22 @@ class SqliteJournal:
         False, and no answer: it is being closed already.
         """
         with self._mutex:
-            if self._closed is not None:
+            if self._is_closed:
                 return False
-            self._closed = ticket
+            self._is_closed = True
+            self._closers_ticket = ticket
         self._reads.close()
         self._writes.close()
         return True
 
     def leave_behind(self) -> None:
-        """Be as new in a forked child. What the parent has open is the parent's."""
+        """Be as new in a forked child, or remain closed. What the parent has open is its own."""
         # SQLite must not close in a child what a parent opened.
         _parents.extend(c for c in (self._writer, self._reader) if c is not None)
         self._writer_lock.release()
         self._flusher_lock.release()
-        self._begin_anew()
+        if not self._is_closed:
+            self._begin_anew()
 
     # -- the thread that writes -------------------------------------------------------------
 
@@ -165,24 +172,21 @@ class SqliteJournal:
             group = Group(self._opened(), self._bounds, self._now_ms)
             answers = [_outcome(job, group) for job in jobs]
             group.commit()
-            self._note(group)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             self._undo(error)
-            if len(jobs) > 1 and not isinstance(error, sqlite3.OperationalError | FreshwellError):
+            if len(jobs) > 1 and _is_one_jobs_own(error):
                 return None
             return [(job.ticket, None, _told(error)) for job in jobs]
+        self._note(group)
         return answers
 
     def _opened(self) -> sqlite3.Connection:
         if self._writer is not None:
             return self._writer
-        now_ms = self._now_ms()
         if self.durability is Durability.MEMORY:
-            self._writer = open_memory(now_ms)
+            self._writer = open_memory(self._now_ms())
             return self._writer
-        self._writer = open_file(self._path, self._owner, now_ms, writes=True)
-        status = os.stat(self._path)  # noqa: PTH116
-        self._identity = (status.st_dev, status.st_ino)
+        self._writer = self._open_file(writes=True)
         if self._is_writer:
             self._pending.replace(journal_rows.sequences_by_name(self._writer))
         return self._writer
@@ -194,51 +198,55 @@ class SqliteJournal:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            broken = isinstance(error, sqlite3.Error) and error.sqlite_errorcode not in _KEEPS
+            broken = isinstance(error, sqlite3.Error) and code_of(error) not in _KEEPS
         except sqlite3.Error:
             broken = True
         if broken and self.durability is not Durability.MEMORY:
-            self._writer = None
-            _close(connection)
+            self._close_connection_of_writer()
 
     def _note(self, group: Group) -> None:
-        if not self._is_writer:
-            return
-        self._pending.change(group.added, group.gone)
-        if self._pending.exceeds(group.records):
+        """Keep what is known as pending in step with what was committed."""
+        begins = group.is_admitted and not self._is_writer
+        if self._is_writer:
+            self._pending.change(group.added, group.gone)
+        if begins or (self._is_writer and self._pending.exceeds(group.records)):
             with suppress(sqlite3.Error):  # it is tried again after the next group
-                self._pending.replace(journal_rows.sequences_by_name(self._opened()))
+                self._pending.replace(journal_rows.sequences_by_name(group.connection))
+                self._is_writer = True
 
     def _accept(self, drafts: Sequence[Draft], group: Group) -> list[int]:
         if not group.is_admitted:
             self._admit(group)
         return group.accept(drafts)
 
+    def _settle(self, settled: Settled, group: Group) -> int:
+        if not self.is_owned:
+            raise ShardLost("the journal's flusher is another")
+        return group.settle(settled)
+
     def _admit(self, group: Group) -> None:
         if self.durability is not Durability.MEMORY:
-            self._become_writer(group)
+            self._become_writer()
             self._check_file()
         group.is_admitted = True
 
-    def _become_writer(self, group: Group) -> None:
-        if self._is_writer:
-            return
+    def _become_writer(self) -> None:
         if not self._writer_lock.acquire():
             raise ConfigurationError(
                 f"the journal {self._path!r} is written by process {self._writer_lock.holder()}: "
                 "give each process a file of its own"
             )
-        # Before anything of this group: its additions are noted after the commit.
-        self._pending.replace(journal_rows.sequences_by_name(group.connection))
-        self._is_writer = True
+
+    def _open_file(self, *, writes: bool) -> sqlite3.Connection:
+        if self._identity is not None:
+            self._check_file()
+        connection = open_file(self._path, self._owner, self._now_ms(), writes=writes)
+        self._identity = _identity(self._path)
+        return connection
 
     def _check_file(self) -> None:
-        """Refuse to write where nobody would find it again."""
-        try:
-            status = os.stat(self._path)  # noqa: PTH116
-        except OSError:
-            status = None
-        if status is None or (status.st_dev, status.st_ino) != self._identity:
+        """Refuse to write where nobody would find it again, and to take another's for the same."""
+        if _identity(self._path) != self._identity:
             raise JournalUnfit(
                 f"the journal {self._path!r} was moved or removed while it was open: put it back, "
                 "or start anew"
@@ -265,7 +273,7 @@ class SqliteJournal:
 
     def _opened_reader(self) -> sqlite3.Connection:
         if self._reader is None:
-            self._reader = open_file(self._path, self._owner, self._now_ms(), writes=False)
+            self._reader = self._open_file(writes=False)
             self._reader.execute("PRAGMA query_only=ON")
         return self._reader
 
@@ -280,14 +288,17 @@ class SqliteJournal:
     # -- the end ----------------------------------------------------------------------------
 
     def _close_writer(self) -> None:
-        connection, self._writer = self._writer, None
-        if connection is not None:
-            _close(connection)
+        self._close_connection_of_writer()
         self._end_of_lane()
 
     def _close_reader(self) -> None:
         self._close_connection_of_reader()
         self._end_of_lane()
+
+    def _close_connection_of_writer(self) -> None:
+        connection, self._writer = self._writer, None
+        if connection is not None:
+            _close(connection)
 
     def _close_connection_of_reader(self) -> None:
         connection, self._reader = self._reader, None
@@ -302,14 +313,35 @@ class SqliteJournal:
         self.is_owned = False
         self._writer_lock.release()
         self._flusher_lock.release()
-        self._answer([(self._closed, None, None)])
+        self._answer([(self._closers_ticket, None, None)])
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another that has its name. None: there is no file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _outcome(job: Job[Group], group: Group) -> Answer:
     try:
         return (job.ticket, job.work(group), None)
-    except FreshwellError as error:
+    except (FreshwellError, ShardLost) as error:
         return (job.ticket, None, error)
+    except OSError as error:  # of a lock's file, and no matter of the others
+        return (job.ticket, None, unavailable(error))
+
+
+def _is_one_jobs_own(error: Exception) -> bool:
+    """Tell whether an error comes of what one job gave to be written, and not of the disk.
+
+    Never for one that COMMIT may have raised: what it did is not known.
+    """
+    if isinstance(error, sqlite3.DataError | sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        return True
+    return not isinstance(error, sqlite3.Error | OSError | FreshwellError)
 
 
 def _told(error: Exception) -> Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Lock
 
-from freshwell._async.stores.journal import Entry
+from freshwell._async.stores.base import Fill
 from freshwell.errors import JournalUnavailable
 from freshwell.ground.records import (
     Backlog,
@@ -61,7 +61,7 @@ class MemoryJournal:
         self.taken: list[int] = []
         self.released: list[int] = []
 
-    async def accept(self, drafts: Sequence[Draft], entries: Sequence[Entry] = ()) -> list[int]:
+    async def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
         self._check()
         sequences = []
         with self.ledger.mutex:

@@ -4,6 +4,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import Lock
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from freshwell.engines.incidents import Incidents
 from freshwell.engines.window import Handout
 from freshwell.ground.batches import STORED, Outcome
 from freshwell.ground.flushes import FlushOptions
-from freshwell.ground.records import Record
+from freshwell.ground.records import Record, Settled
 from tests.behaviour._sync.journals import Ledger, MemoryJournal, draft
 from tests.support.threads import Latch
 
@@ -88,7 +89,7 @@ class Target:
 class Fleet:
     """One ledger, one source, and the flushers of the processes that work on them.
 
-    `told` has what `before_settle` was told, stored and dead; `untold`: so many times it raises.
+    `told` has what is stored and dead, as far as it was noted; `untold`: so many times it is not.
     """
 
     def __init__(self, shards: int = 1, dead_room: int = 1_000) -> None:
@@ -125,10 +126,11 @@ class Fleet:
         **options: Any,
     ) -> Flusher:
         """Return another flusher, not begun, which draws no jitter and has little patience."""
+        own = self.journal if journal is None else journal
         flusher = Flusher(
-            self.journal if journal is None else journal,
+            own,
             self.target.deliver,
-            self._before_settle,
+            partial(self._settle, own),
             options=FlushOptions(**{**_HASTY, **options}),
             counters=self.counters,
             incidents=Incidents(self.counters, "tests"),
@@ -139,9 +141,10 @@ class Fleet:
         self._flushers.append(flusher)
         return flusher
 
-    def _before_settle(self, stored: Sequence[Record], dead: Sequence[Record]) -> None:
+    def _settle(self, journal: MemoryJournal, shard: int, settled: Settled) -> int:
         if self.untold:
             self.untold -= 1
             raise ConnectionError("the cache cannot be told")
-        self.told[0].extend(stored)
-        self.told[1].extend(dead)
+        self.told[0].extend(settled.stored)
+        self.told[1].extend(record for record, _ in settled.dead)
+        return journal.settle(shard, settled)

@@ -6,7 +6,6 @@ import itertools
 from typing import Any
 
 from freshwell._async.stores.base import Fill
-from freshwell._async.stores.journal import Entry
 from freshwell._async.stores.journal_places import open_desk, open_journal
 from freshwell._async.stores.redis_desk import RedisDesk
 from freshwell._async.stores.redis_journal import Layout, RedisJournal
@@ -65,10 +64,10 @@ def draft(name: str, payload: bytes = b"v", kind: Kind = Kind.PUT) -> Draft:
     return Draft(name, b'"%s"' % name.encode(), kind, payload, b"%016d" % next(_NUMBERS))
 
 
-def entry_of(key: bytes, text: bytes = b"1", state: State = State.VALUE) -> Entry:
+def entry_of(key: bytes, text: bytes = b"1", state: State = State.VALUE) -> Fill:
     """Return what a write leaves in L2: a value that is fresh for a minute, or a tombstone."""
     frame = encode(state=state, codec=1, digest=digest8(key), payload=text)
-    return Entry(Fill(key, b"", frame, 60_000, 120_000))
+    return Fill(key, b"", frame, 60_000, 120_000)
 
 
 def settled_as(records: list[Record], **fates: str) -> Settled:

@@ -259,10 +259,8 @@ class Flusher:
     async def _settle(self, lane: Lane, report: Report) -> None:
         verdict = verdict_of(report, self._options.max_attempts)
         settled = verdict.settled
-        if settled.stored or settled.dead:
-            await self._before_settle(settled.stored, [record for record, _ in settled.dead])
         if any(settled):
-            lost = await self._journal.settle(lane.shard, settled)
+            lost = await self._note(lane.shard, settled)
             if lost:
                 self._incidents.writes_lost(lost)
         self._counters.writes_stored += len(settled.stored)

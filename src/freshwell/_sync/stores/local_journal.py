@@ -4,7 +4,6 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from freshwell._sync.stores.base import Fill
@@ -71,7 +70,7 @@ class LocalJournal:
         """Make writes durable and return their sequences. See `Journal.accept`."""
         if not drafts:
             return []
-        sequences: list[int] = self._asked(partial(self._engine.accept, drafts))
+        sequences: list[int] = self._asked(self._engine.accept, drafts)
         return sequences
 
     def latest(self, names: Sequence[str]) -> list[Record | None]:
@@ -79,7 +78,7 @@ class LocalJournal:
         asked = [name for name in names if self._engine.is_pending(name)]
         if not asked:
             return [None] * len(names)
-        records: list[Record | None] = self._asked(partial(self._engine.latest, asked))
+        records: list[Record | None] = self._asked(self._engine.latest, asked)
         found = dict(zip(asked, records, strict=True))
         return [found.get(name) for name in names]
 
@@ -95,13 +94,13 @@ class LocalJournal:
 
     def take(self, shard: int, after: int, limit: int) -> list[Record]:
         """Return records above a sequence, in order. See `Journal.take`."""
-        self._check_owned()
+        if not self._engine.is_owned:
+            raise ShardLost("the journal's flusher is another")
         return self._read(lambda rows: journal_rows.records_after(rows, after, limit))
 
     def settle(self, shard: int, settled: Settled) -> int:
         """Note what came of records. See `Journal.settle`."""
-        self._check_owned()
-        missing: int = self._asked(partial(self._engine.settle, settled))
+        missing: int = self._asked(self._engine.settle, settled)
         return missing
 
     def backlog(self) -> Backlog:
@@ -139,15 +138,13 @@ class LocalJournal:
     def retry(self, sequence: int, *, force: bool = False) -> int | None:
         """Accept a dead letter's write anew. See `Desk.retry`."""
         anew: int | None = self._asked(
-            partial(self._engine.write, lambda group: group.retry(sequence, force))
+            self._engine.write, lambda group: group.retry(sequence, force)
         )
         return anew
 
     def drop(self, sequence: int) -> bool:
         """Forget a dead letter. False: there is none."""
-        found: bool = self._asked(
-            partial(self._engine.write, lambda group: group.drop(sequence))
-        )
+        found: bool = self._asked(self._engine.write, lambda group: group.drop(sequence))
         return found
 
     def close(self) -> None:
@@ -159,17 +156,13 @@ class LocalJournal:
             except TimeoutError:
                 return  # its threads end with the disk's answer, or with the process
 
-    def _check_owned(self) -> None:
-        if not self._engine.is_owned:
-            raise ShardLost("the journal's flusher is another")
-
     def _read(self, work: Callable[[journal_rows.Rows], T]) -> T:
-        found: T = self._asked(partial(self._engine.read, work))
+        found: T = self._asked(self._engine.read, work)
         return found
 
-    def _asked(self, ask: Callable[[object], None]) -> Any:
+    def _asked(self, ask: Callable[..., None], *arguments: object) -> Any:
         promise: Promise[Any] = Promise()
-        ask(promise)
+        ask(*arguments, promise)
         try:
             return promise.wait(self._timeout_s)
         except TimeoutError:

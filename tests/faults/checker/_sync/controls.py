@@ -12,7 +12,7 @@ from typing import Any
 
 from freshwell._sync.coordination.tags import Tagged, Tags
 from freshwell._sync.coordination.writes import Writes
-from freshwell._sync.stores import redis
+from freshwell._sync.stores import redis, scripts
 from freshwell._sync.stores.base import Mark
 from freshwell.engines.session import FOREVER_NS, Session
 from freshwell.engines.table import Table
@@ -149,19 +149,19 @@ def _replace(owner: Any, name: str, by: Any) -> None:
 
 def _rewrite(script: str, *pairs: str) -> None:
     """Replace parts of a script: each is followed by what stands in its place."""
-    was: Any = redis._script
+    was: Any = scripts.script
     text = was(script).text.decode()
     for old, new in zip(pairs[::2], pairs[1::2], strict=True):
         assert old in text, f"{script}.lua does not say {old!r} any more"
         text = text.replace(old, new)
     changed = text.encode()
-    made = redis._Script(changed, sha1(changed, usedforsecurity=False).hexdigest().encode())
+    made = scripts.Script(changed, sha1(changed, usedforsecurity=False).hexdigest().encode())
 
     @functools.cache
-    def scripts(name: str) -> Any:
+    def rewritten(name: str) -> Any:
         return made if name == script else was(name)
 
-    _replace(redis, "_script", scripts)
+    _replace(redis, "script", rewritten)
 
 
 CONTROLS: dict[str, Callable[[], None]] = {

@@ -1,0 +1,376 @@
+"""What every journal does, and every desk."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from freshwell.errors import BacklogFull, JournalUnavailable, LetterSuperseded
+from freshwell.ground.records import Kind, Record, Settled, ShardLost
+from tests.journals._async.parts import Both, Place, dies, draft, owned, settle, taken
+from tests.support.aio import all_of
+
+
+def all_stored(records: list[Record]) -> Settled:
+    return Settled(stored=tuple(records))
+
+
+def all_failed(records: list[Record]) -> Settled:
+    return Settled(failed=tuple(record._replace(attempts=3) for record in records))
+
+
+async def names_of(journal: Both) -> list[str]:
+    return [record.name for records in (await taken(journal)).values() for record in records]
+
+
+# -- accepting ------------------------------------------------------------------------------
+
+
+async def test_what_was_accepted_is_taken_as_it_was(place: Place) -> None:
+    async with place.opened() as journal:
+        written = draft("a\0ü\n", b"\0\xff", Kind.DELETE)
+        (sequence,) = await journal.accept([written])
+        ((record,),) = [records for records in (await taken(journal)).values() if records]
+        assert record[:6] == (sequence, *written)
+        assert record.attempts == 0
+        assert record.accepted_ms > 1_700_000_000_000
+
+
+async def test_the_writes_of_a_key_have_growing_sequences(place: Place) -> None:
+    async with place.opened() as journal:
+        first = await journal.accept([draft("a"), draft("a")])
+        second = await journal.accept([draft("a")])
+        assert sorted({*first, *second}) == [*first, *second]
+
+
+async def test_nothing_is_accepted_of_nothing(place: Place) -> None:
+    async with place.opened() as journal:
+        assert await journal.accept([]) == []
+
+
+async def test_many_accept_at_the_same_time(place: Place) -> None:
+    async with place.opened() as journal:
+        calls: list[Callable[[], Awaitable[list[int]]]] = [
+            partial(journal.accept, [draft(f"key {number}")]) for number in range(50)
+        ]
+        sequences = [sequence for (sequence,) in await all_of(*calls)]
+        assert len(await names_of(journal)) == 50
+        found = [r.sequence for records in (await taken(journal)).values() for r in records]
+        assert sorted(found) == sorted(sequences)
+
+
+async def test_a_full_backlog_takes_the_first_and_says_which(place: Place) -> None:
+    async with place.opened(max_records=3) as journal:
+        await journal.accept([draft("a")])
+        sequences = await journal.accept([draft("a") for _ in range(5)])
+        assert [bool(sequence) for sequence in sequences] == [True, True, False, False, False]
+        assert (await journal.backlog()).records == 3
+        await settle(journal, all_stored)
+        await journal.accept([draft("a")])
+
+
+async def test_a_backlog_is_full_of_bytes_too(place: Place) -> None:
+    async with place.opened(max_bytes=1_000) as journal:
+        small, large = await journal.accept([draft("a", bytes(400)), draft("a", bytes(900))])
+        assert small > 0 == large
+
+
+async def test_the_backlog_is_told(place: Place) -> None:
+    async with place.opened() as journal:
+        assert (await journal.backlog()).oldest_age_s == 0.0
+        drafts = [draft("a"), draft("b", bytes(100)), draft("c")]
+        await journal.accept(drafts)
+        await settle(journal, dies("c"))
+        await journal.accept(drafts[:2])
+        told = await journal.backlog()
+        assert (told.records, told.dead) == (2, 1)
+        assert told.bytes == sum(one.size for one in drafts[:2])
+        assert 0.0 <= told.oldest_age_s < 60
+        assert told.durability == journal.durability.value
+
+
+# -- looking --------------------------------------------------------------------------------
+
+
+async def test_the_latest_write_of_each_entry_is_found(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a", b"1"), draft("b", b"2"), draft("a", b"3")])
+        found = await journal.latest(["a", "nothing", "b", "a"])
+        assert [record and record.payload for record in found] == [b"3", None, b"2", b"3"]
+
+
+async def test_what_is_settled_is_not_found(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a"), draft("b"), draft("c")])
+        await settle(journal, dies("b"))
+        assert await journal.latest(["a", "b", "c"]) == [None] * 3
+
+
+async def test_of_an_entry_s_writes_an_older_one_is_the_latest_when_the_last_is_gone(
+    place: Place,
+) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a", b"1"), draft("a", b"2")])
+        await settle(journal, lambda records: Settled(stored=tuple(records[1:])))
+        (record,) = await journal.latest(["a"])
+        assert record is not None
+        assert record.payload == b"1"
+
+
+async def test_the_oldest_and_the_newest_are_told(place: Place) -> None:
+    async with place.opened() as journal:
+        assert await journal.oldest() == await journal.newest() == [0] * journal.shards
+        first, _, last = await journal.accept([draft("a"), draft("a"), draft("a")])
+        assert max(await journal.oldest()) == first
+        assert max(await journal.newest()) == last
+
+
+# -- owning and taking ----------------------------------------------------------------------
+
+
+async def test_a_shard_that_is_not_owned_gives_nothing_and_takes_nothing(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a")])
+        held = await taken(journal)
+        await journal.release(range(journal.shards))
+        for shard, records in held.items():
+            with pytest.raises(ShardLost):
+                await journal.take(shard, 0, 10)
+            with pytest.raises(ShardLost):
+                await journal.settle(shard, Settled(stored=tuple(records)))
+        assert (await journal.backlog()).records == 1
+
+
+async def test_an_owner_remains_one(place: Place) -> None:
+    async with place.opened() as journal:
+        await owned(journal)
+        await owned(journal)
+
+
+async def test_what_is_not_owned_can_be_released(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.release(range(journal.shards))
+
+
+async def test_a_shard_has_one_owner_at_a_time(place: Place) -> None:
+    if not place.is_kept:
+        pytest.skip("two in memory are two journals")
+    async with place.opened() as first, place.opened() as second:
+        await owned(first)
+        assert not await second.own(0)
+        await first.release([0])
+        assert await second.own(0)
+
+
+async def test_records_are_taken_in_order_and_page_by_page(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a", b"%d" % number) for number in range(25)])
+        await owned(journal)
+        (shard,) = (n for n, newest in enumerate(await journal.newest()) if newest)
+        found: list[bytes] = []
+        after = 0
+        while page := await journal.take(shard, after, 10):
+            assert len(page) <= 10
+            found += (record.payload for record in page)
+            after = page[-1].sequence
+        assert found == [b"%d" % number for number in range(25)]
+
+
+async def test_large_records_come_in_smaller_pages(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a", bytes(3_000_000)) for _ in range(4)])
+        held = [records for records in (await taken(journal)).values() if records]
+        assert 1 <= len(held[0]) < 4
+
+
+# -- settling -------------------------------------------------------------------------------
+
+
+async def test_what_is_stored_is_gone(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a"), draft("b")])
+        assert await settle(journal, all_stored) == 0
+        assert await names_of(journal) == []
+        backlog = await journal.backlog()
+        assert (backlog.records, backlog.bytes) == (0, 0)
+
+
+async def test_what_has_failed_stays_with_its_attempts(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a"), draft("b")])
+        assert await settle(journal, all_failed) == 0
+        found = [r for records in (await taken(journal)).values() for r in records]
+        assert [record.attempts for record in found] == [3, 3]
+
+
+async def test_what_was_not_there_any_more_is_told(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a"), draft("a"), draft("a"), draft("a")])
+        held = await taken(journal)
+        (shard,) = (shard for shard, records in held.items() if records)
+        one, two, three, _ = held[shard]
+        assert await journal.settle(shard, Settled(stored=(one, two, three))) == 0
+        again = Settled(stored=(one,), failed=(two,), dead=((three, "refused"),))
+        assert await journal.settle(shard, again) == 3
+        backlog = await journal.backlog()
+        assert (backlog.records, backlog.bytes, backlog.dead) == (1, draft("a").size, 0)
+
+
+# -- dead letters ---------------------------------------------------------------------------
+
+
+async def test_a_dead_letter_is_kept_with_its_reason(place: Place) -> None:
+    async with place.opened() as journal:
+        (sequence,) = await journal.accept([draft("a", b"value")])
+        await settle(journal, dies("a"))
+        (letter,) = await journal.dead()
+        assert letter.record.payload == b"value"
+        assert (letter.record.sequence, letter.reason) == (sequence, "refused")
+        assert letter.died_ms >= letter.record.accepted_ms
+        assert not letter.superseded
+        assert await journal.letter(sequence) == letter
+
+
+async def test_a_record_that_waits_is_found_by_its_sequence(place: Place) -> None:
+    async with place.opened() as journal:
+        (sequence,) = await journal.accept([draft("a", b"value")])
+        found = await journal.letter(sequence)
+        assert isinstance(found, Record)
+        assert [found] == await journal.pending()
+        assert await journal.letter(sequence + 1) is None
+
+
+@pytest.mark.parametrize("sequence", [-1, 0, 5, 2**63 - 1, 2**63, 2**80], ids=str)
+async def test_sequences_that_are_none_name_nothing(place: Place, sequence: int) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a")])
+        await settle(journal, dies("a"))
+        assert await journal.letter(sequence) is None
+        assert await journal.retry(sequence) is None
+        assert not await journal.drop(sequence)
+        assert len(await journal.dead()) == 1
+
+
+async def test_dead_letters_are_listed_page_by_page(place: Place) -> None:
+    async with place.opened() as journal:
+        sequences = await journal.accept([draft("a") for _ in range(5)])
+        await settle(journal, dies("a"))
+        first = await journal.dead(limit=3)
+        rest = await journal.dead(after=first[-1].record.sequence)
+        assert [letter.record.sequence for letter in (*first, *rest)] == sequences
+
+
+async def test_dead_letters_beyond_the_bound_stay_records(place: Place) -> None:
+    async with place.opened(max_dead=2) as journal:
+        await journal.accept([draft("a") for _ in range(3)])
+        assert await settle(journal, dies("a")) == 0
+        backlog = await journal.backlog()
+        assert (backlog.records, backlog.dead) == (1, 2)
+
+
+async def test_a_dead_letter_is_accepted_anew_behind_all_others(place: Place) -> None:
+    async with place.opened() as journal:
+        written = draft("a", b"value")
+        (sequence,) = await journal.accept([written])
+        await settle(journal, dies("a"))
+        anew = await journal.retry(sequence)
+        assert anew is not None
+        assert anew > sequence
+        (record,) = await journal.pending()
+        assert record[:6] == (anew, *written._replace(kind=Kind.PUT | Kind.REVIVED))
+        assert record.attempts == 0
+        assert await journal.dead() == []
+        backlog = await journal.backlog()
+        assert (backlog.records, backlog.bytes, backlog.dead) == (1, written.size, 0)
+
+
+async def test_a_dead_letter_is_forgotten(place: Place) -> None:
+    async with place.opened() as journal:
+        (sequence,) = await journal.accept([draft("a")])
+        await settle(journal, dies("a"))
+        assert await journal.drop(sequence)
+        assert not await journal.drop(sequence)
+        assert (await journal.backlog()).dead == 0
+
+
+async def test_a_dead_letter_whose_key_has_been_stored_since_is_superseded(place: Place) -> None:
+    async with place.opened() as journal:
+        (sequence,) = await journal.accept([draft("a", b"old")])
+        await settle(journal, dies("a"))
+        await journal.accept([draft("a", b"new"), draft("b")])
+        await settle(journal, all_stored)
+        (letter,) = await journal.dead()
+        assert letter.superseded
+        with pytest.raises(LetterSuperseded):
+            await journal.retry(sequence)
+        assert len(await journal.dead()) == 1
+        assert await journal.retry(sequence, force=True) is not None
+
+
+async def test_a_dead_letter_whose_key_waits_to_be_stored_is_not_tried_again(place: Place) -> None:
+    async with place.opened() as journal:
+        (sequence,) = await journal.accept([draft("a", b"old")])
+        await settle(journal, dies("a"))
+        await journal.accept([draft("a", b"new")])
+        with pytest.raises(LetterSuperseded):
+            await journal.retry(sequence)
+
+
+async def test_a_dead_letter_of_another_key_is_not_superseded(place: Place) -> None:
+    async with place.opened() as journal:
+        (sequence,) = await journal.accept([draft("a")])
+        await settle(journal, dies("a"))
+        await journal.accept([draft("b")])
+        await settle(journal, all_stored)
+        assert await journal.retry(sequence) is not None
+
+
+async def test_a_full_backlog_takes_no_letter(place: Place) -> None:
+    async with place.opened(max_records=1) as journal:
+        (sequence,) = await journal.accept([draft("a")])
+        await settle(journal, dies("a"))
+        await journal.accept([draft("b")])
+        with pytest.raises(BacklogFull):
+            await journal.retry(sequence)
+        assert len(await journal.dead()) == 1
+
+
+# -- the end --------------------------------------------------------------------------------
+
+
+async def test_what_was_accepted_outlives_the_journal_that_accepted_it(place: Place) -> None:
+    async with place.opened() as journal:
+        (first,) = await journal.accept([draft("a", b"value")])
+        await settle(journal, all_failed)
+    async with place.opened() as journal:
+        found = await journal.latest(["a"])
+        if not place.is_kept:
+            assert found == [None]
+            return
+        (record,) = await journal.pending()
+        assert found == [record]
+        assert (record.sequence, record.payload, record.attempts) == (first, b"value", 3)
+        (second,) = await journal.accept([draft("a")])
+        assert second > first
+
+
+async def test_a_closed_journal_says_so(place: Place) -> None:
+    async with place.opened() as journal:
+        await journal.accept([draft("a")])
+        await journal.aclose()
+        await journal.aclose()
+        with pytest.raises(JournalUnavailable):
+            await journal.accept([draft("a")])
+        with pytest.raises(JournalUnavailable):
+            await journal.backlog()
+
+
+async def test_a_closed_journal_has_given_its_shards_back(place: Place) -> None:
+    if not place.is_kept:
+        pytest.skip("two in memory are two journals")
+    async with place.opened() as first, place.opened() as second:
+        await owned(first)
+        await first.aclose()
+        await owned(second)

@@ -1,0 +1,96 @@
+"""Drafts, and what every journal can be asked for, whatever it is made of."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+from freshwell._sync.stores.journal import Desk, Journal
+from freshwell._sync.stores.local_journal import LocalJournal
+from freshwell.ground.records import Draft, Kind, Record, Settled
+
+__all__ = ["Both", "Local", "Opened", "Place", "dies", "draft", "owned", "settle", "taken"]
+
+_numbers = count(1)
+
+
+class Both(Journal, Desk, Protocol):
+    """A journal that is a desk as well."""
+
+
+class Opened:
+    """A journal for the time of a block, and for no longer."""
+
+    def __init__(self, make: Callable[[], Both]) -> None:
+        self._make = make
+
+    def __enter__(self) -> Both:
+        self._journal = self._make()
+        return self._journal
+
+    def __exit__(self, *_: object) -> None:
+        self._journal.close()
+
+
+class Place(Protocol):
+    """Where journals are. `is_kept`: what one has accepted there, the next one has."""
+
+    is_kept: bool
+
+    def opened(self, **bounds: int) -> Opened:
+        """Open the journal of this place: `max_records`, `max_bytes`, `max_dead`."""
+
+
+class Local:
+    """A journal in a file of a folder, or in memory."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.path = None if folder is None else str(folder / "writes")
+        self.is_kept = folder is not None
+
+    def opened(self, **bounds: int) -> Opened:
+        return Opened(lambda: self.made(**bounds))
+
+    def made(self, **options: Any) -> LocalJournal:
+        usual: dict[str, Any] = {
+            "owner": "user:{id}",
+            "max_records": 10_000,
+            "max_bytes": 2**30,
+            "max_dead": 100,
+        }
+        return LocalJournal(self.path, **usual | options)
+
+
+def draft(name: str = "a", payload: bytes = b"value", kind: Kind = Kind.PUT) -> Draft:
+    """Return a write with a token of its own."""
+    return Draft(name, b'"' + name.encode() + b'"', kind, payload, next(_numbers).to_bytes(16))
+
+
+def owned(journal: Both) -> None:
+    """Become the owner of all shards."""
+    for shard in range(journal.shards):
+        assert journal.own(shard)
+
+
+def taken(journal: Both) -> dict[int, list[Record]]:
+    """Become the owner of all shards, and return their records."""
+    owned(journal)
+    return {shard: journal.take(shard, 0, 1_000) for shard in range(journal.shards)}
+
+
+def settle(journal: Both, choose: Callable[[list[Record]], Settled]) -> int:
+    """Settle what is in the shards as `choose` says. Return how many were not there."""
+    missing = 0
+    for shard, records in taken(journal).items():
+        missing += journal.settle(shard, choose(records))
+    return missing
+
+
+def dies(*names: str) -> Callable[[list[Record]], Settled]:
+    """Choose death for the records of these names, and the source for the others."""
+    return lambda records: Settled(
+        stored=tuple(record for record in records if record.name not in names),
+        dead=tuple((record, "refused") for record in records if record.name in names),
+    )

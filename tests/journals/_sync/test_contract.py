@@ -1,0 +1,376 @@
+"""What every journal does, and every desk."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from freshwell.errors import BacklogFull, JournalUnavailable, LetterSuperseded
+from freshwell.ground.records import Kind, Record, Settled, ShardLost
+from tests.journals._sync.parts import Both, Place, dies, draft, owned, settle, taken
+from tests.support.threads import all_of
+
+
+def all_stored(records: list[Record]) -> Settled:
+    return Settled(stored=tuple(records))
+
+
+def all_failed(records: list[Record]) -> Settled:
+    return Settled(failed=tuple(record._replace(attempts=3) for record in records))
+
+
+def names_of(journal: Both) -> list[str]:
+    return [record.name for records in taken(journal).values() for record in records]
+
+
+# -- accepting ------------------------------------------------------------------------------
+
+
+def test_what_was_accepted_is_taken_as_it_was(place: Place) -> None:
+    with place.opened() as journal:
+        written = draft("a\0ü\n", b"\0\xff", Kind.DELETE)
+        (sequence,) = journal.accept([written])
+        ((record,),) = [records for records in taken(journal).values() if records]
+        assert record[:6] == (sequence, *written)
+        assert record.attempts == 0
+        assert record.accepted_ms > 1_700_000_000_000
+
+
+def test_the_writes_of_a_key_have_growing_sequences(place: Place) -> None:
+    with place.opened() as journal:
+        first = journal.accept([draft("a"), draft("a")])
+        second = journal.accept([draft("a")])
+        assert sorted({*first, *second}) == [*first, *second]
+
+
+def test_nothing_is_accepted_of_nothing(place: Place) -> None:
+    with place.opened() as journal:
+        assert journal.accept([]) == []
+
+
+def test_many_accept_at_the_same_time(place: Place) -> None:
+    with place.opened() as journal:
+        calls: list[Callable[[], list[int]]] = [
+            partial(journal.accept, [draft(f"key {number}")]) for number in range(50)
+        ]
+        sequences = [sequence for (sequence,) in all_of(*calls)]
+        assert len(names_of(journal)) == 50
+        found = [r.sequence for records in taken(journal).values() for r in records]
+        assert sorted(found) == sorted(sequences)
+
+
+def test_a_full_backlog_takes_the_first_and_says_which(place: Place) -> None:
+    with place.opened(max_records=3) as journal:
+        journal.accept([draft("a")])
+        sequences = journal.accept([draft("a") for _ in range(5)])
+        assert [bool(sequence) for sequence in sequences] == [True, True, False, False, False]
+        assert journal.backlog().records == 3
+        settle(journal, all_stored)
+        journal.accept([draft("a")])
+
+
+def test_a_backlog_is_full_of_bytes_too(place: Place) -> None:
+    with place.opened(max_bytes=1_000) as journal:
+        small, large = journal.accept([draft("a", bytes(400)), draft("a", bytes(900))])
+        assert small > 0 == large
+
+
+def test_the_backlog_is_told(place: Place) -> None:
+    with place.opened() as journal:
+        assert journal.backlog().oldest_age_s == 0.0
+        drafts = [draft("a"), draft("b", bytes(100)), draft("c")]
+        journal.accept(drafts)
+        settle(journal, dies("c"))
+        journal.accept(drafts[:2])
+        told = journal.backlog()
+        assert (told.records, told.dead) == (2, 1)
+        assert told.bytes == sum(one.size for one in drafts[:2])
+        assert 0.0 <= told.oldest_age_s < 60
+        assert told.durability == journal.durability.value
+
+
+# -- looking --------------------------------------------------------------------------------
+
+
+def test_the_latest_write_of_each_entry_is_found(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a", b"1"), draft("b", b"2"), draft("a", b"3")])
+        found = journal.latest(["a", "nothing", "b", "a"])
+        assert [record and record.payload for record in found] == [b"3", None, b"2", b"3"]
+
+
+def test_what_is_settled_is_not_found(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a"), draft("b"), draft("c")])
+        settle(journal, dies("b"))
+        assert journal.latest(["a", "b", "c"]) == [None] * 3
+
+
+def test_of_an_entry_s_writes_an_older_one_is_the_latest_when_the_last_is_gone(
+    place: Place,
+) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a", b"1"), draft("a", b"2")])
+        settle(journal, lambda records: Settled(stored=tuple(records[1:])))
+        (record,) = journal.latest(["a"])
+        assert record is not None
+        assert record.payload == b"1"
+
+
+def test_the_oldest_and_the_newest_are_told(place: Place) -> None:
+    with place.opened() as journal:
+        assert journal.oldest() == journal.newest() == [0] * journal.shards
+        first, _, last = journal.accept([draft("a"), draft("a"), draft("a")])
+        assert max(journal.oldest()) == first
+        assert max(journal.newest()) == last
+
+
+# -- owning and taking ----------------------------------------------------------------------
+
+
+def test_a_shard_that_is_not_owned_gives_nothing_and_takes_nothing(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a")])
+        held = taken(journal)
+        journal.release(range(journal.shards))
+        for shard, records in held.items():
+            with pytest.raises(ShardLost):
+                journal.take(shard, 0, 10)
+            with pytest.raises(ShardLost):
+                journal.settle(shard, Settled(stored=tuple(records)))
+        assert journal.backlog().records == 1
+
+
+def test_an_owner_remains_one(place: Place) -> None:
+    with place.opened() as journal:
+        owned(journal)
+        owned(journal)
+
+
+def test_what_is_not_owned_can_be_released(place: Place) -> None:
+    with place.opened() as journal:
+        journal.release(range(journal.shards))
+
+
+def test_a_shard_has_one_owner_at_a_time(place: Place) -> None:
+    if not place.is_kept:
+        pytest.skip("two in memory are two journals")
+    with place.opened() as first, place.opened() as second:
+        owned(first)
+        assert not second.own(0)
+        first.release([0])
+        assert second.own(0)
+
+
+def test_records_are_taken_in_order_and_page_by_page(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a", b"%d" % number) for number in range(25)])
+        owned(journal)
+        (shard,) = (n for n, newest in enumerate(journal.newest()) if newest)
+        found: list[bytes] = []
+        after = 0
+        while page := journal.take(shard, after, 10):
+            assert len(page) <= 10
+            found += (record.payload for record in page)
+            after = page[-1].sequence
+        assert found == [b"%d" % number for number in range(25)]
+
+
+def test_large_records_come_in_smaller_pages(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a", bytes(3_000_000)) for _ in range(4)])
+        held = [records for records in taken(journal).values() if records]
+        assert 1 <= len(held[0]) < 4
+
+
+# -- settling -------------------------------------------------------------------------------
+
+
+def test_what_is_stored_is_gone(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a"), draft("b")])
+        assert settle(journal, all_stored) == 0
+        assert names_of(journal) == []
+        backlog = journal.backlog()
+        assert (backlog.records, backlog.bytes) == (0, 0)
+
+
+def test_what_has_failed_stays_with_its_attempts(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a"), draft("b")])
+        assert settle(journal, all_failed) == 0
+        found = [r for records in taken(journal).values() for r in records]
+        assert [record.attempts for record in found] == [3, 3]
+
+
+def test_what_was_not_there_any_more_is_told(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a"), draft("a"), draft("a"), draft("a")])
+        held = taken(journal)
+        (shard,) = (shard for shard, records in held.items() if records)
+        one, two, three, _ = held[shard]
+        assert journal.settle(shard, Settled(stored=(one, two, three))) == 0
+        again = Settled(stored=(one,), failed=(two,), dead=((three, "refused"),))
+        assert journal.settle(shard, again) == 3
+        backlog = journal.backlog()
+        assert (backlog.records, backlog.bytes, backlog.dead) == (1, draft("a").size, 0)
+
+
+# -- dead letters ---------------------------------------------------------------------------
+
+
+def test_a_dead_letter_is_kept_with_its_reason(place: Place) -> None:
+    with place.opened() as journal:
+        (sequence,) = journal.accept([draft("a", b"value")])
+        settle(journal, dies("a"))
+        (letter,) = journal.dead()
+        assert letter.record.payload == b"value"
+        assert (letter.record.sequence, letter.reason) == (sequence, "refused")
+        assert letter.died_ms >= letter.record.accepted_ms
+        assert not letter.superseded
+        assert journal.letter(sequence) == letter
+
+
+def test_a_record_that_waits_is_found_by_its_sequence(place: Place) -> None:
+    with place.opened() as journal:
+        (sequence,) = journal.accept([draft("a", b"value")])
+        found = journal.letter(sequence)
+        assert isinstance(found, Record)
+        assert [found] == journal.pending()
+        assert journal.letter(sequence + 1) is None
+
+
+@pytest.mark.parametrize("sequence", [-1, 0, 5, 2**63 - 1, 2**63, 2**80], ids=str)
+def test_sequences_that_are_none_name_nothing(place: Place, sequence: int) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a")])
+        settle(journal, dies("a"))
+        assert journal.letter(sequence) is None
+        assert journal.retry(sequence) is None
+        assert not journal.drop(sequence)
+        assert len(journal.dead()) == 1
+
+
+def test_dead_letters_are_listed_page_by_page(place: Place) -> None:
+    with place.opened() as journal:
+        sequences = journal.accept([draft("a") for _ in range(5)])
+        settle(journal, dies("a"))
+        first = journal.dead(limit=3)
+        rest = journal.dead(after=first[-1].record.sequence)
+        assert [letter.record.sequence for letter in (*first, *rest)] == sequences
+
+
+def test_dead_letters_beyond_the_bound_stay_records(place: Place) -> None:
+    with place.opened(max_dead=2) as journal:
+        journal.accept([draft("a") for _ in range(3)])
+        assert settle(journal, dies("a")) == 0
+        backlog = journal.backlog()
+        assert (backlog.records, backlog.dead) == (1, 2)
+
+
+def test_a_dead_letter_is_accepted_anew_behind_all_others(place: Place) -> None:
+    with place.opened() as journal:
+        written = draft("a", b"value")
+        (sequence,) = journal.accept([written])
+        settle(journal, dies("a"))
+        anew = journal.retry(sequence)
+        assert anew is not None
+        assert anew > sequence
+        (record,) = journal.pending()
+        assert record[:6] == (anew, *written._replace(kind=Kind.PUT | Kind.REVIVED))
+        assert record.attempts == 0
+        assert journal.dead() == []
+        backlog = journal.backlog()
+        assert (backlog.records, backlog.bytes, backlog.dead) == (1, written.size, 0)
+
+
+def test_a_dead_letter_is_forgotten(place: Place) -> None:
+    with place.opened() as journal:
+        (sequence,) = journal.accept([draft("a")])
+        settle(journal, dies("a"))
+        assert journal.drop(sequence)
+        assert not journal.drop(sequence)
+        assert journal.backlog().dead == 0
+
+
+def test_a_dead_letter_whose_key_has_been_stored_since_is_superseded(place: Place) -> None:
+    with place.opened() as journal:
+        (sequence,) = journal.accept([draft("a", b"old")])
+        settle(journal, dies("a"))
+        journal.accept([draft("a", b"new"), draft("b")])
+        settle(journal, all_stored)
+        (letter,) = journal.dead()
+        assert letter.superseded
+        with pytest.raises(LetterSuperseded):
+            journal.retry(sequence)
+        assert len(journal.dead()) == 1
+        assert journal.retry(sequence, force=True) is not None
+
+
+def test_a_dead_letter_whose_key_waits_to_be_stored_is_not_tried_again(place: Place) -> None:
+    with place.opened() as journal:
+        (sequence,) = journal.accept([draft("a", b"old")])
+        settle(journal, dies("a"))
+        journal.accept([draft("a", b"new")])
+        with pytest.raises(LetterSuperseded):
+            journal.retry(sequence)
+
+
+def test_a_dead_letter_of_another_key_is_not_superseded(place: Place) -> None:
+    with place.opened() as journal:
+        (sequence,) = journal.accept([draft("a")])
+        settle(journal, dies("a"))
+        journal.accept([draft("b")])
+        settle(journal, all_stored)
+        assert journal.retry(sequence) is not None
+
+
+def test_a_full_backlog_takes_no_letter(place: Place) -> None:
+    with place.opened(max_records=1) as journal:
+        (sequence,) = journal.accept([draft("a")])
+        settle(journal, dies("a"))
+        journal.accept([draft("b")])
+        with pytest.raises(BacklogFull):
+            journal.retry(sequence)
+        assert len(journal.dead()) == 1
+
+
+# -- the end --------------------------------------------------------------------------------
+
+
+def test_what_was_accepted_outlives_the_journal_that_accepted_it(place: Place) -> None:
+    with place.opened() as journal:
+        (first,) = journal.accept([draft("a", b"value")])
+        settle(journal, all_failed)
+    with place.opened() as journal:
+        found = journal.latest(["a"])
+        if not place.is_kept:
+            assert found == [None]
+            return
+        (record,) = journal.pending()
+        assert found == [record]
+        assert (record.sequence, record.payload, record.attempts) == (first, b"value", 3)
+        (second,) = journal.accept([draft("a")])
+        assert second > first
+
+
+def test_a_closed_journal_says_so(place: Place) -> None:
+    with place.opened() as journal:
+        journal.accept([draft("a")])
+        journal.close()
+        journal.close()
+        with pytest.raises(JournalUnavailable):
+            journal.accept([draft("a")])
+        with pytest.raises(JournalUnavailable):
+            journal.backlog()
+
+
+def test_a_closed_journal_has_given_its_shards_back(place: Place) -> None:
+    if not place.is_kept:
+        pytest.skip("two in memory are two journals")
+    with place.opened() as first, place.opened() as second:
+        owned(first)
+        first.close()
+        owned(second)
