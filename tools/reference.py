@@ -36,9 +36,12 @@ _TWINS: Final = {
     "AsyncCachedFunction": "CachedFunction",
     "AsyncReadThrough": "ReadThrough",
     "AsyncWriteThrough": "WriteThrough",
+    "AsyncWriteBehind": "WriteBehind",
     "AsyncSource": "Source",
     "AsyncWritableSource": "WritableSource",
+    "AsyncBatchSource": "BatchSource",
 }
+_VALUES: Final = ("Lookup", "Ack", "Batch", "Write", "Outcome", "Backlog", "Stats")
 _HEAD: Final = """# The public names
 
 Written by `tools/reference.py` from signatures and docstrings: change those, not this page.
@@ -58,7 +61,7 @@ def page() -> str:
     parts = [_HEAD]
     for name, twin in _TWINS.items():
         parts.append(_class(getattr(freshwell, name), name, f"Sync: `{twin}`."))
-    parts += [_class(freshwell.Lookup, "Lookup"), _class(freshwell.Stats, "Stats")]
+    parts += [_class(getattr(freshwell, name), name) for name in _VALUES]
     parts.append(_duration())
     parts.append(_errors())
     return "\n".join(parts)

@@ -38,12 +38,11 @@ from freshwell.errors import (
     NestedLoadError,
     StoreUnavailable,
 )
-from freshwell.ground.batches import STORED, Ack, Batch, Outcome, Write
+from freshwell.ground.batches import Ack, Batch, Outcome, Write
 from freshwell.ground.records import Backlog
 from freshwell.typing import Duration, Lookup
 
 __all__ = [
-    "STORED",
     "Ack",
     "AsyncBatchSource",
     "AsyncCache",

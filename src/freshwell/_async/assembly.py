@@ -97,8 +97,13 @@ class Opened:
 
     async def aclose(self) -> None:
         """End background work, wait for loads under way up to the drain time, disconnect."""
-        for part in self._attached:
-            await part.aclose()
+        try:
+            for part in self._attached:
+                await part.aclose()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
         until_s = time.monotonic() + self._drain_s
         try:
             await self.tiers.owner.aclose(self._drain_s)

@@ -97,8 +97,13 @@ class Opened:
 
     def close(self) -> None:
         """End background work, wait for loads under way up to the drain time, disconnect."""
-        for part in self._attached:
-            part.close()
+        try:
+            for part in self._attached:
+                part.close()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         until_s = time.monotonic() + self._drain_s
         try:
             self.tiers.owner.close(self._drain_s)

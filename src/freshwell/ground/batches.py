@@ -75,13 +75,21 @@ class Batch(Mapping[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a source says of one write, where it says something: ``{id: Outcome.retry("busy")}``.
+    """What a source says of one write, where it says something of each.
 
-    `reason` is kept with the write and shown to people: no secrets.
+    ``save_many`` may return ``{id: outcome}`` with ``Outcome.stored()``;
+    ``Outcome.retry("busy")``, which counts as one attempt; or ``Outcome.reject("too long")``, by which
+    the write becomes a dead letter now. `reason` is kept with the write and shown to people: no
+    secrets.
     """
 
     kind: Literal["stored", "retry", "reject"]
     reason: str = ""
+
+    @classmethod
+    def stored(cls) -> Outcome:
+        """Say that it is stored, or that something later is."""
+        return STORED
 
     @classmethod
     def retry(cls, reason: str) -> Outcome:
@@ -109,4 +117,3 @@ class Outcome:
 
 
 STORED: Final = Outcome("stored")
-"""It is stored, or something later is."""

@@ -23,7 +23,7 @@ from freshwell import (
 from freshwell._kit.aio import sleep
 from tests.behaviour._async.ledger import Ledger
 from tests.behaviour._async.parts import until_so
-from tests.support.aio import Latch, all_of, start, until
+from tests.support.aio import Latch, all_of, start
 
 WAYS = ("memory", "file", "file and L2", "beside", "apart", "apart without L2")
 
@@ -226,7 +226,7 @@ async def test_a_refused_write_is_tried_again_and_others_go_on(way: Way) -> None
         if "a" not in batch or len(refused) == 3:
             return None
         refused.append(batch["a"])
-        return {id: Outcome.retry("busy") if id == "a" else Outcome("stored") for id in batch}
+        return {id: Outcome.retry("busy") if id == "a" else Outcome.stored() for id in batch}
 
     source.answer = answer
     async with way.make() as cache:
@@ -434,4 +434,3 @@ async def test_a_journal_of_another_key_is_refused(way: Way) -> None:
         )
         with pytest.raises(ConfigurationError, match="row"):
             await other.put("a", 1)
-        await until(lambda: True, "nothing")

@@ -84,7 +84,9 @@ class Flusher:
         self._works = Owner("flusher", len(self._lanes))
         self._beats = Owner("flusher", 1)
         self._stop_beat = Signal()
-        self._begun = self._stopping = self._drained = False
+        self.begun = False
+        """Whether this flushes, or has."""
+        self._stopping = self._drained = False
         low_s, high_s = _POLL_S
         self._idle_s = min(max(options.flush_every_ns / _NS_PER_S, low_s), high_s)
         self._poll_s = max(self._idle_s / 4, low_s)
@@ -104,7 +106,7 @@ class Flusher:
         """Begin, or begin anew what has ended by itself. Nothing where all is at work."""
         if self._stopping:
             return
-        self._begun = True
+        self.begun = True
         for lane in self._lanes:
             if not lane.at_work:
                 self._works.spawn("lane", partial(self._run, lane))
@@ -112,25 +114,29 @@ class Flusher:
             self._beats.spawn("beat", self._beat)
 
     def flush_now(self) -> None:
-        """Flush without waiting for a batch to fill. Returns at once. Nothing if never started."""
-        if not self._begun:
-            return
+        """Flush without waiting for a batch to fill. Returns at once."""
         self.start()
         for lane in self._lanes:
             lane.hurry = True
             lane.wake.notify()
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until what is in the journal now is settled, whoever does it.
+        """Flush what is in the journal now, and wait until it is settled, whoever does it.
 
         False after `timeout_s` seconds: it goes on in the background. Raises
         `JournalUnavailable` where the journal does not say what it holds.
         """
+        self.start()
+        return await self.settled(timeout_s)
+
+    async def settled(self, timeout_s: float) -> bool:
+        """Wait as `flush` does, and leave it to others where this was never started."""
         deadline_s = time.monotonic() + timeout_s
         newest = await self._journal.newest()
         pause_s = 0.005
         while True:
-            self.flush_now()
+            if self.begun:
+                self.flush_now()
             try:
                 oldest = await self._journal.oldest()
             except JournalError as error:
@@ -154,7 +160,7 @@ class Flusher:
             return self._drained
         deadline_s = time.monotonic() + drain_s
         try:
-            self._drained = self._begun and await self._drain(drain_s)
+            self._drained = self.begun and await self._drain(drain_s)
         finally:
             self._stopping = True
             for lane in self._lanes:

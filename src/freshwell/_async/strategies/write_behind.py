@@ -27,7 +27,7 @@ from freshwell.errors import (
     BacklogLeft,
     CacheClosed,
     CodecError,
-    JournalError,
+    FreshwellError,
     KeyRejected,
 )
 from freshwell.ground.batches import Ack
@@ -36,6 +36,7 @@ from freshwell.ground.journaling import BehindOptions
 from freshwell.ground.keys import short_digest
 from freshwell.ground.records import TOKEN_BYTES, Backlog, Draft, Kind
 from freshwell.ground.tags import Computed
+from freshwell.typing import DurabilityName
 
 __all__ = ["WriteBehind"]
 
@@ -141,7 +142,7 @@ class WriteBehind(ReadThrough[V]):
         change = Change(list(id_of), left, self._call.terms, taggings.__getitem__)
         parts = self._open()
         sequences = await self._accept(parts, drafts, change)
-        durability = parts.journal.durability.value
+        durability: DurabilityName = parts.journal.durability.value
         return {
             id: Ack(durability, sequence, draft.token.hex())
             for id, sequence, draft in zip(id_of.values(), sequences, drafts, strict=True)
@@ -174,7 +175,8 @@ class WriteBehind(ReadThrough[V]):
             drafts = [draft for draft in drafts if draft.name in refused]
             values = {name: change.values[name] for name in refused if name in change.values}
             change = change._replace(names=refused, values=values)
-            parts.flusher.flush_now()
+            if parts.flusher.begun:
+                parts.flusher.flush_now()
             await sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -239,7 +241,7 @@ class WriteBehind(ReadThrough[V]):
         At most `timeout` seconds; raises `BacklogLeft` then. Goes on in the background.
         """
         parts = self._open()
-        if not await parts.flusher.flush(timeout):
+        if not await parts.flusher.settled(timeout):
             left = await self.backlog()
             raise BacklogLeft(
                 f"{left.records:,} writes are not flushed yet after {timeout:g} s: flushing goes "
@@ -351,8 +353,8 @@ async def _ended(parts: _Parts, drain_s: float) -> Backlog | None:
     try:
         await parts.flusher.aclose(drain_s)
         left = await parts.journal.backlog()
-    except JournalError as error:
-        parts.engine.tiers.incidents.journal_failed(error)
+    except FreshwellError as error:
+        parts.engine.tiers.incidents.flush_failed(error)
     finally:
         await parts.journal.aclose()
     if left is not None and left.records:
