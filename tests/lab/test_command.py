@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from freshwell.cli.lab.contenders import STRATEGIES
+from tests.support.plugin import MakeServer
 from tests.support.servers import Server, free_port
 
 pytestmark = pytest.mark.slow  # processes that start processes: many seconds together
@@ -187,17 +188,23 @@ def test_strategies_are_compared_and_nothing_is_stale_or_lost(
     assert url == "sqlite" or password_of(url) not in done.stdout + json.dumps(facts)
 
 
+@pytest.mark.parametrize("aof", [True, False], ids=["append-only file", "memory"])
 def test_strategies_are_compared_over_redis_by_two_processes(
-    tmp_path: Path, redis_server: Server, redis_url: str
+    tmp_path: Path, make_redis: MakeServer, aof: bool
 ) -> None:
+    server = make_redis(aof=aof)
     done = run(
-        tmp_path, *SMALL, "--compare", "--redis", redis_url, "--processes", "2", "--read", "fresh",
-        "--json", "facts.json",
+        tmp_path, *SMALL, "--compare", "--redis", server.url, "--processes", "2",
+        "--read", "fresh", "--json", "facts.json",
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert ("no append-only file" in done.stdout) is not aof
+    # The library says for itself what the lab has taken upon it.
+    assert ("has no append-only file" in done.stderr) is not aof
+    assert not aof or done.stderr == ""
     assert "Of each key, one process makes all the writes" in done.stdout
     check_compared(json.loads((tmp_path / "facts.json").read_text())["outcomes"])
-    assert redis_server.ask("DBSIZE") == 0
+    assert server.ask("DBSIZE") == 0
 
 
 def check_compared(outcomes: list[dict[str, Any]]) -> None:

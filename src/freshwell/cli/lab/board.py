@@ -41,7 +41,9 @@ class Board:
         self._starts = words[distinct : 2 * distinct]
         self.done = words[2 * distinct : 2 * distinct + processes]
         """By process: how many requests it has done."""
-        self._acks_ns = words[2 * distinct + processes :]
+        self.ended = words[2 * distinct + processes : 2 * distinct + 2 * processes]
+        """By process: 1 when it has done all of its requests."""
+        self._acks_ns = words[2 * distinct + 2 * processes :]
         self._words = words
 
     @classmethod
@@ -52,7 +54,7 @@ class Board:
         counts = Counter(compress(workload.ids, workload.writes))
         per_id = (counts[id] for id in range(workload.distinct - 1))
         starts = array("Q", accumulate(per_id, initial=0))
-        words = 2 * workload.distinct + processes + counts.total()
+        words = 2 * workload.distinct + 2 * processes + counts.total()
         memory = SharedMemory(create=True, size=_BYTES * words)
         board = cls(memory, lock, workload.distinct, processes)
         board._starts.cast("B")[:] = starts.tobytes()
@@ -81,6 +83,7 @@ class Board:
 
     def close(self) -> None:
         """Let go of the memory."""
-        for view in (self.versions, self._starts, self.done, self._acks_ns, self._words):
+        views = (self.versions, self._starts, self.done, self.ended, self._acks_ns)
+        for view in (*views, self._words):
             view.release()
         self._memory.close()

@@ -141,7 +141,9 @@ def lab(
     read: Annotated[str, typer.Option(help="Read level: eventual, fresh or source.")] = "eventual",
     source_delay: Annotated[
         float,
-        typer.Option(min=0, max=60_000, help="Milliseconds added to each read of the database."),
+        typer.Option(
+            min=0, max=60_000, help="Milliseconds added to each read and write of the database."
+        ),
     ] = 0.0,
     plain_requests: Annotated[
         int, typer.Option(min=1, help="Requests for the contender without a cache.")

@@ -8,10 +8,10 @@ is SQL that SQLite and PostgreSQL both know.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from freshwell.cli.lab.postgres import PostgreSQL
 from freshwell.cli.lab.products import CATEGORIES, Product, body_of, product_of
@@ -19,6 +19,8 @@ from freshwell.cli.lab.sqlite import SQLite
 from freshwell.cli.lab.threads import ConnectionThreads
 
 __all__ = ["Database", "Where", "stored_versions"]
+
+T = TypeVar("T")
 
 Where = SQLite | PostgreSQL
 """Where a database is; it says how to connect, and how parameters are marked."""
@@ -46,7 +48,7 @@ WHERE excluded.version > product.version
 class Database:
     """The database as one process of the service uses it: a few threads, a connection each.
 
-    `delay_s` is added to each query for reading, to stand for a source farther away. Counts its
+    `delay_s` is added to each statement, to stand for a source farther away. Counts its
     reads in `loads` (products asked for) and `queries`, and its writes in `statements` and
     `rows` (rows that changed).
 
@@ -75,10 +77,8 @@ class Database:
         """Return those products of `ids` that exist, by id."""
         self.loads += len(ids)
         self.queries += 1
-        if self._delay_s:
-            await asyncio.sleep(self._delay_s)
         statement = _READ.format(marks=self._marks(len(ids)))
-        rows = await self._threads.run(partial(_fetched, statement, tuple(ids)))
+        rows = await self._run(partial(_fetched, statement, tuple(ids)))
         return {row[0]: _product(row) for row in rows}
 
     async def write(self, id: int) -> int:
@@ -88,7 +88,7 @@ class Database:
         """
         statement = _RAISE.format(mark=self._mark) + " RETURNING version"
         self.statements += 1
-        rows = await self._threads.run(partial(_fetched, statement, (self._body, id)))
+        rows = await self._run(partial(_fetched, statement, (self._body, id)))
         if not rows:
             raise KeyError(id)
         self.rows += len(rows)
@@ -111,8 +111,13 @@ class Database:
 
     async def _change(self, statement: str, values: Sequence[Any]) -> None:
         self.statements += 1
-        changed = await self._threads.run(partial(_changed, statement, values))
+        changed = await self._run(partial(_changed, statement, values))
         self.rows += changed
+
+    async def _run(self, function: Callable[[Any], T]) -> T:
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        return await self._threads.run(function)
 
     def _marks(self, count: int) -> str:
         return ",".join([self._mark] * count)

@@ -42,7 +42,7 @@ class Part:
     """What one process measured. `latencies_ns` and `write_latencies_ns` count durations.
 
     `statements` and `rows` are the database's writes, those of the flush at the end included,
-    which took `flush_ns` after all requests were done.
+    which took `flush_ns` when all processes had done their requests.
     """
 
     latencies_ns: Counter[int] = field(default_factory=Counter)

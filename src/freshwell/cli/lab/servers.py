@@ -54,7 +54,7 @@ def removed_keys(url: str | None, run: str) -> Iterator[None]:
 
             # A server that is gone by now keeps them until their TTL is over.
             with suppress(RedisError, OSError), _client(url) as client:
-                for pattern in (f"{run}:*", f"fw:?:{run}:*"):
+                for pattern in (f"{run}:*", f"fw:?:{run}:*", f"{{fw:j:{run}:*"):
                     _remove(client, pattern)
 
 

@@ -28,6 +28,7 @@ __all__ = ["serve", "work"]
 
 _YIELD_EVERY = 64
 _MAX_ERRORS = 1_000
+_POLL_S = 0.01
 _NS_PER_S = 1_000_000_000
 
 
@@ -87,8 +88,10 @@ async def serve(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     part.ended_ns = time.monotonic_ns()
+    await run.ended_everywhere()
+    flush_began_ns = time.monotonic_ns()
     await contender.finish()
-    part.flush_ns = time.monotonic_ns() - part.ended_ns
+    part.flush_ns = time.monotonic_ns() - flush_began_ns
     gc.collect()
     part.memory_bytes = max(0, _resident_bytes() - before_bytes - run.own_bytes())
     part.latencies_ns = Counter(run.latencies_ns)
@@ -139,6 +142,13 @@ class _Run:
                 # Hits do not suspend; the other tasks want their turn.
                 await asyncio.sleep(0)
         self._tick(done)
+
+    async def ended_everywhere(self) -> None:
+        """Wait until no process writes any more. So a journal that they share can be emptied."""
+        self._board.ended[self._index] = 1
+        while not all(self._board.ended):
+            self._parent.check()
+            await asyncio.sleep(_POLL_S)
 
     async def _read(self, id: int) -> None:
         known = self._board.versions[id]
