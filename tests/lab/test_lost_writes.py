@@ -18,7 +18,7 @@ from freshwell.cli.lab.products import Product
 from freshwell.cli.lab.runner import _outcome
 from freshwell.cli.lab.sqlite import SQLite
 from freshwell.cli.lab.worker import serve
-from tests.lab.test_report import rendered
+from tests.lab.test_report import SETTINGS, rendered
 from tests.lab.test_stale_reads import BUSY, PLAN, board_of
 from tests.support.blocking import blocking_allowed
 
@@ -92,6 +92,6 @@ async def test_a_queue_without_a_journal_that_is_dropped_is_counted_as_losing(
     assert (part.stale_reads, part.errors) == (0, 0), "its readers see nothing of it"
     assert 0 < lost < part.writes
     outcome = _outcome(plan, [part], lost)
-    assert f"{lost:,}" in rendered(as_comparison([outcome]))
+    assert f"{lost:,}" in rendered(as_comparison([outcome], SETTINGS))
     with pytest.raises(LabRunError, match=f"^write-behind lost {lost:,} of {part.writes:,} ackn"):
         check_lost([outcome])

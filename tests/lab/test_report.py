@@ -117,9 +117,11 @@ def test_the_title_says_how_writes_are_made_where_it_is_not_the_usual_way() -> N
 def test_the_comparison_shows_a_column_for_each_contender() -> None:
     one = replace(OUTCOME, write_p50_us=7, write_p99_us=9_000, statements=100, rows=90, lost=4)
     two = replace(one, contender="write-behind", figures={"backlog_peak": 1_500}, flush_s=0.02)
-    lines = [line.split() for line in rendered(as_comparison([one, two])).splitlines()]
+    shown = rendered(as_comparison([one, two], SETTINGS))
+    lines = [line.split() for line in shown.splitlines()]
     assert ["get-or-set", "write-behind"] in lines
     assert ["write", "p99", "9.0", "ms", "9.0", "ms"] in lines
+    assert ["later", "than", "2", "s", "3", "3"] in lines
     assert ["lost", "4", "4"] in lines
     assert ["rows", "90", "90"] in lines
     assert ["backlog", "at", "its", "peak", "-", "1,500"] in lines

@@ -304,6 +304,6 @@ def _show(
 ) -> None:
     console.print(title(workload, settings), highlight=False, markup=False)
     compare = settings.compare
-    console.print(as_comparison(outcomes) if compare else as_table(outcomes, settings))
+    console.print(as_comparison(outcomes, settings) if compare else as_table(outcomes, settings))
     for note in (comparison_notes if compare else notes)(outcomes, settings):
         console.print(note, style="dim", highlight=False, markup=False)

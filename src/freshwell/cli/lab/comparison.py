@@ -37,14 +37,15 @@ _PROMISES: Final[Mapping[str, str]] = {
 }
 
 
-def as_comparison(outcomes: Sequence[Outcome]) -> Table:
+def as_comparison(outcomes: Sequence[Outcome], settings: Settings) -> Table:
     """Return the outcomes as a table, a column for each contender."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", no_wrap=True)
     for outcome in outcomes:
         table.add_column(outcome.contender, justify="right", no_wrap=True)
     for name, text in _ROWS:
-        table.add_row(name, *(text(outcome) for outcome in outcomes))
+        shown = name.format(max_staleness=f"{settings.max_staleness_s:g} s")
+        table.add_row(shown, *(text(outcome) for outcome in outcomes))
     return table
 
 
@@ -61,6 +62,7 @@ _ROWS: Final[tuple[tuple[str, Callable[[Outcome], str]], ...]] = (
     ("write p99", lambda o: time_text(o.write_p99_us)),
     ("hit ratio", lambda o: f"{100 * o.hit_ratio:.1f} %"),
     ("stale reads", lambda o: alarming(o.stale_reads, "yellow")),
+    ("  later than {max_staleness}", lambda o: alarming(o.overdue_reads, "red")),
     ("writes acknowledged", lambda o: f"{o.writes:,}"),
     ("  lost", lambda o: alarming(o.lost, "red")),
     ("database writes: statements", lambda o: f"{o.statements:,}"),
@@ -92,7 +94,7 @@ def _journal(settings: Settings) -> str:
         each = "a file of SQLite" if settings.processes == 1 else "a file of SQLite in each process"
         return f"is {each}: what it has acknowledged survives a crash of this machine"
     if settings.aof:
-        return "is on the server at --redis, which has an append-only file"
+        return "is on the server at --redis, which writes to its disk as its appendfsync says"
     return (
         "is on the server at --redis, which keeps no append-only file: a service is refused such a "
         "server, unless it says assume_durable, as the lab did"
