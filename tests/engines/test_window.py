@@ -86,15 +86,19 @@ def test_a_newer_record_inherits_the_attempts_of_those_it_covers() -> None:
     assert held.hand_out(1, 10, BIG)[0].record == record(3, attempts=4)
 
 
-def test_of_a_rejected_handout_only_the_last_record_goes_where_it_is_alone() -> None:
+def test_what_is_taken_apart_goes_one_by_one_and_what_came_later_is_covered_again() -> None:
     held = window()
     held.add([record(1), record(2)])
     (handout,) = held.hand_out(0, 10, BIG)
-    held.add([record(3)])
-    held.dead(handout, alone=True)
+    held.add([record(3), record(4)])
+    held.apart(handout)
+    for number in (1, 2):
+        (handout,) = held.hand_out(0, 10, BIG)
+        assert [r.sequence for r in handout.covers] == [number]
+        held.dead(handout)
     (handout,) = held.hand_out(0, 10, BIG)
-    assert [r.sequence for r in handout.covers] == [1, 3]
-    held.dead(handout, alone=False)
+    assert [r.sequence for r in handout.covers] == [3, 4]
+    held.stored(handout)
     assert len(held) == 0
 
 
@@ -145,7 +149,7 @@ def test_a_clear_forgets_everything() -> None:
 
 
 class WindowAndModel(RuleBasedStateMachine):
-    """`waits` holds each key's records, `busy` what was handed out, `until` who is parked."""
+    """`waits`: each key's records. `busy`: handed out. `until`: parked. `apart`: up to which."""
 
     coalesce = True
 
@@ -156,6 +160,7 @@ class WindowAndModel(RuleBasedStateMachine):
         self.waits: dict[str, list[int]] = {}
         self.busy: dict[str, Handout] = {}
         self.until: dict[str, int] = {}
+        self.apart: dict[str, int] = {}
 
     @rule(names=st.lists(st.sampled_from("abcde"), max_size=6))
     def add(self, names: list[str]) -> None:
@@ -182,7 +187,8 @@ class WindowAndModel(RuleBasedStateMachine):
         for handout in handouts:
             waits = self.waits[handout.record.name]
             covered = [r.sequence for r in handout.covers]
-            assert covered == (waits if self.coalesce else waits[:1])
+            alone = not self.coalesce or waits[0] <= self.apart.get(handout.record.name, 0)
+            assert covered == (waits[:1] if alone else waits)
             assert handout.record.sequence == covered[-1]
             self.busy[handout.record.name] = handout
             self.until.pop(handout.record.name, None)
@@ -201,10 +207,11 @@ class WindowAndModel(RuleBasedStateMachine):
                 self.until[name] = self.now + wait
                 covered = []
             case "dead":
-                self.window.dead(handout, alone=False)
+                self.window.dead(handout)
             case "rejected":
-                self.window.dead(handout, alone=True)
-                covered = covered[-1:]
+                self.window.apart(handout)
+                self.apart[name] = covered[-1]
+                covered = []
             case way:
                 self.window.back([handout], last=way == "last")
                 covered = []
@@ -214,7 +221,7 @@ class WindowAndModel(RuleBasedStateMachine):
     def clear(self) -> None:
         self.window.clear()
         self.window.last = self.sequence
-        self.waits, self.busy, self.until = {}, {}, {}
+        self.waits, self.busy, self.until, self.apart = {}, {}, {}, {}
 
     @invariant()
     def nothing_is_lost_or_counted_twice(self) -> None:

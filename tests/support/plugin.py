@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.support import (
     blocking,
@@ -19,7 +20,7 @@ from tests.support.postgres import Postgres
 from tests.support.sentinels import Replicated, Sentinels
 from tests.support.servers import Server, ServerMissing
 
-__all__ = ["MakeServer"]
+__all__ = ["MakeServer", "served"]
 
 _SERVER_FIXTURES = frozenset(
     {
@@ -29,6 +30,11 @@ _SERVER_FIXTURES = frozenset(
         *("own_postgres", "postgres_server", "postgres_url"),
     }
 )
+
+
+def served(kind: str, needed: bool) -> ParameterSet:
+    """Return a parameter that marks its tests where it makes them need a server."""
+    return pytest.param(kind, id=kind, marks=[pytest.mark.server] if needed else [])
 
 
 class MakeServer(Protocol):

@@ -562,6 +562,7 @@ class Scope:
                 owner=key,
             ),
             options=options,
+            hides_from_l2=spec.is_local and self._core.place is not None,
         )
 
     # -- inside ------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def journal_opener(
     `owner` is the template of the keys that it is for: no other strategy may write to it. Raises
     `ConfigurationError` for a place that cannot be.
     """
-    if spec.kind in (JournalKind.MEMORY, JournalKind.FILE):
+    if spec.is_local:
         return _Local(spec.place, options, owner)
     place = core.place if spec.kind is JournalKind.BESIDE else place_of(spec.place)
     assert place is not None

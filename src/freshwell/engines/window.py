@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple
 
-from freshwell.ground.records import Kind, Record
+from freshwell.ground.records import Record
 
 __all__ = ["Handout", "Window"]
 
@@ -46,6 +46,7 @@ class Window:
         self._queues: dict[str, deque[Record]] = {}
         self._ready: OrderedDict[str, None] = OrderedDict()
         self._alarms: list[tuple[int, str]] = []
+        self._apart: dict[str, int] = {}
         self._records = self._bytes = 0
         self.last = 0
         """The highest sequence that was added: what to take comes after it."""
@@ -115,20 +116,16 @@ class Window:
         """Forget what a handout covers; the key may go on."""
         self._forget(handout, len(handout.covers))
 
-    def dead(self, handout: Handout, *, alone: bool) -> None:
-        """Forget what a handout covers; with `alone` its last record, and the others go on.
+    def dead(self, handout: Handout) -> None:
+        """Forget what a handout covers: the source will not have it. The key may go on."""
+        self._forget(handout, len(handout.covers))
 
-        Those are revived then: the cache has forgotten the key together with its last value.
+    def apart(self, handout: Handout) -> None:
+        """Take back what covers several records, to be handed out one by one.
+
+        The source has refused the last of them for good, and said nothing of those before it.
         """
-        if not alone:
-            self._forget(handout, len(handout.covers))
-            return
-        queue = self._queues[handout.record.name]
-        at = len(handout.covers) - 1
-        self._count_out(queue[at])
-        del queue[at]
-        for i in range(at):
-            queue[i] = queue[i]._replace(kind=queue[i].kind | Kind.REVIVED)
+        self._apart[handout.record.name] = handout.record.sequence
         self._free(handout.record.name)
 
     def failed(self, handout: Handout, attempts: int, until_ns: int) -> None:
@@ -145,10 +142,13 @@ class Window:
             self._ready.move_to_end(handout.record.name, last=last)
 
     def _handout(self, queue: deque[Record]) -> Handout:
-        if not self._coalesce or len(queue) == 1:
+        if not self._coalesce or len(queue) == 1 or self._is_apart(queue[0]):
             return Handout(queue[0], (queue[0],))
         attempts = max(record.attempts for record in queue)
         return Handout(queue[-1]._replace(attempts=attempts), tuple(queue))
+
+    def _is_apart(self, record: Record) -> bool:
+        return record.sequence <= self._apart.get(record.name, 0)
 
     def _forget(self, handout: Handout, count: int) -> None:
         queue = self._queues[handout.record.name]
@@ -165,6 +165,7 @@ class Window:
             self._ready[name] = None
         else:
             del self._queues[name]
+            self._apart.pop(name, None)
 
     def _wake(self, now_ns: int) -> None:
         while self._alarms and self._alarms[0][0] <= now_ns:

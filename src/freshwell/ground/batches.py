@@ -77,10 +77,9 @@ class Batch(Mapping[K, V]):
 class Outcome:
     """What a source says of one write, where it says something of each.
 
-    ``save_many`` may return ``{id: outcome}`` with ``Outcome.stored()``;
-    ``Outcome.retry("busy")``, which counts as one attempt; or ``Outcome.reject("too long")``, by which
-    the write becomes a dead letter now. `reason` is kept with the write and shown to people: no
-    secrets.
+    ``save_many`` may return ``{id: outcome}``: ``Outcome.stored()``; ``Outcome.retry("busy")``,
+    which counts as one attempt; or ``Outcome.reject("too long")``, by which the write becomes a
+    dead letter now. `reason` is kept with the write and shown to people: no secrets.
     """
 
     kind: Literal["stored", "retry", "reject"]

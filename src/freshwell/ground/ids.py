@@ -11,6 +11,8 @@ from freshwell.errors import KeyRejected
 __all__ = ["decode_id", "encode_id"]
 
 _MAX_DEPTH: Final = 4
+_HIGHEST: Final = 10**100
+"""Python does not write numbers of thousands of digits as text."""
 
 
 def encode_id(id: object) -> bytes:
@@ -26,13 +28,13 @@ def decode_id(data: bytes) -> Any:
     """Return the id. Raises `ValueError`, and nothing else, for bytes that are none."""
     try:
         return _meant(json.loads(data), _MAX_DEPTH)
-    except (KeyError, TypeError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("not an id") from error
 
 
 def _told(id: object, depth: int) -> Any:
     kind = type(id)
-    if kind is int or kind is str:
+    if kind is str or (kind is int and -_HIGHEST <= id <= _HIGHEST):  # type: ignore[operator]
         return id
     if kind is bytes:
         return {"b": id.hex()}  # type: ignore[attr-defined]

@@ -43,6 +43,11 @@ class JournalSpec(NamedTuple):
     durability: Durability
     place: Any = None
 
+    @property
+    def is_local(self) -> bool:
+        """Tell whether only this machine sees it."""
+        return self.kind in (JournalKind.MEMORY, JournalKind.FILE)
+
 
 @dataclass(frozen=True, slots=True)
 class BehindOptions:

@@ -61,6 +61,9 @@ class MemoryJournal:
         self.taken: list[int] = []
         self.released: list[int] = []
 
+    def check(self) -> None:
+        self._check()
+
     def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
         self._check()
         sequences = []

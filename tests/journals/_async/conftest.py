@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.journals._async.parts import Local, Place
+from tests.journals._async.parts import Local, Place, Served
+from tests.support.plugin import served
 
-KINDS = ("memory", "sqlite")
+KINDS = ("memory", "sqlite", "redis")
 
 
-@pytest.fixture(params=KINDS, ids=str)
+@pytest.fixture(params=[served(kind, kind == "redis") for kind in KINDS])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Give an empty place of one kind."""
-    return Local(None if request.param == "memory" else tmp_path)
+    if request.param == "memory":
+        return Local(None)
+    if request.param == "sqlite":
+        return Local(tmp_path)
+    return Served(request.getfixturevalue("redis_url"))

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from freshwell.errors import BacklogFull, JournalUnavailable, LetterSuperseded
+from freshwell.errors import JournalUnavailable, LetterSuperseded
 from freshwell.ground.records import Kind, Record, Settled, ShardLost
 from tests.journals._async.parts import Both, Place, dies, draft, owned, settle, taken
 from tests.support.aio import all_of
@@ -106,17 +106,6 @@ async def test_what_is_settled_is_not_found(place: Place) -> None:
         await journal.accept([draft("a"), draft("b"), draft("c")])
         await settle(journal, dies("b"))
         assert await journal.latest(["a", "b", "c"]) == [None] * 3
-
-
-async def test_of_an_entry_s_writes_an_older_one_is_the_latest_when_the_last_is_gone(
-    place: Place,
-) -> None:
-    async with place.opened() as journal:
-        await journal.accept([draft("a", b"1"), draft("a", b"2")])
-        await settle(journal, lambda records: Settled(stored=tuple(records[1:])))
-        (record,) = await journal.latest(["a"])
-        assert record is not None
-        assert record.payload == b"1"
 
 
 async def test_the_oldest_and_the_newest_are_told(place: Place) -> None:
@@ -327,16 +316,6 @@ async def test_a_dead_letter_of_another_key_is_not_superseded(place: Place) -> N
         assert await journal.retry(sequence) is not None
 
 
-async def test_a_full_backlog_takes_no_letter(place: Place) -> None:
-    async with place.opened(max_records=1) as journal:
-        (sequence,) = await journal.accept([draft("a")])
-        await settle(journal, dies("a"))
-        await journal.accept([draft("b")])
-        with pytest.raises(BacklogFull):
-            await journal.retry(sequence)
-        assert len(await journal.dead()) == 1
-
-
 # -- the end --------------------------------------------------------------------------------
 
 
@@ -345,12 +324,13 @@ async def test_what_was_accepted_outlives_the_journal_that_accepted_it(place: Pl
         (first,) = await journal.accept([draft("a", b"value")])
         await settle(journal, all_failed)
     async with place.opened() as journal:
-        found = await journal.latest(["a"])
+        (found,) = await journal.latest(["a"])
         if not place.is_kept:
-            assert found == [None]
+            assert found is None
             return
         (record,) = await journal.pending()
-        assert found == [record]
+        assert found is not None
+        assert found._replace(attempts=3) == record
         assert (record.sequence, record.payload, record.attempts) == (first, b"value", 3)
         (second,) = await journal.accept([draft("a")])
         assert second > first

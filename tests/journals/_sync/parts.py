@@ -5,13 +5,27 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from freshwell._sync.stores.journal import Desk, Journal
+from freshwell._sync.stores.journal_places import open_desk, open_journal
 from freshwell._sync.stores.local_journal import LocalJournal
+from freshwell._sync.stores.redis_journal import Layout
+from freshwell._kit.places import place_of
 from freshwell.ground.records import Draft, Kind, Record, Settled
 
-__all__ = ["Both", "Local", "Opened", "Place", "dies", "draft", "owned", "settle", "taken"]
+__all__ = [
+    "Both",
+    "Local",
+    "Opened",
+    "Place",
+    "Served",
+    "dies",
+    "draft",
+    "owned",
+    "settle",
+    "taken",
+]
 
 _numbers = count(1)
 
@@ -61,6 +75,32 @@ class Local:
             "max_dead": 100,
         }
         return LocalJournal(self.path, **usual | options)
+
+
+class Served:
+    """A journal in Redis, in one shard, for each has its part of the bounds; and its desk."""
+
+    is_kept = True
+
+    def __init__(self, url: str) -> None:
+        self._place = place_of(url)
+
+    def opened(self, **bounds: int) -> Opened:
+        layout = Layout("shop", "users", "user:{id}", shards=1, **bounds)
+        journal = open_journal(self._place, layout, assume_durable=True)
+        return Opened(lambda: cast("Both", _Both(journal, open_desk(self._place, "shop", "users"))))
+
+
+class _Both:
+    def __init__(self, journal: Any, desk: Any) -> None:
+        self._journal, self._desk = journal, desk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal if hasattr(self._journal, name) else self._desk, name)
+
+    def close(self) -> None:
+        self._journal.close()
+        self._desk.close()
 
 
 def draft(name: str = "a", payload: bytes = b"value", kind: Kind = Kind.PUT) -> Draft:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from freshwell.errors import BacklogFull, JournalUnavailable, LetterSuperseded
+from freshwell.errors import JournalUnavailable, LetterSuperseded
 from freshwell.ground.records import Kind, Record, Settled, ShardLost
 from tests.journals._sync.parts import Both, Place, dies, draft, owned, settle, taken
 from tests.support.threads import all_of
@@ -106,17 +106,6 @@ def test_what_is_settled_is_not_found(place: Place) -> None:
         journal.accept([draft("a"), draft("b"), draft("c")])
         settle(journal, dies("b"))
         assert journal.latest(["a", "b", "c"]) == [None] * 3
-
-
-def test_of_an_entry_s_writes_an_older_one_is_the_latest_when_the_last_is_gone(
-    place: Place,
-) -> None:
-    with place.opened() as journal:
-        journal.accept([draft("a", b"1"), draft("a", b"2")])
-        settle(journal, lambda records: Settled(stored=tuple(records[1:])))
-        (record,) = journal.latest(["a"])
-        assert record is not None
-        assert record.payload == b"1"
 
 
 def test_the_oldest_and_the_newest_are_told(place: Place) -> None:
@@ -327,16 +316,6 @@ def test_a_dead_letter_of_another_key_is_not_superseded(place: Place) -> None:
         assert journal.retry(sequence) is not None
 
 
-def test_a_full_backlog_takes_no_letter(place: Place) -> None:
-    with place.opened(max_records=1) as journal:
-        (sequence,) = journal.accept([draft("a")])
-        settle(journal, dies("a"))
-        journal.accept([draft("b")])
-        with pytest.raises(BacklogFull):
-            journal.retry(sequence)
-        assert len(journal.dead()) == 1
-
-
 # -- the end --------------------------------------------------------------------------------
 
 
@@ -345,12 +324,13 @@ def test_what_was_accepted_outlives_the_journal_that_accepted_it(place: Place) -
         (first,) = journal.accept([draft("a", b"value")])
         settle(journal, all_failed)
     with place.opened() as journal:
-        found = journal.latest(["a"])
+        (found,) = journal.latest(["a"])
         if not place.is_kept:
-            assert found == [None]
+            assert found is None
             return
         (record,) = journal.pending()
-        assert found == [record]
+        assert found is not None
+        assert found._replace(attempts=3) == record
         assert (record.sequence, record.payload, record.attempts) == (first, b"value", 3)
         (second,) = journal.accept([draft("a")])
         assert second > first

@@ -26,40 +26,48 @@ WaitNs = Callable[[int], int]
 class Verdict(NamedTuple):
     """What the journal is told of a report, and what the window is.
 
-    `failed`: with how often the source has refused them by now. `dead`: whether only the last
-    record of the handout is, because it was rejected itself. `retried`: reasons.
+    `failed`: with how often the source has refused them by now. `apart`: to be delivered one by
+    one. `retried`: reasons.
     """
 
     settled: Settled
     failed: tuple[tuple[Handout, int], ...]
-    dead: tuple[tuple[Handout, bool], ...]
+    dead: tuple[Handout, ...]
+    apart: tuple[Handout, ...]
     retried: tuple[str, ...]
 
 
 def verdict_of(report: Report, max_attempts: int) -> Verdict:
     """Decide which failures are final.
 
-    One that has failed too often takes the records it covers with it: its key had its tries. A
-    rejected one leaves them, for the source has said nothing of them.
+    One that has failed too often takes the records it covers with it: its key had its tries. Of a
+    rejected one they are to be delivered first, for the source has said nothing of them; then the
+    entry has no later write than the one that dies.
     """
     failed: list[tuple[Handout, int]] = []
     retried: list[str] = []
-    dead: list[tuple[Handout, bool]] = [(handout, True) for handout, _ in report.rejected]
-    letters = [(_refused(handout.record), reason) for handout, reason in report.rejected]
+    rejected = [(handout, reason) for handout, reason in report.rejected if not _covers(handout)]
+    dead = [handout for handout, _ in rejected]
+    letters = [(_refused(handout.record), reason) for handout, reason in rejected]
     for handout, reason in report.failed:
         record = _refused(handout.record)
         if record.attempts < max_attempts:
             failed.append((handout, record.attempts))
             retried.append(reason)
         else:
-            dead.append((handout, False))
+            dead.append(handout)
             letters += [(covered, reason) for covered in (*handout.covers[:-1], record)]
     settled = Settled(
         stored=tuple(record for handout in report.stored for record in handout.covers),
         failed=tuple(handout.record._replace(attempts=n) for handout, n in failed),
         dead=tuple(letters),
     )
-    return Verdict(settled, tuple(failed), tuple(dead), tuple(retried))
+    apart = tuple(handout for handout, _ in report.rejected if _covers(handout))
+    return Verdict(settled, tuple(failed), tuple(dead), apart, tuple(retried))
+
+
+def _covers(handout: Handout) -> bool:
+    return len(handout.covers) > 1
 
 
 def _refused(record: Record) -> Record:
@@ -151,8 +159,10 @@ class Lane:
             self.window.stored(handout)
         for handout, attempts in verdict.failed:
             self.window.failed(handout, attempts, now_ns + wait_ns(attempts))
-        for handout, alone in verdict.dead:
-            self.window.dead(handout, alone=alone)
+        for handout in verdict.dead:
+            self.window.dead(handout)
+        for handout in verdict.apart:
+            self.window.apart(handout)
         self.window.back(report.back)
         self.window.back(report.last, last=True)
         if verdict.dead and self.recheck_ns is None:

@@ -53,8 +53,6 @@ class Accepting:
         self._t = tiers
         self._writes = writes
         self._saves = saves
-        self.hides_from_l2 = is_local(journal) and tiers.store.shared
-        """Others, who do not see the journal, may put into L2 what the source has."""
         self._way: Callable[[Sequence[Draft], Change], list[int]]
         if is_local(journal):
             self._way = self._locally

@@ -27,6 +27,9 @@ class Journal(Protocol):
     together: bool
     """Whether `accept` can leave entries in L2 in the same step."""
 
+    def check(self) -> None:
+        """Raise where it cannot be used as it is configured, or does not answer."""
+
     def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
         """Make writes durable and return their sequences, in order. 0: there was no room for it.
 
@@ -37,7 +40,10 @@ class Journal(Protocol):
         """
 
     def latest(self, names: Sequence[str]) -> list[Record | None]:
-        """Return, for each entry, the last write that was accepted and is not settled."""
+        """Return, for each entry, the last write that was accepted and is not settled.
+
+        An entry's writes are settled in order. Attempts may not be told.
+        """
 
     def own(self, shard: int) -> bool:
         """Become the owner of a shard, or remain it. False: another is.
@@ -93,7 +99,8 @@ class Desk(Protocol):
         """Accept a dead letter's write anew, behind all others. Return its new sequence.
 
         None: there is no such letter. Without `force` one whose key has been written since is
-        refused with `LetterSuperseded`. Its kind has `Kind.REVIVED` then.
+        refused with `LetterSuperseded`, and `BacklogFull` may be raised. Its kind has
+        `Kind.REVIVED` then.
         """
 
     def drop(self, sequence: int) -> bool:

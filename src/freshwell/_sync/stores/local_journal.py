@@ -66,6 +66,10 @@ class LocalJournal:
         """
         return self._engine.is_pending(name)
 
+    def check(self) -> None:
+        """Raise where the file cannot be opened, or is another's."""
+        self.newest()
+
     def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
         """Make writes durable and return their sequences. See `Journal.accept`."""
         if not drafts:

@@ -71,6 +71,9 @@ class WriteBehind(ReadThrough[V]):
     Safe for any number of tasks (in the twin: threads).
     """
 
+    # `hides_from_l2`: others do not see the journal, and may put into L2 what the source has. So
+    # what waits is looked for in the journal first.
+
     def __init__(
         self,
         host: Host,
@@ -82,8 +85,10 @@ class WriteBehind(ReadThrough[V]):
         delivery: Delivery,
         open_journal: Callable[[], Journal],
         options: BehindOptions,
+        hides_from_l2: bool,
     ) -> None:
         super().__init__(host, _PendingFirst(self, source), template, terms, tags)
+        self._hides_from_l2 = hides_from_l2
         self._delivery = delivery
         self._open_journal = open_journal
         self._options = options
@@ -189,26 +194,18 @@ class WriteBehind(ReadThrough[V]):
         journal does not answer, and `CodecError` where a write that waits cannot be read by this
         program.
         """
-        ahead = self._ahead([id])
-        return ahead[id] if ahead else super().get(id)
+        if self._hides_from_l2 and (waiting := self.pending([id])):
+            return waiting[id]
+        value: V | None = self._call.run(id)
+        return value
 
     def get_many(self, ids: Sequence[Any]) -> dict[Any, V]:
         """Return the values of those `ids` that exist, asking the source once for the missing."""
         if isinstance(ids, str):
             raise KeyRejected("the ids are one text: give a list of ids")
-        ahead = self._ahead(ids)
-        found = super().get_many([id for id in ids if id not in ahead] if ahead else ids)
-        return found | {id: value for id, value in ahead.items() if value is not None}
-
-    def _ahead(self, ids: Sequence[Any]) -> dict[Any, V | None]:
-        """Return writes that wait in this machine's journal, and that L2 may not have.
-
-        Only there: others do not see this journal, and may have put what the source has into L2.
-        """
-        parts = self._open()
-        if not parts.accepting.hides_from_l2:
-            return {}
-        return self.pending(ids)
+        waiting = self.pending(ids) if self._hides_from_l2 else {}
+        found = super().get_many([id for id in ids if id not in waiting])
+        return found | {id: value for id, value in waiting.items() if value is not None}
 
     def pending(self, ids: Sequence[Any]) -> dict[Any, V | None]:
         """Return the values of those `ids` that wait to be flushed. None: to be deleted."""
@@ -231,7 +228,7 @@ class WriteBehind(ReadThrough[V]):
         Raises `JournalUnfit`, `JournalUnavailable` and `ConfigurationError`.
         """
         parts = self._open()
-        parts.journal.backlog()
+        parts.journal.check()
         if flush or (flush is None and self._options.flusher):
             parts.flusher.start()
 
