@@ -30,7 +30,7 @@ _HEAD: Final = """# The command line
 
 Written by `tools/reference.py` from what `freshwell COMMAND --help` is made of: change that, not
 this page. It comes with `pip install "freshwell[cli,redis]"`; the plots of the lab take
-`freshwell[lab]`.
+`freshwell[lab]`, and its PostgreSQL `freshwell[postgres]`.
 How to use it is in [Work on a cache from the command line](../how-to/command-line.md) and [Run the
 lab](../how-to/run-the-lab.md).
 

@@ -36,7 +36,6 @@ from twin_rewrite import Rules, TwinError, rewrite
 __all__ = ["RENAMES", "UNWRAPPED", "check", "main", "rules", "write"]
 
 RENAMES: Mapping[str, str] = {
-    "AsyncBatchSource": "BatchSource",
     "AsyncCache": "Cache",
     "AsyncCachedFunction": "CachedFunction",
     "AsyncNamespace": "Namespace",

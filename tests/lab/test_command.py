@@ -200,6 +200,8 @@ def test_a_row_of_a_statistics_file_is_served(tmp_path: Path) -> None:
         pytest.param(["--max-staleness", "x"], "--max-staleness is 'x'", id="staleness"),
         pytest.param(["--read", "dirty"], "read is 'dirty'", id="read level"),
         pytest.param(["--strategy", "none,all"], "there is no 'all': use none", id="strategy"),
+        pytest.param(["--database", "mysql://a:b@c"], "neither sqlite nor", id="database"),
+        pytest.param(["--compare", "--tags", "9"], "--tags does not go with", id="tags"),
         pytest.param(["--json", "gone/a.json"], "--json: gone/a.json cannot be", id="json"),
         pytest.param(["--plot", "gone/a.png"], "--plot: gone/a.png cannot be", id="plot"),
         pytest.param(["--json", "."], "--json: . cannot be written", id="folder"),
@@ -338,5 +340,13 @@ def test_the_command_describes_itself() -> None:
         env=os.environ | {"COLUMNS": "160", "NO_COLOR": "1"},
     )
     words = ("--trace", "--row", "--redis", "--processes", "--max-staleness", "stale")
-    for word in (*words, "--strategy", "--tags", "--writing", "coherence"):
+    for word in (
+        *words,
+        "--strategy",
+        "--compare",
+        "--database",
+        "--tags",
+        "--writing",
+        "coherence",
+    ):
         assert word in done.stdout

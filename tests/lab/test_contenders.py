@@ -9,22 +9,31 @@ from pathlib import Path
 
 import pytest
 
-from freshwell.cli.lab.contenders import CONTENDERS, Contender, chosen, make
-from freshwell.cli.lab.database import Database, build_database
+from freshwell.cli.lab.contenders import (
+    CONTENDERS,
+    PUTTING,
+    STRATEGIES,
+    USUAL,
+    Contender,
+    chosen,
+    make,
+)
+from freshwell.cli.lab.database import Database
 from freshwell.cli.lab.errors import LabInputError
 from freshwell.cli.lab.plan import Plan
+from freshwell.cli.lab.sqlite import SQLite
 from tests.support.blocking import blocking_allowed
 
-PLAN = Plan("", "run", "", 60, 2, 100, 1, "eventual", None, 0)
-CACHED = [name for name in CONTENDERS if name != "no cache"]
+PLAN = Plan("", "run", SQLite(Path()), 60, 2, 100, 1, "eventual", None, 0)
+CACHED = ["get-or-set", "cache-aside", "read-through"]
 OURS = ["cache-aside", "read-through"]
 
 
 class Held(Database):
     """A database whose writes wait, where they are told to, after the source has changed."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, where: SQLite) -> None:
+        super().__init__(where)
         self.written = asyncio.Event()
         self.let_go = asyncio.Event()
         self.let_go.set()
@@ -39,8 +48,9 @@ class Held(Database):
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Held]:
     with blocking_allowed():
-        build_database(tmp_path / "products.db", products=40, value_bytes=300)
-        database = Held(tmp_path / "products.db")
+        file = SQLite(tmp_path / "products.db")
+        file.build(products=40, value_bytes=300)
+        database = Held(file)
     yield database
     with blocking_allowed():
         database.close()
@@ -106,6 +116,26 @@ async def test_an_announced_write_ends_the_entry_before_the_source_changes(
     await contender.aclose()
 
 
+@pytest.mark.parametrize("name", sorted(PUTTING))
+async def test_a_product_that_is_put_is_read_without_loading_it_and_is_stored_in_the_end(
+    name: str, plan: Plan, database: Held, tmp_path: Path
+) -> None:
+    journal = "redis" if plan.redis else f"sqlite:///{tmp_path}/journal-{{}}.db"
+    plan = replace(plan, contender=name, journal=journal, assume_durable=True)
+    contender = make(plan, database)
+    assert await loads_of(contender, database, 3, 13) == 2
+    assert await asyncio.gather(*(contender.write(3) for _ in range(5))) == [2, 3, 4, 5, 6]
+    assert await contender.write(4) == 2
+    assert await loads_of(contender, database, 3, 4, 13) == 0
+    assert await contender.read(3) == database.product(3, 6)
+    await contender.finish()
+    assert await database.load_many([3, 4]) == {
+        3: database.product(3, 6),
+        4: database.product(4, 2),
+    }
+    await contender.aclose()
+
+
 async def test_a_set_of_members_forgets_what_the_bound_puts_out(database: Held) -> None:
     contender = make(replace(PLAN, contender="get-or-set", tags=2, entries=3), database)
     assert await loads_of(contender, database, 0, 2, 4, 6) == 4
@@ -118,7 +148,7 @@ async def test_a_set_of_members_forgets_what_the_bound_puts_out(database: Held) 
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        pytest.param([], list(CONTENDERS), id="none named"),
+        pytest.param([], list(USUAL), id="none named"),
         pytest.param(["none"], ["no cache"], id="one"),
         pytest.param(["read-through", "get-or-set"], ["get-or-set", "read-through"], id="two"),
         pytest.param(["read-through, none"], ["no cache", "read-through"], id="list"),
@@ -129,6 +159,12 @@ def test_strategies_are_chosen_by_name_and_run_in_one_order(
     names: list[str], expected: list[str]
 ) -> None:
     assert chosen(names) == tuple(expected)
+
+
+def test_where_strategies_are_compared_all_of_them_run() -> None:
+    assert chosen([], STRATEGIES) == STRATEGIES
+    assert chosen(["write-through"], STRATEGIES) == ("write-through",)
+    assert set(STRATEGIES) == set(CONTENDERS) - {"no cache", "get-or-set"}
 
 
 @pytest.mark.parametrize("name", ["", "no cache", "none,,read-through", "write-nothing"])

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from freshwell.cli.lab.database import Database, build_database
+from freshwell.cli.lab.database import Database, Where, stored_versions
+from freshwell.cli.lab.errors import LabRunError
+from freshwell.cli.lab.postgres import PostgreSQL
+from freshwell.cli.lab.sqlite import SQLite
 from tests.support.blocking import blocking_allowed
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "products.db"
-    build_database(path, products=40, value_bytes=300)
-    return path
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Where]:
+    if request.param == "sqlite":
+        file = SQLite(tmp_path / "products.db")
+        file.build(products=40, value_bytes=300)
+        yield file
+        return
+    url: str = request.getfixturevalue("postgres_url")
+    with PostgreSQL.built(url, products=40, value_bytes=300) as schema:
+        yield schema
 
 
 @pytest.fixture
-async def database(path: Path) -> AsyncIterator[Database]:
+async def database(where: Where) -> AsyncIterator[Database]:
     with blocking_allowed():
-        database = Database(path)
+        database = Database(where, value_bytes=300)
     yield database
     with blocking_allowed():
         database.close()
@@ -54,17 +64,49 @@ async def test_results_reach_those_who_asked_for_them(database: Database) -> Non
     assert [product["id"] for product in products] == [id % 40 for id in range(200)]
 
 
-async def test_loads_and_queries_are_counted(database: Database) -> None:
+async def test_a_product_is_told_without_being_read(database: Database) -> None:
+    for id in range(40):
+        assert await database.load(id) == database.product(id, 1)
+    await database.write(5)
+    assert await database.load(5) == database.product(5, 2)
+
+
+async def test_a_product_that_is_saved_is_read(database: Database) -> None:
+    await database.save(7, database.product(7, 5))
+    assert await database.load(7) == database.product(7, 5)
+    assert (await database.load(8))["version"] == 1
+
+
+async def test_a_batch_replaces_what_is_older_and_leaves_what_is_newer(
+    database: Database, where: Where
+) -> None:
+    await database.save(7, database.product(7, 5))
+    await database.save_many({id: database.product(id, 3) for id in (9, 7, 8)})
+    assert await database.load_many([7, 8]) == {
+        7: database.product(7, 5),
+        8: database.product(8, 3),
+    }
+    with blocking_allowed():
+        assert stored_versions(where) == dict.fromkeys(range(40), 1) | {7: 5, 8: 3, 9: 3}
+
+
+async def test_reads_and_writes_are_counted(database: Database) -> None:
     found = await database.load_many([1, 2, 99])
     assert set(found) == {1, 2}
     await database.load(1)
     assert (database.loads, database.queries) == (4, 2)
+    await asyncio.gather(*(database.write(id) for id in range(10)))
+    assert (database.statements, database.rows) == (10, 10)
+    await asyncio.gather(*(database.save(id, database.product(id, 3)) for id in range(10)))
+    assert (database.statements, database.rows) == (20, 20)
+    await database.save_many({id: database.product(id, 2) for id in range(8, 13)})
+    assert (database.statements, database.rows) == (21, 23), "two were newer"
 
 
 async def test_an_error_of_a_query_reaches_its_caller_and_no_other(database: Database) -> None:
     with pytest.raises(KeyError):
         await database.load(99)
-    with pytest.raises(TypeError):
+    with pytest.raises(KeyError):
         await database.write(99)
     assert (await database.load(1))["id"] == 1
 
@@ -78,9 +120,9 @@ async def test_a_caller_who_is_cancelled_leaves_the_others_alone(database: Datab
     assert [r["id"] for r in results if isinstance(r, dict)] == [*range(4), *range(5, 20)]
 
 
-async def test_a_delay_is_waited_for_without_blocking_the_loop(path: Path) -> None:
+async def test_a_delay_is_waited_for_without_blocking_the_loop(where: Where) -> None:
     with blocking_allowed():
-        database = Database(path, delay_s=0.05)
+        database = Database(where, delay_s=0.05)
     ticks = 0
     load = asyncio.ensure_future(database.load(1))
     while not load.done():
@@ -94,10 +136,50 @@ async def test_a_delay_is_waited_for_without_blocking_the_loop(path: Path) -> No
 def test_two_builds_are_the_same_and_hold_values_of_the_size(tmp_path: Path) -> None:
     rows = []
     for name in ("a.db", "b.db"):
-        build_database(tmp_path / name, products=5, value_bytes=1_000)
+        SQLite(tmp_path / name).build(products=5, value_bytes=1_000)
         connection = sqlite3.connect(tmp_path / name)
         rows.append(connection.execute("SELECT * FROM product JOIN review USING (id)").fetchall())
         lengths = [row[0] for row in connection.execute("SELECT length(body) FROM product")]
         connection.close()
         assert lengths == [920] * 5
     assert rows[0] == rows[1]
+
+
+def test_a_schema_of_the_lab_is_gone_in_the_end_and_nothing_else_is(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE product (id integer)")
+        before = tables(connection)
+        with PostgreSQL.built(postgres_url, products=3, value_bytes=100) as where:
+            assert re.fullmatch(r"freshwell_lab_[0-9a-f]{12}", where.schema)
+            made = tables(connection) - before
+            assert made == {(where.schema, name) for name in ("category", "product", "review")}
+            assert stored_versions(where) == {0: 1, 1: 1, 2: 1}
+        assert tables(connection) == before
+        with (
+            pytest.raises(KeyboardInterrupt),
+            PostgreSQL.built(postgres_url, products=3, value_bytes=100),
+        ):
+            raise KeyboardInterrupt
+        assert tables(connection) == before
+
+
+def tables(connection: psycopg.Connection[tuple[str, str]]) -> set[tuple[str, str]]:
+    statement = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname !~ '^(pg_|inf)'"
+    return set(connection.execute(statement).fetchall())
+
+
+def test_a_schema_that_could_not_be_dropped_is_named(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        with (
+            pytest.raises(LabRunError, match=r"left there: .*DROP SCHEMA IF EXISTS freshwell_lab_"),
+            PostgreSQL.built(postgres_url, products=3, value_bytes=100, drop_s=0.1) as where,
+        ):
+            # The drop waits for this reader's lock, and not for long.
+            connection.execute(f"SELECT * FROM {where.schema}.product")
+        connection.rollback()
+        connection.execute(f"DROP SCHEMA {where.schema} CASCADE")
+
+
+def test_a_password_is_in_no_text_of_where_a_database_is(postgres_url: str) -> None:
+    where = PostgreSQL(postgres_url, "schema")
+    assert repr(where) == "PostgreSQL(schema='schema')"

@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import replace
 
 from rich.console import Console
+from rich.table import Table
 
+from freshwell.cli.lab.comparison import as_comparison, comparison_notes
 from freshwell.cli.lab.plan import Outcome, Part
 from freshwell.cli.lab.report import as_table, notes, title
 from freshwell.cli.lab.runner import Settings, _outcome, quantiles
@@ -25,9 +27,13 @@ OUTCOME = Outcome(
 
 
 def shown(*outcomes: Outcome) -> str:
+    return rendered(as_table(outcomes, SETTINGS))
+
+
+def rendered(table: Table) -> str:
     console = Console(width=120, no_color=True)
     with console.capture() as capture:
-        console.print(as_table(outcomes, SETTINGS))
+        console.print(table)
     return capture.get()
 
 
@@ -91,6 +97,10 @@ def test_the_title_names_the_workload_and_the_settings() -> None:
     text = title(workload, SETTINGS)
     assert "like example: 2,000 requests on 30 keys, 5" in text
     assert "2 processes of 4 tasks, in process, 100 entries in memory" in text
+    behind = replace(SETTINGS, redis="redis://:secret@host", database="postgresql://a:secret@host")
+    text = title(workload, behind)
+    assert "tasks, Redis behind L1, PostgreSQL behind it, 100 entries in memory" in text
+    assert "secret" not in text
 
 
 def test_the_title_says_how_writes_are_made_where_it_is_not_the_usual_way() -> None:
@@ -102,3 +112,31 @@ def test_the_title_says_how_writes_are_made_where_it_is_not_the_usual_way() -> N
     assert both.splitlines()[2:] == [
         "writes invalidate by one of 5 tags, and are announced where freshwell serves"
     ]
+
+
+def test_the_comparison_shows_a_column_for_each_contender() -> None:
+    one = replace(OUTCOME, write_p50_us=7, write_p99_us=9_000, statements=100, rows=90, lost=4)
+    two = replace(one, contender="write-behind", figures={"backlog_peak": 1_500}, flush_s=0.02)
+    shown = rendered(as_comparison([one, two], SETTINGS))
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["get-or-set", "write-behind"] in lines
+    assert ["write", "p99", "9.0", "ms", "9.0", "ms"] in lines
+    assert ["later", "than", "2", "s", "3", "3"] in lines
+    assert ["lost", "4", "4"] in lines
+    assert ["rows", "90", "90"] in lines
+    assert ["backlog", "at", "its", "peak", "-", "1,500"] in lines
+    assert ["flush", "at", "the", "end", "-", "20.0", "ms"] in lines
+
+
+def test_the_notes_of_a_comparison_say_what_each_contender_promises() -> None:
+    behind = replace(OUTCOME, contender="write-behind")
+    told = list(comparison_notes([OUTCOME, behind], replace(SETTINGS, contenders=["write-behind"])))
+    assert any(note.startswith("get-or-set: A write returns when the database") for note in told)
+    assert any(note.startswith("write-behind: A write returns when a journal") for note in told)
+    assert any("is a file of SQLite in each process" in note for note in told)
+    assert any("one process makes all the writes" in note for note in told)
+    assert any("A read is stale when" in note for note in told)
+    shared = replace(SETTINGS, redis="redis://localhost")
+    assert any("assume_durable" in note for note in comparison_notes([behind], shared))
+    kept = replace(shared, aof=True)
+    assert not any("assume_durable" in note for note in comparison_notes([behind], kept))

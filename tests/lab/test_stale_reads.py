@@ -9,17 +9,19 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from freshwell.cli.lab.board import Board
 from freshwell.cli.lab.plan import Part, Plan
+from freshwell.cli.lab.sqlite import SQLite
 from freshwell.cli.lab.worker import serve
 from freshwell.cli.lab.workload import Row, Workload, generate
 from tests.support.blocking import blocking_allowed
 
-PLAN = Plan("test", "run", "", 60, 0.05, 100, 1, "eventual", None, 0)
+PLAN = Plan("test", "run", SQLite(Path()), 60, 0.05, 100, 1, "eventual", None, 0)
 BUSY = generate(Row("busy", 1.0, 0.4, 100, 60), requests=3_000, distinct=20, seed=1)
 
 
@@ -40,6 +42,9 @@ class Truth:
         self._versions[id] = version = self.version(id) + 1
         await asyncio.sleep(0)
         return version
+
+    async def finish(self) -> None:
+        return None
 
     def figures(self) -> dict[str, float]:
         return {"made up": 7}
@@ -107,6 +112,7 @@ async def test_the_truth_is_never_stale() -> None:
     assert part.reads + part.writes == len(BUSY)
     assert part.writes == sum(BUSY.writes)
     assert part.latencies_ns.total() == part.reads
+    assert part.write_latencies_ns.total() == part.writes
     assert part.figures == {"made up": 7}
 
 
@@ -178,3 +184,14 @@ def test_processes_count_what_they_have_done_in_places_of_their_own() -> None:
         board.done[2] += 5
         board.acknowledge(BUSY.distinct - 1, 2, time.monotonic_ns())
         assert list(board.done) == [0, 0, 5]
+
+
+def test_writes_that_the_database_lacks_are_counted_where_they_were_acknowledged() -> None:
+    with board_of(requests("w0 w0 w0 w1 w2 w2 w4")) as board:
+        for id, version in ((0, 2), (0, 3), (0, 4), (1, 2), (2, 3)):
+            board.acknowledge(id, version, 100)
+        assert board.unstored({0: 4, 1: 2, 2: 3, 3: 1, 4: 1}) == 0
+        assert board.unstored({0: 2, 1: 1, 2: 3, 3: 1, 4: 1}) == 3
+        assert board.unstored({0: 4, 1: 2, 2: 1}) == 1, "version 2 was not acknowledged"
+        assert board.unstored({}) == 5
+        assert board.unstored({0: 9, 1: 9, 2: 9}) == 0

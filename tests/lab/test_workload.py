@@ -108,3 +108,14 @@ def test_a_file_that_is_no_statistics_is_refused(
         path.write_bytes(data)
     with pytest.raises(LabInputError, match=sentence):
         read_row(path, "x")
+
+
+def test_parts_by_writer_share_all_requests_and_give_each_id_one_writer() -> None:
+    workload = generate(Row("example", 1.0, 0.5, 100, 60), requests=2_000, distinct=50, seed=1)
+    parts = [workload.part_by_writer(index, 3) for index in range(3)]
+    requests = [Counter(zip(part.ids, part.writes, strict=True)) for part in parts]
+    assert sum(requests, Counter()) == Counter(zip(workload.ids, workload.writes, strict=True))
+    written = [{id for id, is_write in counts if is_write} for counts in requests]
+    assert not written[0] & written[1] | written[1] & written[2] | written[0] & written[2]
+    read = [{id for id, is_write in counts if not is_write} for counts in requests]
+    assert all(ids & read[0] for ids in written), "each reads what others write"

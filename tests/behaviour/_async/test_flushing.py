@@ -209,7 +209,7 @@ async def test_a_flush_says_that_the_journal_is_down() -> None:
         flusher = fleet.flusher()
         fleet.journal.down = True
         with pytest.raises(JournalUnavailable):
-            await flusher.flush(LONG)
+            await flusher.flush(0.05)
         assert not await flusher.aclose(0.1)
 
 

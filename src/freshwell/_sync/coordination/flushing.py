@@ -123,8 +123,8 @@ class Flusher:
     def flush(self, timeout_s: float) -> bool:
         """Flush what is in the journal now, and wait until it is settled, whoever does it.
 
-        False after `timeout_s` seconds: it goes on in the background. Raises
-        `JournalUnavailable` where the journal does not say what it holds.
+        False after `timeout_s` seconds: it goes on in the background. Raises `JournalUnavailable`
+        where the journal has not said once what it holds.
         """
         self.start()
         return self.settled(timeout_s)
@@ -132,19 +132,23 @@ class Flusher:
     def settled(self, timeout_s: float) -> bool:
         """Wait as `flush` does, and leave it to others where this was never started."""
         deadline_s = time.monotonic() + timeout_s
-        newest = self._journal.newest()
+        newest: list[int] | None = None
         pause_s = 0.005
         while True:
             if self.begun:
                 self.flush_now()
+            left_s = deadline_s - time.monotonic()
             try:
+                if newest is None:
+                    newest = self._journal.newest()
                 oldest = self._journal.oldest()
             except JournalError as error:
+                if newest is None and left_s <= 0:
+                    raise
                 self._incidents.journal_failed(error)
             else:
                 if all(not old or old > new for old, new in zip(oldest, newest, strict=True)):
                     return True
-            left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return False
             sleep(min(pause_s, left_s))

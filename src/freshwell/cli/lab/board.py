@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from itertools import accumulate, compress
+from itertools import accumulate, compress, count
 from multiprocessing.shared_memory import SharedMemory
 
 from freshwell.cli.lab.workload import Workload
@@ -40,7 +41,9 @@ class Board:
         self._starts = words[distinct : 2 * distinct]
         self.done = words[2 * distinct : 2 * distinct + processes]
         """By process: how many requests it has done."""
-        self._acks_ns = words[2 * distinct + processes :]
+        self.ended = words[2 * distinct + processes : 2 * distinct + 2 * processes]
+        """By process: 1 when it has done all of its requests."""
+        self._acks_ns = words[2 * distinct + 2 * processes :]
         self._words = words
 
     @classmethod
@@ -51,7 +54,7 @@ class Board:
         counts = Counter(compress(workload.ids, workload.writes))
         per_id = (counts[id] for id in range(workload.distinct - 1))
         starts = array("Q", accumulate(per_id, initial=0))
-        words = 2 * workload.distinct + processes + counts.total()
+        words = 2 * workload.distinct + 2 * processes + counts.total()
         memory = SharedMemory(create=True, size=_BYTES * words)
         board = cls(memory, lock, workload.distinct, processes)
         board._starts.cast("B")[:] = starts.tobytes()
@@ -69,8 +72,18 @@ class Board:
         start = self._starts[id]
         return min(ack for ack in self._acks_ns[start + version - 1 : start + known - 1] if ack)
 
+    def unstored(self, versions: Mapping[int, int]) -> int:
+        """Return how many acknowledged writes are newer than what `versions`, by id, has."""
+        lost = 0
+        for id in compress(count(), self.versions):
+            newest = self.versions[id]
+            start, stored = self._starts[id], max(versions.get(id, 0), 1)
+            lost += sum(ack > 0 for ack in self._acks_ns[start + stored - 1 : start + newest - 1])
+        return lost
+
     def close(self) -> None:
         """Let go of the memory."""
-        for view in (self.versions, self._starts, self.done, self._acks_ns, self._words):
+        views = (self.versions, self._starts, self.done, self.ended, self._acks_ns)
+        for view in (*views, self._words):
             view.release()
         self._memory.close()

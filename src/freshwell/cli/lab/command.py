@@ -9,13 +9,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from freshwell.cli.lab.contenders import CONTENDERS, chosen
+from freshwell.cli.lab.comparison import as_comparison, check_lost, comparison_notes
+from freshwell.cli.lab.contenders import CONTENDERS, PUTTING, STRATEGIES, USUAL, chosen
+from freshwell.cli.lab.copies import SQLITE, check_database
 from freshwell.cli.lab.errors import LabInputError
 from freshwell.cli.lab.plan import Outcome
 from freshwell.cli.lab.plot import write_plot
 from freshwell.cli.lab.report import as_table, notes, title, write_json
 from freshwell.cli.lab.runner import BUILDING, Settings, run_all
-from freshwell.cli.lab.servers import check_redis
+from freshwell.cli.lab.servers import check_redis, has_aof
 from freshwell.cli.lab.terminal import check_outputs, exits, new_console
 from freshwell.cli.lab.traces import read_trace
 from freshwell.cli.lab.workload import ROWS, Workload, generate, named_row, read_row, with_writes
@@ -29,6 +31,11 @@ _MAX_TTL_NS: Final = 30 * 86_400 * _NS_PER_S
 _MAX_DISTINCT: Final = 10_000_000
 _MAX_REQUESTS: Final = 50_000_000
 _MAX_TAGS: Final = 1_000_000
+_REQUESTS: Final = 100_000
+_BUSY_REQUESTS: Final = 20_000
+_ROW: Final = "cluster29"
+_BUSY_ROW: Final = "cluster40"
+"""Half of its requests are writes, and a key is asked for often enough to be worth caching."""
 
 
 def lab(
@@ -40,8 +47,13 @@ def lab(
         ),
     ] = None,
     row: Annotated[
-        str, typer.Option(help=f"Generate a workload like this row: {', '.join(ROWS)}.")
-    ] = "cluster29",
+        str | None,
+        typer.Option(
+            help=f"Generate a workload like this row: {', '.join(ROWS)}. "
+            f"[default: {_ROW}; {_BUSY_ROW} with --compare]",
+            show_default=False,
+        ),
+    ] = None,
     stats: Annotated[
         Path | None,
         typer.Option(help="Take the row from this statistics CSV.", show_default=False),
@@ -51,7 +63,8 @@ def lab(
         typer.Option(
             min=1,
             max=_MAX_REQUESTS,
-            help="Requests to serve. [default: 100,000 generated; a whole trace]",
+            help=f"Requests to serve. [default: {_REQUESTS:,} generated, "
+            f"{_BUSY_REQUESTS:,} with --compare; a whole trace]",
             show_default=False,
         ),
     ] = None,
@@ -95,10 +108,24 @@ def lab(
         typer.Option(
             metavar="NAME",
             help=f"Run these only: {', '.join(['none', *list(CONTENDERS)[1:]])}. "
-            "May be repeated, or a list with commas. [default: all]",
+            "May be repeated, or a list with commas. [default: the first four]",
             show_default=False,
         ),
     ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Compare strategies as to reads and writes: all of freshwell's, or those named.",
+        ),
+    ] = False,
+    database: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Serve from PostgreSQL: postgresql://user:password@host:port/database.",
+        ),
+    ] = SQLITE,
     tags: Annotated[
         int,
         typer.Option(
@@ -114,7 +141,9 @@ def lab(
     read: Annotated[str, typer.Option(help="Read level: eventual, fresh or source.")] = "eventual",
     source_delay: Annotated[
         float,
-        typer.Option(min=0, max=60_000, help="Milliseconds added to each read of the database."),
+        typer.Option(
+            min=0, max=60_000, help="Milliseconds added to each read and write of the database."
+        ),
     ] = 0.0,
     plain_requests: Annotated[
         int, typer.Option(min=1, help="Requests for the contender without a cache.")
@@ -128,9 +157,12 @@ def lab(
         Path | None, typer.Option(help="Draw a plot (PNG) into this file.", show_default=False)
     ] = None,
 ) -> None:
-    """Serve a workload from a SQLite database, with freshwell and without.
+    """Serve a workload from a database, with freshwell and without.
 
     The contenders: no cache, the usual get-or-set, freshwell as cache-aside and as read-through.
+    With --compare: freshwell's strategies on a workload with many writes, and what became of each
+    write.
+
     Each contender runs in processes of its own on a fresh copy of the database. A read is stale
     when it returns a version that had been outdated before the read began: a newer version's
     write, with its invalidation, had returned. All stale reads are shown, with those that came
@@ -141,7 +173,7 @@ def lab(
         return
     with exits():
         check_outputs(json, plot)
-        workload = _workload(trace, row, stats, requests, distinct, writes, seed)
+        workload = _workload(trace, row, stats, requests, distinct, writes, seed, compare)
         settings = _settings(
             workload,
             ttl,
@@ -153,9 +185,11 @@ def lab(
             read,
             source_delay,
             plain_requests,
-            chosen(strategy or ()),
+            chosen(strategy or (), STRATEGIES if compare else USUAL),
             tags,
             writing,
+            database,
+            compare,
         )
         console = new_console()
         outcomes = _watched(workload, settings, console)
@@ -164,6 +198,7 @@ def lab(
             write_json(json, outcomes, workload, settings)
         if plot is not None:
             write_plot(plot, outcomes, title(workload, settings))
+        check_lost(outcomes)
 
 
 def _check_alone(context: typer.Context) -> None:
@@ -181,18 +216,21 @@ def _check_alone(context: typer.Context) -> None:
 
 def _workload(
     trace: Path | None,
-    row: str,
+    row: str | None,
     stats: Path | None,
     requests: int | None,
     distinct: int,
     writes: float | None,
     seed: int,
+    compare: bool,
 ) -> Workload:
     if trace is not None:
         workload = read_trace(trace, limit=requests)
     else:
-        found = named_row(row) if stats is None else read_row(stats, row)
-        workload = generate(found, requests=requests or 100_000, distinct=distinct, seed=seed)
+        name = row or (_BUSY_ROW if compare else _ROW)
+        found = named_row(name) if stats is None else read_row(stats, name)
+        count = requests or (_BUSY_REQUESTS if compare else _REQUESTS)
+        workload = generate(found, requests=count, distinct=distinct, seed=seed)
     return workload if writes is None else with_writes(workload, writes, seed)
 
 
@@ -210,9 +248,18 @@ def _settings(
     contenders: tuple[str, ...],
     tags: int,
     writing: bool,
+    database: str,
+    compare: bool,
 ) -> Settings:
+    putting = [name for name in contenders if name in PUTTING]
+    if tags and putting:
+        raise LabInputError(
+            f"--tags does not go with {putting[0]}, whose writes leave the new value: name others "
+            "by --strategy"
+        )
     if redis is not None:
         check_redis(redis)
+    check_database(database)
     return Settings(
         contenders=contenders,
         workers=workers,
@@ -226,6 +273,9 @@ def _settings(
         plain_requests=plain_requests,
         tags=tags,
         writing=writing,
+        database=database,
+        compare=compare,
+        aof=redis is not None and has_aof(redis),
     )
 
 
@@ -253,6 +303,7 @@ def _show(
     outcomes: list[Outcome], workload: Workload, settings: Settings, console: Console
 ) -> None:
     console.print(title(workload, settings), highlight=False, markup=False)
-    console.print(as_table(outcomes, settings))
-    for note in notes(outcomes, settings):
+    compare = settings.compare
+    console.print(as_comparison(outcomes, settings) if compare else as_table(outcomes, settings))
+    for note in (comparison_notes if compare else notes)(outcomes, settings):
         console.print(note, style="dim", highlight=False, markup=False)

@@ -1,125 +1,148 @@
-"""The lab's source of truth: a real SQLite database with reads that are worth caching.
+"""The lab's source of truth: a real database with reads that are worth caching.
 
 A read joins a product with its category and the figures of its reviews. Each write raises the
-product's version in a transaction, so that a reader can tell an old answer from the newest.
+product's version, so that a reader can tell an old answer from the newest. What is written here
+is SQL that SQLite and PostgreSQL both know.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
-from pathlib import Path
-from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from freshwell.cli.lab.postgres import PostgreSQL
+from freshwell.cli.lab.products import CATEGORIES, Product, body_of, product_of
+from freshwell.cli.lab.sqlite import SQLite
 from freshwell.cli.lab.threads import ConnectionThreads
 
-__all__ = ["Database", "build_database"]
+__all__ = ["Database", "Where", "stored_versions"]
 
-_CATEGORIES: Final = 50
-_REVIEWS_EACH: Final = 8
-_SCHEMA: Final = """
-CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE TABLE product (
-    id INTEGER PRIMARY KEY, category_id INTEGER NOT NULL REFERENCES category (id),
-    version INTEGER NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL
-);
-CREATE TABLE review (
-    id INTEGER PRIMARY KEY, product_id INTEGER NOT NULL REFERENCES product (id),
-    stars INTEGER NOT NULL
-);
-CREATE INDEX review_product ON review (product_id);
-"""
+T = TypeVar("T")
+
+Where = SQLite | PostgreSQL
+"""Where a database is; it says how to connect, and how parameters are marked."""
+
 _READ: Final = """
-SELECT p.id, p.version, p.title, p.body, c.name, count(r.id), avg(r.stars)
+SELECT p.id, p.version, p.title, p.body, c.name, count(r.id),
+    CAST(avg(r.stars) AS DOUBLE PRECISION)
 FROM product p JOIN category c ON c.id = p.category_id
 LEFT JOIN review r ON r.product_id = p.id
-WHERE p.id IN ({marks}) GROUP BY p.id
+WHERE p.id IN ({marks}) GROUP BY p.id, c.name
 """
-
-
-def build_database(path: Path, *, products: int, value_bytes: int, seed: int = 7) -> None:
-    """Create the database with ids 0 to `products` - 1, each about `value_bytes` long."""
-    random = Random(seed)  # noqa: S311  # no secret
-    body = "".join(random.choices("abcdefghij klmnopqrst", k=max(16, value_bytes - 80)))
-    with sqlite3.connect(path) as db:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.executescript(_SCHEMA)
-        db.executemany(
-            "INSERT INTO category VALUES (?, ?)",
-            ((i, f"category {i}") for i in range(_CATEGORIES)),
-        )
-        db.executemany(
-            "INSERT INTO product VALUES (?, ?, 1, ?, ?)",
-            ((i, i % _CATEGORIES, f"product {i}", body) for i in range(products)),
-        )
-        db.executemany(
-            "INSERT INTO review (product_id, stars) VALUES (?, ?)",
-            ((i, random.randint(1, 5)) for i in range(products) for _ in range(_REVIEWS_EACH)),
-        )
-    db.close()
+_RAISE: Final = "UPDATE product SET version = version + 1, body = {mark} WHERE id = {mark}"
+_SAVE: Final = (
+    "UPDATE product SET version = {mark}, title = {mark}, body = {mark} WHERE id = {mark}"
+)
+_SAVE_MANY: Final = """
+INSERT INTO product (id, category_id, version, title, body) VALUES {rows}
+ON CONFLICT (id) DO UPDATE
+SET version = excluded.version, title = excluded.title, body = excluded.body
+WHERE excluded.version > product.version
+"""
+"""A batch may be delivered twice, and late: a version lets nothing older replace it."""
 
 
 class Database:
     """The database as one process of the service uses it: a few threads, a connection each.
 
-    `delay_s` is added to each query for reading, to stand for a source farther away than a
-    local file. Counts its reads in `loads` (products asked for) and `queries`.
+    `delay_s` is added to each statement, to stand for a source farther away. Counts its
+    reads in `loads` (products asked for) and `queries`, and its writes in `statements` and
+    `rows` (rows that changed).
 
     Made and used within one event loop.
     """
 
-    def __init__(self, path: Path, *, threads: int = 2, delay_s: float = 0.0) -> None:
+    def __init__(self, where: Where, *, value_bytes: int = 0, delay_s: float = 0.0) -> None:
         self._delay_s = delay_s
-        self._threads = ConnectionThreads(partial(_connect, path), threads)
+        self._body = body_of(value_bytes)
+        self._mark = where.mark
+        self._threads = ConnectionThreads(where.connect, where.connections)
         self.loads = 0
         self.queries = 0
+        self.statements = 0
+        self.rows = 0
 
-    async def load(self, id: int) -> dict[str, Any]:
+    def product(self, id: int, version: int) -> Product:
+        """Return the product as it is when `version` has been written."""
+        return product_of(id, version, self._body)
+
+    async def load(self, id: int) -> Product:
         """Return one product. Raises `KeyError` where there is none."""
         return (await self.load_many([id]))[id]
 
-    async def load_many(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    async def load_many(self, ids: Sequence[int]) -> dict[int, Product]:
         """Return those products of `ids` that exist, by id."""
         self.loads += len(ids)
         self.queries += 1
-        if self._delay_s:
-            await asyncio.sleep(self._delay_s)
-        return await self._threads.run(partial(_select, ids=tuple(ids)))
+        statement = _READ.format(marks=self._marks(len(ids)))
+        rows = await self._run(partial(_fetched, statement, tuple(ids)))
+        return {row[0]: _product(row) for row in rows}
 
     async def write(self, id: int) -> int:
-        """Change one product and return its new version, committed."""
-        return await self._threads.run(partial(_update, id=id))
+        """Change one product, whatever its version is, and return the new one, committed.
+
+        Raises `KeyError` where there is none.
+        """
+        statement = _RAISE.format(mark=self._mark) + " RETURNING version"
+        self.statements += 1
+        rows = await self._run(partial(_fetched, statement, (self._body, id)))
+        if not rows:
+            raise KeyError(id)
+        self.rows += len(rows)
+        return int(rows[0][0])
+
+    async def save(self, id: int, product: Product) -> None:
+        """Make `product` the one of this id, committed."""
+        values = (product["version"], product["title"], product["body"], id)
+        await self._change(_SAVE.format(mark=self._mark), values)
+
+    async def save_many(self, products: Mapping[int, Product]) -> None:
+        """Make these the products of their ids, committed, but where there are newer ones."""
+        rows = ",".join([f"({self._marks(5)})"] * len(products))
+        values: list[Any] = []
+        # In one order, so that two batches of the same rows cannot wait for each other.
+        for id in sorted(products):
+            product = products[id]
+            values += (id, id % CATEGORIES, product["version"], product["title"], product["body"])
+        await self._change(_SAVE_MANY.format(rows=rows), values)
+
+    async def _change(self, statement: str, values: Sequence[Any]) -> None:
+        self.statements += 1
+        changed = await self._run(partial(_changed, statement, values))
+        self.rows += changed
+
+    async def _run(self, function: Callable[[Any], T]) -> T:
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        return await self._threads.run(function)
+
+    def _marks(self, count: int) -> str:
+        return ",".join([self._mark] * count)
 
     def close(self) -> None:
         """Close every connection. Waits for queries under way."""
         self._threads.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+def stored_versions(where: Where) -> dict[int, int]:
+    """Return the versions that the database has, by id."""
+    with closing(where.connect()) as connection:
+        return dict(_fetched("SELECT id, version FROM product", (), connection))
 
 
-def _select(connection: sqlite3.Connection, ids: tuple[int, ...]) -> dict[int, dict[str, Any]]:
-    marks = ",".join("?" * len(ids))
-    rows = connection.execute(_READ.format(marks=marks), ids).fetchall()
-    return {row[0]: _product(row) for row in rows}
+def _fetched(statement: str, values: Sequence[Any], connection: Any) -> list[Any]:
+    rows: list[Any] = connection.execute(statement, values).fetchall()
+    return rows
 
 
-def _update(connection: sqlite3.Connection, id: int) -> int:
-    with connection:
-        row = connection.execute(
-            "UPDATE product SET version = version + 1 WHERE id = ? RETURNING version", (id,)
-        ).fetchone()
-    return int(row[0])
+def _changed(statement: str, values: Sequence[Any], connection: Any) -> int:
+    return int(connection.execute(statement, values).rowcount)
 
 
-def _product(row: tuple[Any, ...]) -> dict[str, Any]:
+def _product(row: tuple[Any, ...]) -> Product:
     id, version, title, body, category, reviews, stars = row
     return {
         "id": id,

@@ -12,17 +12,19 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from freshwell.cli.lab.copies import SQLITE
 from freshwell.cli.lab.errors import LabRunError
 from freshwell.cli.lab.plan import Outcome
 from freshwell.cli.lab.runner import Settings
 from freshwell.cli.lab.workload import Workload
 
-__all__ = ["as_table", "notes", "time_text", "title", "write_json", "write_report"]
+__all__ = ["alarming", "as_table", "notes", "time_text", "title", "write_json", "write_report"]
 
 
 def title(workload: Workload, settings: Settings) -> str:
     """Say in two or three lines what was served, and how."""
     where = "in process" if settings.redis is None else "Redis behind L1"
+    where += "" if settings.database == SQLITE else ", PostgreSQL behind it"
     processes = f"{settings.processes} process" + ("es" if settings.processes > 1 else "")
     return (
         f"{workload.name}: {len(workload):,} requests on {workload.distinct:,} keys, "
@@ -63,14 +65,15 @@ def _cells(outcome: Outcome) -> list[str]:
         time_text(outcome.p50_us),
         time_text(outcome.p99_us),
         f"{outcome.throughput:,.0f}",
-        _alarming(outcome.stale_reads, "yellow"),
-        _alarming(outcome.overdue_reads, "red"),
+        alarming(outcome.stale_reads, "yellow"),
+        alarming(outcome.overdue_reads, "red"),
         time_text(1_000 * outcome.worst_stale_ms) if outcome.stale_reads else "-",
         f"{outcome.memory_bytes / 2**20:,.1f}",
     ]
 
 
-def _alarming(count: int, style: str) -> str:
+def alarming(count: int, style: str) -> str:
+    """Return a count that should be 0, coloured where it is not."""
     return f"[{style}]{count:,}[/]" if count else "0"
 
 
@@ -114,7 +117,11 @@ def write_json(
             "write_share": workload.write_share,
             "value_bytes": workload.value_bytes,
         },
-        "settings": dataclasses.asdict(settings) | {"redis": settings.redis is not None},
+        "settings": dataclasses.asdict(settings)
+        | {
+            "redis": settings.redis is not None,
+            "database": "sqlite" if settings.database == SQLITE else "postgresql",
+        },
         "python": platform.python_version(),
         "outcomes": [
             dataclasses.asdict(outcome)

@@ -8,7 +8,7 @@ from typing import Any
 
 from freshwell.cli.lab.errors import LabInputError
 
-__all__ = ["check_redis", "plain_url", "removed_keys"]
+__all__ = ["check_redis", "has_aof", "plain_url", "removed_keys"]
 
 _BATCH = 1_000
 _TIME_LIMIT_S = 2
@@ -34,6 +34,15 @@ def check_redis(url: str) -> None:
         raise LabInputError(f"--redis: no server answers there: {error}") from None
 
 
+def has_aof(url: str) -> bool:
+    """Tell whether the server writes what it has acknowledged to its disk."""
+    from redis.exceptions import RedisError
+
+    with suppress(RedisError, OSError), _client(url) as client:
+        return bool(client.info("persistence").get("aof_enabled"))
+    return False
+
+
 @contextmanager
 def removed_keys(url: str | None, run: str) -> Iterator[None]:
     """Remove what a run has left on the server: its own keys, in small batches."""
@@ -45,7 +54,7 @@ def removed_keys(url: str | None, run: str) -> Iterator[None]:
 
             # A server that is gone by now keeps them until their TTL is over.
             with suppress(RedisError, OSError), _client(url) as client:
-                for pattern in (f"{run}:*", f"fw:?:{run}:*"):
+                for pattern in (f"{run}:*", f"fw:?:{run}:*", f"{{fw:j:{run}:*"):
                     _remove(client, pattern)
 
 

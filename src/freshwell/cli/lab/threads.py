@@ -7,7 +7,6 @@ what a query of SQLite does; here results that pile up while the loop is busy sh
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,14 +16,14 @@ from typing import Any, Final, TypeVar
 __all__ = ["ConnectionThreads"]
 
 T = TypeVar("T")
-_Job = tuple["asyncio.Future[Any]", Callable[[sqlite3.Connection], Any]]
+_Job = tuple["asyncio.Future[Any]", Callable[[Any], Any]]
 _STOP: Final = None
 
 
 class ConnectionThreads:
     """Run functions of a connection in `count` threads, for the event loop that made this."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], count: int) -> None:
+    def __init__(self, connect: Callable[[], Any], count: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._done: deque[tuple[asyncio.Future[Any], Any, Exception | None]] = deque()
@@ -36,7 +35,7 @@ class ConnectionThreads:
         for thread in self._threads:
             thread.start()
 
-    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, function: Callable[[Any], T]) -> T:
         """Return what `function` returns in one of the threads, or raise what it raises."""
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put((future, function))
@@ -50,7 +49,7 @@ class ConnectionThreads:
             thread.join()
         self._threads.clear()
 
-    def _serve(self, connection: sqlite3.Connection) -> None:
+    def _serve(self, connection: Any) -> None:
         try:
             while (job := self._jobs.get()) is not _STOP:
                 future, function = job

@@ -28,6 +28,7 @@ __all__ = ["serve", "work"]
 
 _YIELD_EVERY = 64
 _MAX_ERRORS = 1_000
+_POLL_S = 0.01
 _NS_PER_S = 1_000_000_000
 
 
@@ -53,7 +54,7 @@ def work(
 
 
 async def _work(plan: Plan, workload: Workload, index: int, board: Board) -> Part:
-    database = Database(Path(plan.database), delay_s=plan.delay_s)
+    database = Database(plan.database, value_bytes=plan.value_bytes, delay_s=plan.delay_s)
     try:
         contender = make(plan, database)
         try:
@@ -63,13 +64,17 @@ async def _work(plan: Plan, workload: Workload, index: int, board: Board) -> Par
     finally:
         database.close()
     part.loads = database.loads
+    part.statements, part.rows = database.statements, database.rows
     return part
 
 
 async def serve(
     contender: Contender, plan: Plan, workload: Workload, index: int, board: Board
 ) -> Part:
-    """Serve `workload` with `contender` and return what was measured; all but `Part.loads`."""
+    """Serve `workload` with `contender` and return what was measured.
+
+    The counts of `Database` are not in it.
+    """
     run = _Run(contender, workload, board, index, round(plan.max_staleness_s * _NS_PER_S))
     part = run.part
     gc.collect()
@@ -83,9 +88,14 @@ async def serve(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     part.ended_ns = time.monotonic_ns()
+    await run.ended_everywhere()
+    flush_began_ns = time.monotonic_ns()
+    await contender.finish()
+    part.flush_ns = time.monotonic_ns() - flush_began_ns
     gc.collect()
     part.memory_bytes = max(0, _resident_bytes() - before_bytes - run.own_bytes())
     part.latencies_ns = Counter(run.latencies_ns)
+    part.write_latencies_ns = Counter(run.write_latencies_ns)
     part.figures = contender.figures()
     return part
 
@@ -110,11 +120,12 @@ class _Run:
             zip(workload.ids, workload.writes, strict=True)
         )
         self.latencies_ns = array("q")
+        self.write_latencies_ns = array("q")
         self.part = Part()
 
     def own_bytes(self) -> int:
         """How much of the process's memory is the measurement's own."""
-        return self.latencies_ns.itemsize * len(self.latencies_ns)
+        return sum(a.itemsize * len(a) for a in (self.latencies_ns, self.write_latencies_ns))
 
     async def serve(self) -> None:
         """Take requests until there are none left."""
@@ -132,6 +143,13 @@ class _Run:
                 await asyncio.sleep(0)
         self._tick(done)
 
+    async def ended_everywhere(self) -> None:
+        """Wait until no process writes any more. So a journal that they share can be emptied."""
+        self._board.ended[self._index] = 1
+        while not all(self._board.ended):
+            self._parent.check()
+            await asyncio.sleep(_POLL_S)
+
     async def _read(self, id: int) -> None:
         known = self._board.versions[id]
         began_ns = time.monotonic_ns()
@@ -142,9 +160,12 @@ class _Run:
             self._stale(began_ns - self._board.outdated_ns(id, product["version"], known))
 
     async def _write(self, id: int) -> None:
+        began_ns = time.monotonic_ns()
         version = await self._contender.write(id)
+        ended_ns = time.monotonic_ns()
+        self.write_latencies_ns.append(ended_ns - began_ns)
         self.part.writes += 1
-        self._board.acknowledge(id, version, time.monotonic_ns())
+        self._board.acknowledge(id, version, ended_ns)
 
     def _stale(self, late_ns: int) -> None:
         part = self.part

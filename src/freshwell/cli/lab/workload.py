@@ -14,7 +14,8 @@ import math
 import re
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -64,25 +65,20 @@ class Workload:
 
     def part(self, index: int, of: int) -> Workload:
         """Return every `of`-th request from `index` on: one process's share of the work."""
-        return Workload(
-            self.name,
-            self.ids[index::of],
-            self.writes[index::of],
-            self.distinct,
-            self.value_bytes,
-            self.ttl_s,
-        )
+        return replace(self, ids=self.ids[index::of], writes=self.writes[index::of])
+
+    def part_by_writer(self, index: int, of: int) -> Workload:
+        """Return a share as `part` does, but for the writes: each id has one process's writes."""
+        mine = [
+            (id if is_write else place) % of == index
+            for place, (id, is_write) in enumerate(zip(self.ids, self.writes, strict=True))
+        ]
+        ids = array("I", compress(self.ids, mine))
+        return replace(self, ids=ids, writes=bytearray(compress(self.writes, mine)))
 
     def first(self, count: int) -> Workload:
         """Return the first `count` requests."""
-        return Workload(
-            self.name,
-            self.ids[:count],
-            self.writes[:count],
-            self.distinct,
-            self.value_bytes,
-            self.ttl_s,
-        )
+        return replace(self, ids=self.ids[:count], writes=self.writes[:count])
 
 
 ROWS: Final[Mapping[str, Row]] = {
