@@ -119,7 +119,7 @@ class JournalUnfit(JournalError):
 class BacklogFull(JournalError):
     """The journal holds as many records or bytes as it may, and no room came in time.
 
-    ``accepted`` of the writes of the call, from the first on, have been accepted.
+    ``accepted`` says how many of the writes of the call have been accepted all the same.
     """
 
     def __init__(self, message: str, accepted: int = 0) -> None:
@@ -130,7 +130,7 @@ class BacklogFull(JournalError):
 class BacklogLeft(JournalError):
     """Not everything was flushed in time. ``records`` and ``dead`` tell what is left.
 
-    Nothing is lost: flushing goes on, in this process or the next.
+    Nothing is lost: flushing goes on, in this process or the next, but for a journal in memory.
     """
 
     def __init__(self, message: str, records: int, dead: int) -> None:

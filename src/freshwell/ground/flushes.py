@@ -28,11 +28,11 @@ class FlushOptions:
 
     batch: int = 500
     batch_bytes: int = 4 * 2**20
-    flush_every_ns: int = _NS_PER_S // 2
+    flush_every_ns: int = _NS_PER_S // 10
     coalesce: bool = True
-    max_attempts: int = 10
-    retry_base_ns: int = _NS_PER_S // 2
-    retry_most_ns: int = 300 * _NS_PER_S
+    max_attempts: int = 8
+    retry_base_ns: int = _NS_PER_S // 5
+    retry_most_ns: int = 60 * _NS_PER_S
     breaker_base_ns: int = _NS_PER_S // 10
     breaker_most_ns: int = 30 * _NS_PER_S
     window_records: int = 10_000

@@ -10,6 +10,7 @@ import pytest
 from freshwell import (
     BacklogFull,
     BacklogLeft,
+    JournalUnavailable,
     Outcome,
 )
 from freshwell._kit.aio import sleep
@@ -194,3 +195,30 @@ async def test_a_flush_that_takes_too_long_says_what_is_left(way: Way) -> None:
         assert caught.value.records == 1
         source.gate.open()
         await rows.flush()
+
+
+async def test_a_write_that_is_accepted_after_its_error_is_read_when_it_is_flushed(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Ledger(a=1)
+    async with way.make() as cache, way.behind(cache, source) as rows:
+        journal = rows._open().journal
+        accept = journal.accept
+        given: list[Any] = []
+
+        async def slowly(*arguments: Any) -> Any:
+            given.append(arguments)
+            raise JournalUnavailable("no answer in time")
+
+        monkeypatch.setattr(journal, "accept", slowly)
+        with pytest.raises(JournalUnavailable):
+            await rows.put("a", 2)
+        assert await rows.get("a") == 1, "it is not accepted yet"
+        await accept(*given[0])
+        await rows.flush()
+        assert source.rows == {"a": 2}
+
+        async def is_new() -> bool:
+            return await rows.get("a") == 2
+
+        await until_so(is_new)

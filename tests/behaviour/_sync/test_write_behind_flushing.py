@@ -10,6 +10,7 @@ import pytest
 from freshwell import (
     BacklogFull,
     BacklogLeft,
+    JournalUnavailable,
     Outcome,
 )
 from freshwell._kit.threads import sleep
@@ -194,3 +195,30 @@ def test_a_flush_that_takes_too_long_says_what_is_left(way: Way) -> None:
         assert caught.value.records == 1
         source.gate.open()
         rows.flush()
+
+
+def test_a_write_that_is_accepted_after_its_error_is_read_when_it_is_flushed(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Ledger(a=1)
+    with way.make() as cache, way.behind(cache, source) as rows:
+        journal = rows._open().journal
+        accept = journal.accept
+        given: list[Any] = []
+
+        def slowly(*arguments: Any) -> Any:
+            given.append(arguments)
+            raise JournalUnavailable("no answer in time")
+
+        monkeypatch.setattr(journal, "accept", slowly)
+        with pytest.raises(JournalUnavailable):
+            rows.put("a", 2)
+        assert rows.get("a") == 1, "it is not accepted yet"
+        accept(*given[0])
+        rows.flush()
+        assert source.rows == {"a": 2}
+
+        def is_new() -> bool:
+            return rows.get("a") == 2
+
+        until_so(is_new)

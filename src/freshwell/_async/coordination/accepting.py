@@ -13,23 +13,48 @@ Three ways, by where the journal is:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from threading import Lock
 
 from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.saving import Change, Saves
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.stores.base import Fill
 from freshwell._async.stores.journal import Journal
-from freshwell.errors import InvalidationError
+from freshwell.errors import InvalidationError, StoreUnavailable
 from freshwell.ground.frame import tombstone_frame
 from freshwell.ground.records import Draft, Durability
 
-__all__ = ["Accepting", "accepts_together", "is_local"]
+__all__ = ["Accepting", "Doubts", "accepts_together", "is_local"]
 
 _TOMBSTONE_MS = 1_000
+_MOST_DOUBTS = 10_000
 
 
 class _NoRoom(Exception):
     """The journal has no room for any of the writes."""
+
+
+class Doubts:
+    """Entries whose last write may have been accepted without its writer knowing. Thread-safe.
+
+    A reader may have stored what the source had before it. They stay in doubt, for nobody learns
+    when that write is stored, and whether; at most so many are known, and beyond, all are doubted.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = Lock()
+        self._names: set[str] = set()
+        self._all = False
+
+    def __contains__(self, name: str) -> bool:
+        return self._all or name in self._names
+
+    def add(self, names: Sequence[str]) -> None:
+        """Doubt entries."""
+        with self._mutex:
+            self._names.update(names)
+            if len(self._names) > _MOST_DOUBTS:
+                self._names, self._all = set(), True
 
 
 def is_local(journal: Journal) -> bool:
@@ -53,6 +78,7 @@ class Accepting:
         self._t = tiers
         self._writes = writes
         self._saves = saves
+        self.doubts = Doubts()
         self._way: Callable[[Sequence[Draft], Change], Awaitable[list[int]]]
         if is_local(journal):
             self._way = self._locally
@@ -85,6 +111,9 @@ class Accepting:
         except InvalidationError as error:
             if accepted:
                 raise _accepted_all_the_same(error) from error
+            raise StoreUnavailable(f"nothing was accepted: {error}") from error
+        except BaseException:
+            self.doubts.add(change.names)
             raise
         return accepted
 

@@ -292,7 +292,8 @@ class WriteBehind(ReadThrough[V]):
     def _opened(self, engine: Engine) -> _Parts:
         journal = self._open_journal()
         tiers, writes, saves = engine.tiers, engine.writes, engine.saves
-        settling = Settling(journal, tiers, writes, saves, self._call.terms)
+        accepting = Accepting(journal, tiers, writes, saves)
+        settling = Settling(journal, tiers, writes, saves, self._call.terms, accepting.doubts)
         flusher = Flusher(
             journal,
             self._delivery.deliver,
@@ -302,7 +303,7 @@ class WriteBehind(ReadThrough[V]):
             incidents=tiers.incidents,
             is_down=self._delivery.is_down,
         )
-        parts = _Parts(engine, journal, Accepting(journal, tiers, writes, saves), flusher)
+        parts = _Parts(engine, journal, accepting, flusher)
         engine.attach(self)
         if self._options.flusher:
             flusher.start()

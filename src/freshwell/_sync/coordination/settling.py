@@ -1,15 +1,16 @@
 """What follows for the tiers when records have been flushed, or never will be.
 
-- Stored: where others may have cached what the source had before, the entries are made absent
-  between the source's commit and the end of the records. Who loads one in between is given the
-  record, which is the same.
+- Stored: where others may have cached what the source had before, or this process may because a
+  writer did not learn that its write was accepted, the entries are made absent between the
+  source's commit and the end of the records. Who loads one in between is given the record, which
+  is the same.
 - Dead: the cache must not go on with a value that the source will not have. The entries are
   announced before the records end: a flusher that dies in between leaves none of them.
 """
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from freshwell._sync.coordination.accepting import accepts_together, is_local
+from freshwell._sync.coordination.accepting import Doubts, accepts_together, is_local
 from freshwell._sync.coordination.keeper import Tiers
 from freshwell._sync.coordination.saving import Change, Saves
 from freshwell._sync.coordination.writes import Writes
@@ -25,12 +26,19 @@ class Settling:
     """The end of records of one journal. Safe for any number of tasks or threads."""
 
     def __init__(
-        self, journal: Journal, tiers: Tiers, writes: Writes, saves: Saves, terms: Terms
+        self,
+        journal: Journal,
+        tiers: Tiers,
+        writes: Writes,
+        saves: Saves,
+        terms: Terms,
+        doubts: Doubts,
     ) -> None:
         self._journal = journal
         self._writes = writes
         self._saves = saves
         self._terms = terms
+        self._doubts = doubts
         if is_local(journal):
             self._cached_elsewhere = tiers.store.shared
         else:
@@ -45,7 +53,7 @@ class Settling:
         outdated = [
             record.name
             for record in settled.stored
-            if self._cached_elsewhere or record.kind & Kind.REVIVED
+            if self._cached_elsewhere or record.kind & Kind.REVIVED or record.name in self._doubts
         ]
         if outdated:
             self._writes.invalidate(list(dict.fromkeys(outdated)))
