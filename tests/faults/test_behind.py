@@ -35,8 +35,8 @@ def test_what_was_acknowledged_is_stored_whoever_is_killed(
     found = outcome.verdict
     assert not found.wrong, outcome
     # There was something to lose, and to repeat.
-    assert found.acknowledged > 500, outcome
-    assert found.reads > 50, outcome
+    assert found.acknowledged > 200, outcome
+    assert found.reads > 20, outcome
     assert outcome.hurt >= case.kills // 2, outcome
     assert found.duplicates > 0, outcome
     assert found.absorbed > 0, outcome
@@ -48,7 +48,7 @@ def test_a_source_that_is_killed_loses_nothing_and_burns_no_attempt(
 ) -> None:
     outcome = campaign(SOURCE_KILLED, tmp_path, own_postgres)
     assert not outcome.verdict.wrong, outcome
-    assert outcome.verdict.acknowledged > 500, outcome
+    assert outcome.verdict.acknowledged > 200, outcome
 
 
 @pytest.mark.parametrize("case", CONTROLS, ids=lambda case: case.name)

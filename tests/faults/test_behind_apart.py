@@ -30,7 +30,7 @@ def orders(
     """Give an empty source, and a journal in a Redis with a file."""
     make_tables(postgres_server)
     server = make_redis(aof=True)
-    return Orders(url=server.url, source=postgres_url, folder=str(tmp_path), lease_s=1.0, shards=1)
+    return Orders(url=server.url, source=postgres_url, folder=str(tmp_path), lease_s=0.5, shards=1)
 
 
 def revived(orders: Orders, source: Postgres, colour: str) -> tuple[str, int]:

@@ -23,7 +23,8 @@ __all__ = ["Case", "Outcome", "make_tables", "run"]
 
 _NURSERY = "tests.faults.behind.nursery:nursery"
 _FLUSH_S = 60.0
-_KILLED_S = 900.0
+_KILLED_S = 120.0
+_KILL_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def run(case: Case, folder: Path, source: Postgres, *, seed: int) -> Outcome:
             worker.go()
         _kill_servers(case, server, source, random)
         for worker in (*flushers, *writers):
-            assert worker.hear(_KILLED_S) == "killed"
+            assert worker.hear(_KILLED_S + _KILL_S * case.kills) == "killed"
         time.sleep(max(0.0, began_s + case.seconds - time.monotonic()))
         _end(writers)
         seen, dead = _flushed(orders, source) if flushers else ({}, 0)
