@@ -6,11 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.faults.behind.diary import Acked, Diary
+from tests.faults.behind.diary import Acked, Diary, Read
 from tests.faults.behind.statements import KEPT, LOGGED
 from tests.support.postgres import Postgres
 
-__all__ = ["Delivered", "Kept", "Verdict", "judged", "kept_in", "logged_in"]
+__all__ = [
+    "Delivered",
+    "Kept",
+    "Verdict",
+    "disordered",
+    "false_values",
+    "judged",
+    "kept_in",
+    "logged_in",
+    "outdated",
+]
 
 
 class Kept(NamedTuple):
@@ -91,7 +101,9 @@ def judged(diaries: Sequence[Diary], source: Postgres, *, all_delivered: bool) -
     found.lost = len(lost.union(missing) if all_delivered else lost)
     found.disordered = disordered(logged)
     found.false = false_values(acked, logged, kept, meant)
-    _judge_reads(found, diaries, acked, logged)
+    reads = [read for diary in diaries for read in diary.reads()]
+    found.reads = len(reads)
+    found.outdated = outdated(reads, acked, logged)
     return found
 
 
@@ -127,17 +139,16 @@ def false_values(
     return count
 
 
-def _judge_reads(
-    found: Verdict, diaries: Sequence[Diary], acked: Sequence[Acked], logged: Sequence[Delivered]
-) -> None:
+def outdated(reads: Iterable[Read], acked: Iterable[Acked], logged: Iterable[Delivered]) -> int:
+    """Count reads of what is older than the write that was acknowledged before, or of nothing."""
     sequences = {(write.id, write.value): write.sequence for write in logged}
     sequences |= {(write.id, write.value): write.sequence for write in acked}
-    for diary in diaries:
-        for read in diary.reads():
-            found.reads += 1
-            # What is not known was never acknowledged nor delivered: it may be later.
-            sequence = sequences.get((read.id, read.value), read.sequence)
-            found.outdated += sequence < read.sequence or read.value == "None"
+    count = 0
+    for read in reads:
+        # What is not known was never acknowledged nor delivered: it may be later.
+        sequence = sequences.get((read.id, read.value), read.sequence)
+        count += sequence < read.sequence or read.value == "None"
+    return count
 
 
 def kept_in(source: Postgres) -> dict[int, Kept]:
