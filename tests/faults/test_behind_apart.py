@@ -30,13 +30,13 @@ def orders(
     """Give an empty source, and a journal in a Redis with a file."""
     make_tables(postgres_server)
     server = make_redis(aof=True)
-    return Orders(url=server.url, source=postgres_url, folder=str(tmp_path), lease_s=0.5, shards=1)
+    return Orders(url=server.url, source=postgres_url, folder=str(tmp_path), lease_s=1.0, shards=1)
 
 
-def revived(orders: Orders, source: Postgres, colour: str) -> tuple[str, int]:
+def revived(orders: Orders, source: Postgres, colour: str) -> tuple[str, bool]:
     """Freeze a flusher that has a batch in hand until another has stored a later write.
 
-    Return what the source has when the frozen one has gone on, and how often it went back.
+    Return what the source has when the frozen one has gone on, and whether it went back.
     """
     told = [{"orders": orders.told()}]
     with opened(orders) as cache, behind(cache, Table(orders.source), orders) as rows:
@@ -56,21 +56,21 @@ def revived(orders: Orders, source: Postgres, colour: str) -> tuple[str, int]:
                 assert frozen.hear() == "committed"
                 until(lambda: rows.backlog().records == 0)
     logged = logged_in(source)
-    assert [write.value for write in logged] == ["new", "old"]
-    return kept_in(source)[1].value, disordered(logged)
+    assert [logged[0].value, logged[-1].value] == ["new", "old"]
+    return kept_in(source)[1].value, disordered(logged) > 0
 
 
 @pytest.mark.parametrize("colour", ["_async", "_sync"])
 def test_a_flusher_that_was_thought_dead_does_not_overwrite_what_is_newer(
     orders: Orders, postgres_server: Postgres, colour: str
 ) -> None:
-    assert revived(orders, postgres_server, colour) == ("new", 0)
+    assert revived(orders, postgres_server, colour) == ("new", False)
 
 
 def test_without_a_fence_in_the_source_it_does(orders: Orders, postgres_server: Postgres) -> None:
     """The control. What the source does has no colour: one is enough."""
     unfenced = replace(orders, fenced=False)
-    assert revived(unfenced, postgres_server, "_sync") == ("old", 1)
+    assert revived(unfenced, postgres_server, "_sync") == ("old", True)
 
 
 @pytest.mark.race

@@ -34,7 +34,6 @@ class Case:
     - `fsync`: when the server of the journal writes its file through. None: it has no file.
     - `server_kills`, `source_kills`: how often the server of the journal, and the source, are
       killed and started anew.
-    - `seconds`: how long it lasts at least.
     """
 
     name: str
@@ -45,7 +44,6 @@ class Case:
     fsync: str | None = "everysec"
     server_kills: int = 0
     source_kills: int = 0
-    seconds: float = 0.0
 
 
 @dataclass
@@ -89,7 +87,6 @@ def run(case: Case, folder: Path, source: Postgres, *, seed: int) -> Outcome:
         _kill_servers(case, server, source, random)
         for worker in (*flushers, *writers):
             assert worker.hear(_KILLED_S + _KILL_S * case.kills) == "killed"
-        time.sleep(max(0.0, began_s + case.seconds - time.monotonic()))
         _end(writers)
         seen, dead = _flushed(orders, source) if flushers else ({}, 0)
         hurt = _end(flushers)
