@@ -6,9 +6,10 @@ LINTED := src tools tests examples benchmarks
 .DEFAULT_GOAL := help
 SEED := $(shell date +%s)
 MINUTES := 10
+KILLS := 50
 TOPOLOGY := all
 
-.PHONY: help demo test quick check bench torture twin setup setup-demo servers
+.PHONY: help demo test quick check bench torture kills twin setup setup-demo servers
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -37,6 +38,9 @@ bench: setup servers  ## micro benchmarks beside their raw references
 
 torture: setup servers  ## look for stale reads while everything breaks (MINUTES=10 SEED= TOPOLOGY=)
 	@$(PY) -m tests.faults.checker --minutes $(MINUTES) --seed $(SEED) --topology $(TOPOLOGY)
+
+kills: setup servers  ## kill what writes and flushes behind, and look for lost writes (KILLS=50 SEED=)
+	@$(PY) -m tests.faults.behind --kills $(KILLS) --seed $(SEED)
 
 twin: setup  ## write src/freshwell/_sync and tests/**/_sync anew from _async
 	@$(PY) tools/twin.py
