@@ -144,6 +144,9 @@ class MemoryJournal:
         with self.ledger.mutex:
             return [min(records, default=0) for records in self.ledger.records]
 
+    def check(self) -> None:
+        self._check()
+
     def newest(self) -> list[int]:
         self._check()
         with self.ledger.mutex:
