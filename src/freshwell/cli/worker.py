@@ -104,36 +104,38 @@ class _Stop:
 async def _work_async(
     behinds: Sequence[AsyncWriteBehind[Any]], stop: _Stop, drain: float | None
 ) -> None:
-    engines = []
+    begun: list[AsyncWriteBehind[Any]] = []
+    engines: dict[int, Any] = {}
     try:
         for behind in behinds:
             await behind.start(flush=True)
-            engines.append(behind._call.engine)
+            begun.append(behind)
+            engines[id(behind._call.engine)] = behind._call.engine
             _say_begun(behind)
         await stop.wait_async()
-        left = await aio.each([partial(b.aclose, drain=drain) for b in behinds], _MOST)
-        _say_left(behinds, left)
+        _say_left(begun, await aio.each([partial(b.aclose, drain=drain) for b in begun], _MOST))
     finally:
-        for behind in behinds:
+        for behind in begun:
             await behind.aclose(drain=0)
-        for engine in {id(engine): engine for engine in engines}.values():
+        for engine in engines.values():
             await engine.aclose()
 
 
 def _work(behinds: Sequence[WriteBehind[Any]], stop: _Stop, drain: float | None) -> None:
-    engines = []
+    begun: list[WriteBehind[Any]] = []
+    engines: dict[int, Any] = {}
     try:
         for behind in behinds:
             behind.start(flush=True)
-            engines.append(behind._call.engine)
+            begun.append(behind)
+            engines[id(behind._call.engine)] = behind._call.engine
             _say_begun(behind)
         stop.wait()
-        left = threads.each([partial(b.close, drain=drain) for b in behinds], _MOST)
-        _say_left(behinds, left)
+        _say_left(begun, threads.each([partial(b.close, drain=drain) for b in begun], _MOST))
     finally:
-        for behind in behinds:
+        for behind in begun:
             behind.close(drain=0)
-        for engine in {id(engine): engine for engine in engines}.values():
+        for engine in engines.values():
             engine.close()
 
 
