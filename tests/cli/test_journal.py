@@ -82,7 +82,7 @@ def keep(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Keep]:
     url: str | None = None if is_file else request.getfixturevalue("redis_url")
     journal = f"sqlite:///{tmp_path / 'pending.db'}" if is_file else "redis"
     words = (journal,) if url is None else (journal, "--url", url, "--cache", "shop")
-    codec = None if url is None else "msgpack"
+    codec = "json" if url is None else "msgpack"
     with Cache(url, namespace="shop", l1=is_file, codec=codec) as cache:
         opened: list[WriteBehind[Any]] = []
 
