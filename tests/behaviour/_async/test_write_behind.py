@@ -17,7 +17,6 @@ from freshwell import (
     CacheClosed,
     CodecError,
     ConfigurationError,
-    JournalUnfit,
     KeyRejected,
     Outcome,
 )
@@ -409,18 +408,6 @@ async def test_what_this_program_cannot_read_becomes_a_dead_letter(way: Way) -> 
         await until_so(is_old)
 
 
-async def test_a_close_takes_as_long_as_it_is_told(way: Way) -> None:
-    source = Ledger()
-    source.gate = Latch()
-    async with way.make() as cache:
-        rows = way.behind(cache, source, drain="10m")
-        await rows.put("a", 1)
-        left = await rows.aclose(drain=0)
-        assert left is not None
-        assert left.records == 1
-        source.gate.open()
-
-
 # -- what cannot be --------------------------------------------------------------------------
 
 
@@ -447,12 +434,3 @@ async def test_a_journal_of_another_key_is_refused(way: Way) -> None:
         )
         with pytest.raises(ConfigurationError, match="row"):
             await other.put("a", 1)
-
-
-async def test_a_server_that_would_lose_writes_is_refused_at_the_start(redis_url: str) -> None:
-    async with AsyncCache(redis_url, command_timeout=2) as cache:
-        rows = cache.write_behind(Ledger(), key="row:{}", journal="redis")
-        with pytest.raises(JournalUnfit, match="append-only"):
-            await rows.start()
-        assumed = cache.write_behind(Ledger(), key="row:{}", journal="redis", assume_durable=True)
-        await assumed.start()

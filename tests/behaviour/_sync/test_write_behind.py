@@ -17,7 +17,6 @@ from freshwell import (
     CacheClosed,
     CodecError,
     ConfigurationError,
-    JournalUnfit,
     KeyRejected,
     Outcome,
 )
@@ -409,18 +408,6 @@ def test_what_this_program_cannot_read_becomes_a_dead_letter(way: Way) -> None:
         until_so(is_old)
 
 
-def test_a_close_takes_as_long_as_it_is_told(way: Way) -> None:
-    source = Ledger()
-    source.gate = Latch()
-    with way.make() as cache:
-        rows = way.behind(cache, source, drain="10m")
-        rows.put("a", 1)
-        left = rows.close(drain=0)
-        assert left is not None
-        assert left.records == 1
-        source.gate.open()
-
-
 # -- what cannot be --------------------------------------------------------------------------
 
 
@@ -447,12 +434,3 @@ def test_a_journal_of_another_key_is_refused(way: Way) -> None:
         )
         with pytest.raises(ConfigurationError, match="row"):
             other.put("a", 1)
-
-
-def test_a_server_that_would_lose_writes_is_refused_at_the_start(redis_url: str) -> None:
-    with Cache(redis_url, command_timeout=2) as cache:
-        rows = cache.write_behind(Ledger(), key="row:{}", journal="redis")
-        with pytest.raises(JournalUnfit, match="append-only"):
-            rows.start()
-        assumed = cache.write_behind(Ledger(), key="row:{}", journal="redis", assume_durable=True)
-        assumed.start()
