@@ -15,14 +15,23 @@ from typer.models import ArgumentInfo, Context, OptionInfo
 
 from freshwell.cli.inspect import inspect as inspect_command
 from freshwell.cli.invalidate import invalidate
+from freshwell.cli.journal import drop, export, list_, retry, show, status
 from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
+from freshwell.cli.worker import flush_worker
 
 __all__ = ["COMMANDS", "page"]
 
 COMMANDS: Final = {
     "invalidate": invalidate,
     "inspect": inspect_command,
+    "journal status": status,
+    "journal list": list_,
+    "journal show": show,
+    "journal retry": retry,
+    "journal drop": drop,
+    "journal export": export,
+    "flush-worker": flush_worker,
     "lab": lab,
     "lab coherence": coherence,
 }

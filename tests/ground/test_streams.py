@@ -13,10 +13,12 @@ from freshwell.ground.records import COUNT_BITS, Draft, Kind, Record, sequence_o
 from freshwell.ground.streams import (
     MAX_SHARDS,
     JournalKeys,
+    JournalName,
     id_of,
     is_superseded,
     letter_in,
     ms_of,
+    name_in,
     packed,
     record_in,
     sequence_in,
@@ -121,3 +123,18 @@ def test_the_script_that_accepts_counts_as_far_as_a_sequence_does() -> None:
     (bound,) = re.findall(r"n > (\d+) then", text)
     assert int(bound) == 2**COUNT_BITS - 1
     assert MAX_SHARDS < 2**COUNT_BITS
+
+
+@pytest.mark.parametrize("name", [("shop", "prices"), ("shop/reports", "a.b-c_d")])
+def test_a_journal_is_named_by_its_keys(name: tuple[str, str]) -> None:
+    keys = JournalKeys(*name)
+    assert name_in(keys.about) == JournalName(*name)
+    assert name_in(keys.shard(0).about) is None
+    assert name_in(keys.flushers) is None
+
+
+@given(st.binary())
+def test_no_other_key_names_a_journal(key: bytes) -> None:
+    for about in (key, b"{fw:j:" + key + b"}:about"):
+        found = name_in(about)
+        assert found is None or JournalKeys(*found).about == about

@@ -9,8 +9,10 @@ import typer
 
 from freshwell.cli.inspect import inspect
 from freshwell.cli.invalidate import invalidate
+from freshwell.cli.journal import journals
 from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
+from freshwell.cli.worker import flush_worker
 
 __all__ = ["app"]
 
@@ -27,6 +29,8 @@ laboratory.command()(coherence)
 app.add_typer(laboratory, name="lab")
 app.command()(invalidate)
 app.command()(inspect)
+app.add_typer(journals, name="journal")
+app.command()(flush_worker)
 
 
 def _show_version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ from freshwell._sync.inspecting import Inspected
 from freshwell.ground.frame import Flag, Frame, Rejected, State
 from freshwell.ground.names import split
 
-__all__ = ["Facts", "TagFacts", "facts_of", "rows"]
+__all__ = ["Facts", "TagFacts", "facts_of", "rows", "span"]
 
 _WRITER_BYTES: Final = 16
 _CODECS: Final = {0: "none", 1: "json", 2: "msgpack", 3: "pickle"}
@@ -152,14 +152,14 @@ def rows(facts: Facts) -> Sequence[tuple[str, str]]:
         ("key", facts.key),
         ("key in Redis", facts.redis_key),
         ("state", state),
-        ("age", _span(facts.age_ms)),
-        ("TTL left", _span(facts.ttl_left_ms)),
-        ("kept for", None if facts.state == "absent" else _span(facts.kept_ms) or "ever"),
+        ("age", span(facts.age_ms)),
+        ("TTL left", span(facts.ttl_left_ms)),
+        ("kept for", None if facts.state == "absent" else span(facts.kept_ms) or "ever"),
         ("load cost", None if facts.load_cost_us is None else _cost(facts.load_cost_us)),
         ("size", None if facts.size_bytes is None else f"{facts.size_bytes:,} bytes"),
         ("codec", facts.codec),
         ("flags", ", ".join(facts.flags) or None),
-        ("lease", None if facts.lease_left_ms is None else f"for {_span(facts.lease_left_ms)}"),
+        ("lease", None if facts.lease_left_ms is None else f"for {span(facts.lease_left_ms)}"),
         ("writers", None if facts.writers is None else str(facts.writers)),
         *(("tag", _tag_text(tag)) for tag in facts.tags),
         ("value", facts.value),
@@ -178,7 +178,7 @@ def _cost(cost_us: int) -> str:
     return f"{cost_us / 1_000:,.1f} ms" if cost_us else "not measured"
 
 
-def _span(span_ms: int | None) -> str | None:
+def span(span_ms: int | None) -> str | None:
     """Return a span of time in its two largest units."""
     if span_ms is None or span_ms < 1_000:
         return None if span_ms is None else f"{span_ms} ms"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
@@ -19,15 +19,12 @@ from freshwell.cli.target import (
     answering,
     opened,
     print_line,
+    print_rows,
 )
-from freshwell.errors import CodecError
+from freshwell.cli.values import Hidden, decoded, shown
 from freshwell.ground.frame import Flag, Frame, State
 
 __all__ = ["inspect"]
-
-_READABLE: Final = {1: "json", 2: "msgpack"}
-"""Codecs whose values say what they are without the program that wrote them."""
-_MAX_SHOWN: Final = 2_000
 
 
 def inspect(
@@ -58,10 +55,7 @@ def inspect(
         if as_json:
             print_line(json.dumps(facts.as_dict()))
         else:
-            shown = rows(facts)
-            width = max(len(label) for label, _ in shown)
-            for label, text in shown:
-                print_line(f"{label:{width}}  {text}")
+            print_rows(rows(facts))
         if facts.state == "absent":
             raise typer.Exit(1)
 
@@ -70,29 +64,19 @@ def _facts(key: str, seen: Inspected, *, with_value: bool) -> Facts:
     facts = facts_of(key, seen)
     if not with_value or not isinstance(seen.frame, Frame) or seen.frame.state is not State.VALUE:
         return facts
-    shown, note = _value(seen.frame, seen.l2_key)
-    return dataclasses.replace(facts, value=shown, value_note=note)
+    text, note = _value(seen.frame, seen.l2_key)
+    return dataclasses.replace(facts, value=text, value_note=note)
 
 
 def _value(frame: Frame, key: bytes) -> tuple[str | None, str | None]:
     """Return an entry's value as text, and why it is not here or not whole."""
-    from freshwell.codecs.base import resolve_codec
-
     if frame.flags & Flag.SEALED:
         return None, "sealed: never shown"
     if frame.flags & ~Flag.NEGATIVE:
         return None, "not shown: only its own cache can read it"
     if frame.flags & Flag.NEGATIVE:
         return "None", "the source has none"
-    if frame.codec not in _READABLE:
-        return None, "not shown: it is in neither JSON nor MessagePack"
     try:
-        codec = resolve_codec(_READABLE[frame.codec]).bind(Any)
-        text = repr(codec.decode(frame.payload, key))
-    except CodecError:
-        return None, "not shown: it cannot be decoded"
-    except RecursionError:
-        return None, "not shown: it is nested too deep"
-    if len(text) <= _MAX_SHOWN:
-        return text, None
-    return text[:_MAX_SHOWN], f"cut: {len(text) - _MAX_SHOWN:,} more characters"
+        return shown(decoded(frame.codec, frame.payload, key))
+    except Hidden as hidden:
+        return None, str(hidden)

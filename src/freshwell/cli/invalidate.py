@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from freshwell.cli.target import (
     UsageFault,
     VersionOption,
     answering,
+    confirm,
+    counted,
     opened,
     print_line,
     say,
@@ -29,6 +30,7 @@ __all__ = ["Counting", "invalidate"]
 
 _COMMAND: Final = "invalidate"
 _SAY_EVERY_S: Final = 5.0
+_UNDONE: Final = "nothing was invalidated"
 
 
 def invalidate(
@@ -84,7 +86,7 @@ def invalidate(
                 _keys(target, keys)
             elif tag:
                 target.scope.invalidate_tags(*tag)
-                print_line(f"invalidated all entries of {_counted(len(tag), 'tag')}, {target}")
+                print_line(f"invalidated all entries of {counted(len(tag), 'tag')}, {target}")
             elif pattern is not None:
                 _pattern(target, pattern, yes=yes)
             else:
@@ -105,12 +107,12 @@ def _check_one_kind(
 
 def _keys(target: Target, keys: list[str]) -> None:
     target.scope.invalidate(*keys)
-    print_line(f"invalidated {_counted(len(keys), 'key')}, {target}")
+    print_line(f"invalidated {counted(len(keys), 'key')}, {target}")
 
 
 def _namespace(target: Target, path: str, *, yes: bool) -> None:
     if not yes:
-        _confirm(f"all entries of namespace {path!r}, {target}")
+        confirm("invalidate", f"all entries of namespace {path!r}, {target}", undone=_UNDONE)
     assert isinstance(target.scope, Namespace)
     target.scope.clear()
     print_line(f"invalidated namespace {path!r}, {target}")
@@ -119,26 +121,10 @@ def _namespace(target: Target, path: str, *, yes: bool) -> None:
 def _pattern(target: Target, pattern: str, *, yes: bool) -> None:
     check_glob(pattern)
     if is_broad(pattern) and not yes:
-        _confirm(f"all entries like {pattern!r}, {target}")
+        confirm("invalidate", f"all entries like {pattern!r}, {target}", undone=_UNDONE)
     with _progress() as progress:
         gone = target.scope.invalidate_pattern(pattern, progress=progress)
-    print_line(f"invalidated {_counted(gone, 'entry', 'entries')} like {pattern!r}, {target}")
-
-
-def _confirm(what: str) -> None:
-    """Ask on a terminal. Raises `UsageFault` where there is none, or the answer is no."""
-    if not sys.stdin.isatty():
-        raise UsageFault(f"this would invalidate {what}: add --yes if that is meant")
-    try:
-        agreed = typer.confirm(f"Invalidate {what}?", err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
-        raise UsageFault("nothing was invalidated")
-
-
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    print_line(f"invalidated {counted(gone, 'entry', 'entries')} like {pattern!r}, {target}")
 
 
 class Counting:
@@ -153,7 +139,7 @@ class Counting:
         now_s = self._now_s()
         if now_s >= self._due_s:
             self._due_s = now_s + _SAY_EVERY_S
-            self._say(f"{_counted(gone, 'entry', 'entries')} so far")
+            self._say(f"{counted(gone, 'entry', 'entries')} so far")
 
 
 @contextmanager

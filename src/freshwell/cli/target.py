@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, Final, NamedTuple, TypeVar
 
 import typer
 
 from freshwell._sync.cache import Cache
 from freshwell._sync.namespace import Namespace
-from freshwell.errors import ConfigurationError, KeyRejected, StoreUnavailable
+from freshwell.errors import (
+    ConfigurationError,
+    JournalUnavailable,
+    JournalUnfit,
+    KeyRejected,
+    StoreUnavailable,
+)
 from freshwell.ground.keys import check_namespace, check_version
 
 __all__ = [
@@ -23,8 +29,12 @@ __all__ = [
     "UsageFault",
     "VersionOption",
     "answering",
+    "checked",
+    "confirm",
+    "counted",
     "opened",
     "print_line",
+    "print_rows",
     "say",
     "visible",
 ]
@@ -99,11 +109,11 @@ def opened(
     Connects on first use. `named_by` is the option that named the namespace. Raises
     `ConfigurationError`, which names the option that is wrong.
     """
-    _checked("--cache", check_namespace, cache)
-    _checked("--schema-version", check_version, schema_version)
+    checked("--cache", check_namespace, cache)
+    checked("--schema-version", check_version, schema_version)
     path = [] if namespace is None else namespace.split("/")
     for part in path:
-        _checked(named_by, check_namespace, part)
+        checked(named_by, check_namespace, part)
     made = Cache(
         url,
         namespace=cache,
@@ -120,7 +130,8 @@ def opened(
         yield Target(made, scope)
 
 
-def _checked(option: str, check: Callable[[T], object], given: T) -> None:
+def checked(option: str, check: Callable[[T], object], given: T) -> None:
+    """Check what was given for an option. Raises `ConfigurationError`, which names the option."""
     try:
         check(given)
     except ConfigurationError as error:
@@ -128,19 +139,19 @@ def _checked(option: str, check: Callable[[T], object], given: T) -> None:
 
 
 @contextmanager
-def answering(command: str, *, unanswered: int) -> Iterator[None]:
+def answering(command: str, *, unanswered: int, logged: bool = False) -> Iterator[None]:
     """Say in one sentence what went wrong, and end the command with the exit code for it.
 
     2 where nothing was done because of how the command was given, `unanswered` where the server
-    did not answer, or with an error.
+    did not answer, or with an error. `logged`: what the library logs is shown too.
     """
     try:
-        with _unlogged():
+        with nullcontext() if logged else _unlogged():
             yield
-    except (ConfigurationError, KeyRejected, UsageFault) as error:
+    except (ConfigurationError, JournalUnfit, KeyRejected, UsageFault) as error:
         say(command, str(error))
         raise typer.Exit(2) from None
-    except StoreUnavailable as error:
+    except (JournalUnavailable, StoreUnavailable) as error:
         say(command, str(error))
         raise typer.Exit(unanswered) from None
     except KeyboardInterrupt:
@@ -159,6 +170,23 @@ def _unlogged() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+def confirm(verb: str, what: str, *, undone: str) -> None:
+    """Ask on a terminal. Raises `UsageFault` where there is none, or the answer is no."""
+    if not sys.stdin.isatty():
+        raise UsageFault(f"this would {verb} {what}: add --yes if that is meant")
+    try:
+        agreed = typer.confirm(visible(f"{verb.capitalize()} {what}?"), err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise UsageFault(undone)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number of things in words."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def say(command: str, sentence: str) -> None:
     """Print a sentence to people, beside the command's output."""
     typer.secho(_printable(f"freshwell {command}: {sentence}", sys.stderr), err=True, fg="red")
@@ -167,6 +195,13 @@ def say(command: str, sentence: str) -> None:
 def print_line(line: str) -> None:
     """Print a line of the command's output."""
     typer.echo(_printable(line, sys.stdout))
+
+
+def print_rows(rows: Sequence[tuple[str, str]]) -> None:
+    """Print labels and texts, the texts below each other."""
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        print_line(f"{label:{width}}  {text}")
 
 
 def _printable(text: str, stream: object) -> str:

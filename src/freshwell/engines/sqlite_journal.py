@@ -135,6 +135,10 @@ class SqliteJournal:
         """Be the flusher no more."""
         self.write(self._release, ticket)
 
+    def flusher(self) -> str:
+        """Return the id of the process that last became the flusher, as it wrote it, or ``?``."""
+        return self._flusher_lock.holder()
+
     def close(self, ticket: object) -> bool:
         """Do what was asked for before, then close; `ticket` is answered then.
 

@@ -28,11 +28,14 @@ __all__ = [
     "FORMAT",
     "MAX_SHARDS",
     "JournalKeys",
+    "JournalName",
     "ShardKeys",
+    "every_about",
     "id_of",
     "is_superseded",
     "letter_in",
     "ms_of",
+    "name_in",
     "packed",
     "record_in",
     "sequence_in",
@@ -76,6 +79,14 @@ class ShardKeys(NamedTuple):
     deadkeys: bytes
 
 
+class JournalName(NamedTuple):
+    """What a journal is called on its Redis."""
+
+    namespace: str
+    """Of its cache, and of the namespace in it where there is one: ``shop/reports``."""
+    name: str
+
+
 class JournalKeys:
     """The keys of a journal: `about` and `flushers` of the whole, and those of each shard."""
 
@@ -91,6 +102,20 @@ class JournalKeys:
         return ShardKeys(
             *(f"{{{self._stem}:{number}}}:{part}".encode() for part in ShardKeys._fields)
         )
+
+
+def every_about() -> bytes:
+    """Return a pattern that the `about` of every journal matches, and others."""
+    return b"{fw:j:*}:about"
+
+
+def name_in(about: bytes) -> JournalName | None:
+    """Return the journal whose `about` a key is. None: of none, or of one of its shards."""
+    inner = about.removeprefix(b"{fw:j:").removesuffix(b"}:about")
+    parts = inner.decode("utf-8", "replace").split(":")
+    if len(parts) != 2 or JournalKeys(*parts).about != about:
+        return None
+    return JournalName(*parts)
 
 
 def shard_of(name: str, shards: int) -> int:

@@ -27,6 +27,9 @@ class Journal(Protocol):
     together: bool
     """Whether `accept` can leave entries in L2 in the same step."""
 
+    def __str__(self) -> str:
+        """Return what people call it, without secrets."""
+
     async def check(self) -> None:
         """Raise where it cannot be used as it is configured, or does not answer."""
 
@@ -85,6 +88,9 @@ class Desk(Protocol):
 
     async def backlog(self) -> Backlog:
         """Return what is in the journal."""
+
+    async def flushers(self) -> list[str]:
+        """Return who flushes each shard: a process, or the token of a lease. Empty: nobody."""
 
     async def pending(self, after: int = 0, limit: int = 100) -> list[Record]:
         """Return records above a sequence, in order, whatever shard they are in."""

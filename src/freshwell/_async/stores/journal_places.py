@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from freshwell._async.stores.cluster import ClusterLink
 from freshwell._async.stores.cluster_waits import ClusterWaits
-from freshwell._async.stores.fitness import Ask, Fitness
+from freshwell._async.stores.fitness import Ask, Fitness, facts_of
 from freshwell._async.stores.redis import Commands
 from freshwell._async.stores.redis_desk import RedisDesk
 from freshwell._async.stores.redis_journal import Layout, RedisJournal, Replicas
@@ -17,9 +17,13 @@ from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.places import ClusterPlace, Place, SentinelPlace
 from freshwell._kit.resp import Argument, Reply
+from freshwell.ground.fitness import Facts
 from freshwell.ground.records import Durability
+from freshwell.ground.streams import JournalName, every_about, name_in
 
-__all__ = ["open_desk", "open_journal"]
+__all__ = ["journals_at", "open_desk", "open_journal", "servers_at"]
+
+_MOST_JOURNALS = 10_000
 
 _CONNECT_S = 1.0
 _COMMAND_S = 2.0
@@ -80,6 +84,40 @@ def open_desk(
 ) -> RedisDesk:
     """Return the desk of a journal, in the home of the caller. Connects on first use."""
     return RedisDesk(_way(place, connect_timeout_s, command_timeout_s, 0).link, namespace, name)
+
+
+async def journals_at(
+    place: Place, *, connect_timeout_s: float = _CONNECT_S, command_timeout_s: float = _COMMAND_S
+) -> list[JournalName]:
+    """Return which journals there are, in order. Goes over all keys of the servers, in steps.
+
+    Raises `StoreUnavailable`.
+    """
+    link = _way(place, connect_timeout_s, command_timeout_s, 0).link
+    found: set[JournalName] = set()
+    at: object = None
+    try:
+        while True:
+            at, keys = await link.scan(every_about(), at)
+            found.update(name for name in map(name_in, keys) if name is not None)
+            if at is None or len(found) >= _MOST_JOURNALS:
+                return sorted(found)
+    finally:
+        await link.aclose()
+
+
+async def servers_at(
+    place: Place, *, connect_timeout_s: float = _CONNECT_S, command_timeout_s: float = _COMMAND_S
+) -> list[Facts]:
+    """Return what every server that takes writes tells of its settings.
+
+    Raises `StoreUnavailable`.
+    """
+    way = _way(place, connect_timeout_s, command_timeout_s, 0)
+    try:
+        return await facts_of(way.ask)
+    finally:
+        await way.link.aclose()
 
 
 def _way(place: Place, connect_s: float, command_s: float, wait_ms: int) -> _Way:

@@ -42,13 +42,18 @@ class RedisDesk:
 
     def __init__(self, link: Commands, namespace: str, name: str) -> None:
         self._shards = Shards(link, JournalKeys(namespace, name))
-        self._name = name
+        self._shown = f"{name!r} of {namespace!r}"
         self._count = 0
         self._accept = script("journal_accept")
         self._drop = script("journal_drop")
 
     async def backlog(self) -> Backlog:
         return backlog_of(await self._shards.states(await self._counted()), "redis")
+
+    async def flushers(self) -> list[str]:
+        shards = range(await self._counted())
+        tokens = await self._shards.ask([(b"GET", self._shards.of(s).owner) for s in shards])
+        return [(token or b"").decode("ascii", "replace") for token in tokens]
 
     async def pending(self, after: int = 0, limit: int = 100) -> list[Record]:
         every = range(await self._counted())
@@ -146,7 +151,7 @@ class RedisDesk:
             (noted,) = await self._shards.ask([(b"HMGET", about, b"format", b"shards")])
             form, shards = noted
             if form is None:
-                raise ConfigurationError(f"there is no journal {self._name!r}")
+                raise ConfigurationError(f"there is no journal {self._shown} there")
             if form != FORMAT or not shards.isdigit() or not 0 < int(shards) <= MAX_SHARDS:
                 raise JournalUnavailable("the journal is of a format that is not known here")
             self._count = int(shards)

@@ -128,6 +128,10 @@ class RedisJournal:
         self._settle = script("journal_settle")
         self._open = script("journal_open")
 
+    def __str__(self) -> str:
+        """Return what people call it."""
+        return f"{self._layout.name!r} of cache {self._layout.namespace!r} on Redis"
+
     # -- accepting ---------------------------------------------------------------------------
 
     async def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:

@@ -53,6 +53,8 @@ class Engine(Protocol):
 
     def attach(self, part: Attached) -> None: ...
 
+    async def aclose(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Host:

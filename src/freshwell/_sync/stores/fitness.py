@@ -22,7 +22,7 @@ from freshwell.ground.fitness import (
 )
 from freshwell.ground.records import Durability
 
-__all__ = ["Ask", "Fitness"]
+__all__ = ["Ask", "Fitness", "facts_of"]
 
 _LOGGER: Final = logging.getLogger("freshwell")
 _EVERY_NS: Final = 60_000_000_000
@@ -101,15 +101,31 @@ class Fitness:
     def _facts(self) -> list[Facts]:
         """Ask for settings, and where that is refused, for what anybody may know."""
         if not self._forbidden:
-            told = [facts_in_config(reply) for (reply,) in self._ask([_CONFIG])]
-            known = [facts for facts in told if facts is not None]
-            if len(known) == len(told):
+            known = _in_config(self._ask)
+            if known is not None:
                 return known
             # Each refusal is noted in the server's log: one is enough.
             self._forbidden = True
-        return [facts_in_info(*replies) for replies in self._ask(_INFO)]
+        return _in_info(self._ask)
 
     def _warn(self, reason: str) -> None:
         if reason not in self._said:
             self._said.add(reason)
             _LOGGER.warning("a journal may lose accepted writes: %s", reason)
+
+
+def facts_of(ask: Ask) -> list[Facts]:
+    """Return what every server tells of its settings, by whichever way it tells."""
+    known = _in_config(ask)
+    return _in_info(ask) if known is None else known
+
+
+def _in_config(ask: Ask) -> list[Facts] | None:
+    """Return what the settings of each server say. None: some do not tell."""
+    told = [facts_in_config(reply) for (reply,) in ask([_CONFIG])]
+    known = [facts for facts in told if facts is not None]
+    return known if len(known) == len(told) else None
+
+
+def _in_info(ask: Ask) -> list[Facts]:
+    return [facts_in_info(*replies) for replies in ask(_INFO)]

@@ -49,6 +49,7 @@ class LocalJournal:
         max_dead: int,
         timeout_s: float = _ANSWER_S,
     ) -> None:
+        self._shown = "in memory" if path is None else repr(path)
         self._engine = SqliteJournal(
             MEMORY if path is None else path,
             owner=owner,
@@ -57,6 +58,10 @@ class LocalJournal:
         )
         self._timeout_s = timeout_s
         self.durability = self._engine.durability
+
+    def __str__(self) -> str:
+        """Return what people call it."""
+        return self._shown
 
     def is_pending(self, name: str) -> bool:
         """Tell whether an entry may have a write that is not settled. Never waits; False is sure.
@@ -126,6 +131,16 @@ class LocalJournal:
     def newest(self) -> list[int]:
         """Return the highest sequence of a record, or 0."""
         return [self._read(journal_rows.newest)]
+
+    def flushers(self) -> list[str]:
+        """Return the process that flushes. Empty: none does.
+
+        Looks whether it could flush itself: who begins at that moment has to try again.
+        """
+        if self.own(0):
+            self.release([0])
+            return [""]
+        return [f"process {self._engine.flusher()}"]
 
     def pending(self, after: int = 0, limit: int = 100) -> list[Record]:
         """Return records above a sequence, in order."""

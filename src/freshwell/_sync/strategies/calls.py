@@ -53,6 +53,8 @@ class Engine(Protocol):
 
     def attach(self, part: Attached) -> None: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Host:

@@ -31,9 +31,11 @@ from freshwell.errors import (
     KeyRejected,
 )
 from freshwell.ground.batches import Ack
+from freshwell.ground.durations import duration_ns
 from freshwell.ground.ids import encode_id
 from freshwell.ground.journaling import BehindOptions
 from freshwell.ground.keys import short_digest
+from freshwell.ground.options import Duration
 from freshwell.ground.records import TOKEN_BYTES, Backlog, Draft, Kind
 from freshwell.ground.tags import Computed
 from freshwell.typing import DurabilityName
@@ -266,16 +268,19 @@ class WriteBehind(ReadThrough[V]):
     ) -> None:
         self.close()
 
-    def close(self) -> Backlog | None:
+    def close(self, *, drain: Duration | None = None) -> Backlog | None:
         """Flush for up to `drain`, close the journal, and return what is left in it.
 
-        None: the journal did not answer, or was not open. What is left is flushed by the next
-        process that opens the journal; of one in memory it is lost. Idempotent; other uses
-        afterwards raise `CacheClosed`.
+        `drain` None: what `write_behind` was given. Returns None where the journal did not answer,
+        or was not open. What is left is flushed by the next process that opens the journal; of
+        one in memory it is lost. Idempotent; other uses afterwards raise `CacheClosed`.
         """
+        drain_ns = self._options.drain_ns
+        if drain is not None:
+            drain_ns = duration_ns(drain, name="drain", allow_zero=True)
         with self._mutex:
             parts, self._parts, self._closed = self._parts, None, True
-        return None if parts is None else _ended(parts, self._options.drain_ns / _NS_PER_S)
+        return None if parts is None else _ended(parts, drain_ns / _NS_PER_S)
 
     def _open(self) -> _Parts:
         """Return what is open in the caller's home; open it on first use."""
