@@ -11,6 +11,7 @@ from freshwell.errors import KeyRejected
 __all__ = ["decode_id", "encode_id"]
 
 _MAX_DEPTH: Final = 4
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode_id(id: object) -> bytes:
@@ -19,7 +20,9 @@ def encode_id(id: object) -> bytes:
     Ids are whole numbers, texts, bytes, `UUID`s, and tuples of those. Raises `KeyRejected` for
     any other, kinds of them included: what was put as one type must not be saved as another.
     """
-    return json.dumps(_told(id, _MAX_DEPTH), separators=(",", ":")).encode()
+    if type(id) is int:
+        return b"%d" % id
+    return _ENCODER.encode(_told(id, _MAX_DEPTH)).encode()
 
 
 def decode_id(data: bytes) -> Any:
