@@ -16,8 +16,9 @@ _AT_ONCE: Final = 256
 
 
 class Tokens:
-    """Calling it returns so many random bytes, the same twice to nobody: no other thread, no
-    forked child. For telling things apart, not for secrets: what is to come lies in memory.
+    """Calling it returns so many random bytes, never the same, in no thread and no forked child.
+
+    For telling things apart, not for secrets: what is to come lies in memory.
     """
 
     __slots__ = ("__weakref__", "_left", "_size")

@@ -28,7 +28,7 @@ def encode_id(id: object) -> bytes:
 def decode_id(data: bytes) -> Any:
     """Return the id. Raises `ValueError`, and nothing else, for bytes that are none."""
     try:
-        return _meant(json.loads(data), _MAX_DEPTH)
+        return _meant(json.loads(data.decode()), _MAX_DEPTH)
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not an id") from error
 
