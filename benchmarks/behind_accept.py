@@ -26,9 +26,11 @@ from redis.asyncio import Redis as AsyncRedis
 
 from benchmarks.behind_bare import AsyncGroupCommit, GroupCommit, InsertCommit
 from freshwell import AsyncCache, Cache
+from freshwell._async.stores.local_journal import LocalJournal
 from freshwell._kit.aio_link import Link as AsyncLink
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.threads_link import Link
+from freshwell.ground.records import Draft, Kind
 from tests.support.servers import Server
 
 __all__ = ["VALUE", "Nothing", "run"]
@@ -37,6 +39,7 @@ VALUE = {"id": 7, "name": "somebody", "email": "somebody@example.org", "about": 
 _PAYLOAD = msgspec.json.encode(VALUE)
 assert len(_PAYLOAD) == 200, len(_PAYLOAD)
 _IDS = 20_000
+_MANY = 10**9
 _TARGET = 1.5
 _OPTIONS: dict[str, Any] = {
     "flusher": False,
@@ -144,26 +147,8 @@ _Contender = tuple[str, Append, bool, int]
 async def _async_contenders(
     stack: ExitStack, runner: asyncio.Runner, folder: Path, journal: str, url: str
 ) -> list[_Contender]:
-    many = 10**9
     if journal == "sqlite":
-        group = AsyncGroupCommit(str(folder / "bare.db"))
-        stack.callback(group.close)
-        alone = InsertCommit(str(folder / "alone.db"))
-        stack.callback(alone.close)
-
-        async def insert(i: int) -> None:
-            alone.append(_PAYLOAD)
-
-        return [
-            ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, many),
-            ("bare: INSERT, COMMIT, no thread", insert, True, 1),
-            (
-                "AsyncCache.write_behind, put",
-                _async_put(stack, runner, AsyncCache(), f"sqlite:///{folder}/pending.db"),
-                False,
-                many,
-            ),
-        ]
+        return _async_to_a_file(stack, runner, folder)
     if journal == "memory":
         kept: list[bytes] = []
 
@@ -172,9 +157,38 @@ async def _async_contenders(
 
         put = _async_put(stack, runner, AsyncCache(), "memory")
         return [
-            ("bare: list.append", append, True, many),
-            ("AsyncCache.write_behind, put", put, False, many),
+            ("bare: list.append", append, True, _MANY),
+            ("AsyncCache.write_behind, put", put, False, _MANY),
         ]
+    return _async_to_redis(stack, runner, url)
+
+
+def _async_to_a_file(stack: ExitStack, runner: asyncio.Runner, folder: Path) -> list[_Contender]:
+    group = AsyncGroupCommit(str(folder / "bare.db"))
+    stack.callback(group.close)
+    alone = InsertCommit(str(folder / "alone.db"))
+    stack.callback(alone.close)
+    journal = LocalJournal(
+        str(folder / "alone-journal.db"), owner="", max_records=10**9, max_bytes=2**40, max_dead=1
+    )
+    stack.callback(lambda: runner.run(journal.aclose()))
+
+    async def insert(i: int) -> None:
+        alone.append(_PAYLOAD)
+
+    async def accept(i: int) -> None:
+        await journal.accept([Draft(f"user:{i}", b"%d" % i, Kind.PUT, _PAYLOAD, bytes(16))])
+
+    put = _async_put(stack, runner, AsyncCache(), f"sqlite:///{folder}/pending.db")
+    return [
+        ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
+        ("bare: INSERT, COMMIT, no thread", insert, True, 1),
+        ("the journal alone: LocalJournal.accept", accept, True, _MANY),
+        ("AsyncCache.write_behind, put", put, False, _MANY),
+    ]
+
+
+def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[_Contender]:
     link = AsyncLink(Endpoint.of(url), command_timeout_s=5)
     pool = BlockingConnectionPool.from_url(url, max_connections=64, timeout=30)
     client = AsyncRedis(connection_pool=pool)
@@ -187,15 +201,20 @@ async def _async_contenders(
         await link.batch(_what_is_written(i))
 
     return [
-        ("bare: XADD", lambda i: link.batch([_xadd()]), True, many),
-        ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, many),
-        ("bare: XADD, HSET, SET: record and entry", three, True, many),
-        ("AsyncCache.write_behind, put, apart", _async_put(stack, runner, apart, url), False, many),
+        ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
+        ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, _MANY),
+        ("bare: XADD, HSET, SET: record and entry", three, True, _MANY),
+        (
+            "AsyncCache.write_behind, put, apart",
+            _async_put(stack, runner, apart, url),
+            False,
+            _MANY,
+        ),
         (
             "AsyncCache.write_behind, put, beside",
             _async_put(stack, runner, beside, "redis"),
             False,
-            many,
+            _MANY,
         ),
     ]
 
@@ -243,7 +262,6 @@ def _sync_groups(stack: ExitStack, folder: Path, journal: str, url: str) -> list
 
 
 def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> list[_Contender]:
-    many = 10**9
     if journal == "sqlite":
         group = GroupCommit(str(folder / "bare-sync.db"))
         stack.callback(group.close)
@@ -251,16 +269,16 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
         stack.callback(alone.close)
         put = _put(stack, Cache(), f"sqlite:///{folder}/pending-sync.db")
         return [
-            ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, many),
-            ("bare: INSERT, COMMIT, no thread", lambda i: alone.append(_PAYLOAD), True, many),
-            ("Cache.write_behind, put", put, False, many),
+            ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
+            ("bare: INSERT, COMMIT, no thread", lambda i: alone.append(_PAYLOAD), True, _MANY),
+            ("Cache.write_behind, put", put, False, _MANY),
         ]
     if journal == "memory":
         kept: list[bytes] = []
         put = _put(stack, Cache(), "memory")
         return [
-            ("bare: list.append", lambda i: kept.append(_PAYLOAD), True, many),
-            ("Cache.write_behind, put", put, False, many),
+            ("bare: list.append", lambda i: kept.append(_PAYLOAD), True, _MANY),
+            ("Cache.write_behind, put", put, False, _MANY),
         ]
     link = Link(Endpoint.of(url), command_timeout_s=5)
     stack.callback(link.close)
@@ -268,16 +286,16 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
     beside = Cache(url, namespace="bench-behind-sync")
     apart = Cache(namespace="bench-apart-sync")
     return [
-        ("bare: XADD", lambda i: link.batch([_xadd()]), True, many),
-        ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, many),
+        ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
+        ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, _MANY),
         (
             "bare: XADD, HSET, SET: record and entry",
             lambda i: link.batch(_what_is_written(i)),
             True,
-            many,
+            _MANY,
         ),
-        ("Cache.write_behind, put, apart", _put(stack, apart, url), False, many),
-        ("Cache.write_behind, put, beside", _put(stack, beside, "redis"), False, many),
+        ("Cache.write_behind, put, apart", _put(stack, apart, url), False, _MANY),
+        ("Cache.write_behind, put, beside", _put(stack, beside, "redis"), False, _MANY),
     ]
 
 

@@ -43,9 +43,7 @@ class Settling:
         the records are to be delivered again then.
         """
         outdated = [
-            record.name
-            for record in settled.stored
-            if self._cached_elsewhere or record.is_revived
+            record.name for record in settled.stored if self._cached_elsewhere or record.is_revived
         ]
         if outdated:
             self._writes.invalidate(list(dict.fromkeys(outdated)))
