@@ -7,7 +7,6 @@ when the home is gone: a loop that was closed, a parent process after a fork.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-import os
 import random
 import time
 from collections.abc import Mapping
@@ -43,6 +42,7 @@ from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.table import Table
+from freshwell.engines.tokens import Tokens
 from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions
 
@@ -153,12 +153,12 @@ def open_here(
             names,
             incidents,
             now_ns=time.monotonic_ns,
-            new_stamp=partial(os.urandom, 8),
+            new_stamp=Tokens(8),
         ),
         now_ns=time.monotonic_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
-        new_token=partial(os.urandom, 8),
+        new_token=Tokens(8),
     )
     opened = Opened(options, tiers, chores)
     if isinstance(place, Endpoint):
@@ -203,7 +203,7 @@ def _store(options: CacheOptions, place: Place | None) -> tuple[Store, Topology 
     store = RedisStore(
         link,
         lease_ms=options.lease_ms,
-        new_token=partial(os.urandom, 8),
+        new_token=Tokens(8),
         min_replicas=options.min_replicas,
         replica_wait_ms=wait_ms,
         sure_link=sure_link,

@@ -33,4 +33,4 @@ def _write(value: Any) -> bytes:
 
 
 def _read(data: bytes | memoryview) -> Any:
-    return json.loads(bytes(data))
+    return json.loads(str(data, "utf-8"))  # of bytes it would look for the encoding first

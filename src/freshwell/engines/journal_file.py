@@ -129,9 +129,12 @@ def _connect(path: str) -> sqlite3.Connection:
 
 def _check_kind(connection: sqlite3.Connection, path: str) -> bool:
     """Refuse what is no journal, before anything of it is changed. False: it is empty."""
+    # In one transaction: another may be making the journal, and half of it is something else.
+    connection.execute("BEGIN")
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute("COMMIT")
     if application != _APPLICATION and (tables or application or version):
         raise ConfigurationError(f"{path!r} is the database of something else: name another file")
     if version > FORMAT:

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-from freshwell.ground.records import DeadLetter, Kind, Record
+from freshwell.ground.records import DeadLetter, Record, kind_of
 
 __all__ = [
     "HIGHEST",
@@ -133,7 +133,7 @@ def _record(row: Sequence[Any]) -> Record:
         sequence,
         _text(name),
         bytes.fromhex(id),
-        Kind(kind),
+        kind_of(kind),
         bytes.fromhex(payload),
         bytes.fromhex(token),
         attempts,

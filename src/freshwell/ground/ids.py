@@ -11,6 +11,7 @@ from freshwell.errors import KeyRejected
 __all__ = ["decode_id", "encode_id"]
 
 _MAX_DEPTH: Final = 4
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _HIGHEST: Final = 10**100
 """Python does not write numbers of thousands of digits as text."""
 
@@ -21,13 +22,15 @@ def encode_id(id: object) -> bytes:
     Ids are whole numbers, texts, bytes, `UUID`s, and tuples of those. Raises `KeyRejected` for
     any other, kinds of them included: what was put as one type must not be saved as another.
     """
-    return json.dumps(_told(id, _MAX_DEPTH), separators=(",", ":")).encode()
+    if type(id) is int and -_HIGHEST <= id <= _HIGHEST:
+        return b"%d" % id
+    return _ENCODER.encode(_told(id, _MAX_DEPTH)).encode()
 
 
 def decode_id(data: bytes) -> Any:
     """Return the id. Raises `ValueError`, and nothing else, for bytes that are none."""
     try:
-        return _meant(json.loads(data), _MAX_DEPTH)
+        return _meant(json.loads(data.decode()), _MAX_DEPTH)
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("not an id") from error
 

@@ -21,6 +21,7 @@ from freshwell.ground.records import (
     Draft,
     Kind,
     Record,
+    kind_of,
     sequence_of,
 )
 
@@ -178,7 +179,7 @@ def record_in(entry: Any, attempts: Any = None) -> Record:
         sequence,
         name,
         fields[b"i"],
-        Kind(int(kind)),
+        kind_of(int(kind)),
         fields[b"p"],
         fields[b"t"],
         tried,

@@ -16,7 +16,7 @@ from freshwell._async.coordination.saving import Change, Saves
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.stores.journal import Journal
 from freshwell.engines.shelf import Terms
-from freshwell.ground.records import Kind, Settled
+from freshwell.ground.records import Settled
 from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["Settling"]
@@ -53,7 +53,7 @@ class Settling:
         outdated = [
             record.name
             for record in settled.stored
-            if self._cached_elsewhere or record.kind & Kind.REVIVED or record.name in self._doubts
+            if self._cached_elsewhere or record.is_revived or record.name in self._doubts
         ]
         if outdated:
             await self._writes.invalidate(list(dict.fromkeys(outdated)))

@@ -68,9 +68,10 @@ class Intents:
         try:
             if pulse:
                 self._t.store.void([self._t.tags.mark(PULSE, busy_ms=self._lifetime_ms)])
-            others = self._t.store.announce(self._marks(intent), intent.token)
-            if TOO_MANY in others:
-                raise StoreUnavailable("too many writers are changing it at a time")
+            if self._t.store.shared:
+                others = self._t.store.announce(self._marks(intent), intent.token)
+                if TOO_MANY in others:
+                    raise StoreUnavailable("too many writers are changing it at a time")
         except StoreUnavailable as error:
             raise self._writes.not_taken(names, error) from error
         finally:

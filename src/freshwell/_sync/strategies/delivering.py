@@ -14,7 +14,7 @@ from freshwell.engines.window import Handout
 from freshwell.errors import CodecError, ConfigurationError
 from freshwell.ground.batches import STORED, Batch, Outcome, Write
 from freshwell.ground.ids import decode_id
-from freshwell.ground.records import Kind, Record
+from freshwell.ground.records import Record
 
 __all__ = ["BatchSource", "Delivery"]
 
@@ -89,7 +89,7 @@ class Delivery:
 
         Raises `CodecError` where this program cannot read it.
         """
-        if record.kind & Kind.DELETE:
+        if record.is_delete:
             return None
         if record.payload[:1] != self._mark:
             raise CodecError("the write was accepted under another codec")
@@ -107,7 +107,7 @@ class Delivery:
             id, value = decode_id(record.id), self.value(record)
         except (CodecError, ValueError):
             return Outcome.reject("it cannot be read by this program")
-        deleted = bool(record.kind & Kind.DELETE)
+        deleted = record.is_delete
         attempt = record.attempts + 1
         return Write(id, value, record.sequence, record.token.hex(), attempt, deleted)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
@@ -22,6 +21,7 @@ from freshwell._sync.strategies.write_through import present
 from freshwell._kit.threads import resolve, sleep
 from freshwell.engines.results import by_name, check_mapping
 from freshwell.engines.shelf import Terms
+from freshwell.engines.tokens import Tokens
 from freshwell.errors import (
     BacklogFull,
     BacklogLeft,
@@ -94,6 +94,7 @@ class WriteBehind(ReadThrough[V]):
         self._delivery = delivery
         self._open_journal = open_journal
         self._options = options
+        self._new_token = Tokens(TOKEN_BYTES)
         self._mutex = Lock()
         self._parts: _Parts | None = None
         self._closed = False
@@ -164,7 +165,7 @@ class WriteBehind(ReadThrough[V]):
                 f"the value for key {short_digest(name)} is larger than max_backlog_bytes, all "
                 "that the journal may hold: nothing was accepted"
             )
-        return Draft(name, encode_id(id), kind, payload, os.urandom(TOKEN_BYTES))
+        return Draft(name, encode_id(id), kind, payload, self._new_token())
 
     def _accept(self, parts: _Parts, drafts: list[Draft], change: Change) -> list[int]:
         """Accept writes, waiting for room where that is wanted."""
