@@ -43,5 +43,5 @@ def test_an_unknown_name_is_one_sentence_and_exit_code_2() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "there is no benchmark 'nonsense': use hits, l2, misses, stampede, invalidation"
+        "there is no benchmark 'nonsense': use hits, l2, misses, stampede, invalidation, behind"
     ]
