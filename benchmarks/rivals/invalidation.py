@@ -6,26 +6,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis import Redis
 
 from benchmarks.pings import pinging, prefer
+from benchmarks.rivals.results import Sweep
 
-__all__ = ["Sweep", "run"]
+__all__ = ["run"]
 
 _TTL_S = 3_600
 _BATCH = 1_000
 _TASKS = 64
 _VALUE = "x" * 100
-
-
-class Sweep(NamedTuple):
-    """What it took a rival to invalidate all entries of a tag, a pattern or a namespace."""
-
-    name: str
-    seconds: float
-    longest_ping_ms: float
 
 
 def run(url: str, count: int) -> list[Sweep]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.measure import Group
-from benchmarks.rivals.invalidation import Sweep
-from benchmarks.rivals.stampede import Stampede
+from benchmarks.rivals.results import Stampede, Sweep
 
 __all__ = ["Table", "as_json", "as_markdown", "of_groups", "of_memory", "of_stampedes", "of_sweeps"]
 
@@ -19,7 +18,7 @@ class Table:
 
     title: str
     columns: Sequence[str]
-    rows: list[tuple[str, tuple[float, ...]]] = field(default_factory=list)
+    rows: Sequence[tuple[str, tuple[float, ...]]]
 
 
 def of_groups(groups: Iterable[Group]) -> list[Table]:

@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier as BarrierType
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis import Redis
 
-__all__ = ["Stampede", "run"]
+from benchmarks.rivals.results import Stampede
+
+__all__ = ["run"]
 
 _PROCESSES = 4
 _CALLERS = 1_000
@@ -21,16 +23,6 @@ _LOAD_S = 0.2
 _TTL_S = 600
 _POOL = 50
 _OWN = frozenset({"info", "config|resetstat", "config", "scan", "ping"})
-
-
-class Stampede(NamedTuple):
-    """What the callers of a rival cost, as medians over rounds."""
-
-    name: str
-    loads: float
-    commands: float
-    seconds: float
-    errors: float
 
 
 def run(url: str, rounds: int) -> list[Stampede]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from benchmarks.measure import Group, Row
-from benchmarks.rivals.invalidation import Sweep
 from benchmarks.rivals.report import (
     as_json,
     as_markdown,
@@ -14,7 +13,7 @@ from benchmarks.rivals.report import (
     of_stampedes,
     of_sweeps,
 )
-from benchmarks.rivals.stampede import Stampede
+from benchmarks.rivals.results import Stampede, Sweep
 
 
 def row(name: str, *samples: float) -> Row:
