@@ -52,11 +52,7 @@ class Sights:
                 return seen, step
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
-        found = self._ask(key, terms, tagging)
-        if found.word is L2Word.FRESH:
-            # As the plan says, whatever L1 has; most answers of L2 end here.
-            return found, Plan.SERVE_L2
-        return _judged(seen, found)
+        return _judged(seen, self._ask(key, terms, tagging))
 
     def many(
         self,
@@ -66,15 +62,22 @@ class Sights:
     ) -> dict[str, Sight]:
         """Look for many entries at the cost of one round trip, or two where tags are unknown."""
         shared = self._t.store.shared
-        seen = {key: self._in_l1(key, terms, taggings(key)) for key in keys}
-        sights: dict[str, Sight] = {
-            key: (reading, plan(VERDICTS[reading.word], None, shared=shared))
-            for key, reading in seen.items()
-        }
-        asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
+        absent_step = plan(Verdict.ABSENT, None, shared=shared)
+        sights: dict[str, Sight] = {}
+        asked: list[str] = []
+        for key in keys:
+            seen = self._in_l1(key, terms, taggings(key))
+            step = (
+                absent_step
+                if seen is _NOT_IN_L1
+                else plan(VERDICTS[seen.word], None, shared=shared)
+            )
+            sights[key] = seen, step
+            if step is Plan.ASK_L2:
+                asked.append(key)
         if asked:
             for key, found in self._ask_many(asked, terms, taggings).items():
-                sights[key] = _judged(seen[key], found)
+                sights[key] = _judged(sights[key][0], found)
         return sights
 
     def served(self, reading: Reading) -> None:
@@ -138,16 +141,7 @@ class Sights:
             return DOWN
         if blob is None:
             return ABSENT
-        reading = self._t.shelf.read_calm(
-            l2_key,
-            blob,
-            terms,
-            now_ns=asked_ns,
-            server_ms=self._t.store.server_ms(l2_key),
-            timed=self._t.session.mode is not CoherenceMode.OFF,
-        )
-        if reading is None:
-            reading = self._keeper.read(key, blob, terms)
+        reading = self._read(key, l2_key, blob, asked_ns, terms)
         if reading.stamps or tagging.digests:
             if self._t.tags.needs(reading, versions, terms.level):
                 judged = self._verified({key: reading}, terms, lambda _: tagging, versions)
@@ -171,13 +165,26 @@ class Sights:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
         readings = {
-            key: self._keeper.read(key, blob, terms) for key, blob in zip(keys, blobs, strict=True)
+            key: ABSENT if blob is None else self._read(key, l2_key, blob, asked_ns, terms)
+            for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
         }
         if expected or any(reading.stamps for reading in readings.values()):
             readings = self._verified(readings, terms, taggings, versions)
         for key, reading in readings.items():
             self._keep(key, reading, asked_ns, since, terms)
         return readings
+
+    def _read(self, key: str, l2_key: bytes, blob: bytes, asked_ns: int, terms: Terms) -> Reading:
+        """Say what a frame is worth: in the usual case at little cost."""
+        reading = self._t.shelf.read_calm(
+            l2_key,
+            blob,
+            terms,
+            now_ns=asked_ns,
+            server_ms=self._t.store.server_ms(l2_key),
+            timed=self._t.session.mode is not CoherenceMode.OFF,
+        )
+        return self._keeper.read(key, blob, terms) if reading is None else reading
 
     def _verified(
         self,
@@ -201,5 +208,8 @@ class Sights:
 
 
 def _judged(l1: Reading, l2: Reading) -> Sight:
+    if l2.word is L2Word.FRESH:
+        # As the plan says, whatever L1 has; most answers of L2 end here.
+        return l2, Plan.SERVE_L2
     step = plan(VERDICTS[l1.word], l2.word, shared=True)
     return (l1 if step in _L1_PLANS else l2), step
