@@ -39,6 +39,7 @@ from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.places import Place, SentinelPlace
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.table import Table
@@ -127,12 +128,13 @@ def open_here(
     table: Table,
     session: Session,
     counters: Counters,
+    observing: Observing,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
     store, topology = _store(options, place)
     watch = Watch()
-    incidents = Incidents(counters, options.namespace)
+    incidents = Incidents(counters, options.namespace, bus=observing.bus)
     tiers = Tiers(
         table=table,
         session=session,
@@ -145,6 +147,7 @@ def open_here(
         chores=chores,
         counters=counters,
         incidents=incidents,
+        observing=observing,
         names=names,
         tags=Tags(
             store,
@@ -229,6 +232,7 @@ def _coherence(
         watch=tiers.watch,
         counters=tiers.counters,
         incidents=tiers.incidents,
+        observing=tiers.observing,
         now_ns=tiers.now_ns,
         on_return=partial(opened.say_again, _RETURN_NS),
     )

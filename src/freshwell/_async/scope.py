@@ -49,6 +49,7 @@ class Scope:
             core.table,
             core.session,
             core.counters,
+            core.observing.traces,
             core.checked,
             self._name_of,
             self._with_tags,

@@ -3,6 +3,7 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 import time
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,9 +12,14 @@ from freshwell._sync.namespace import Namespace
 from freshwell._sync.scope import Scope
 from freshwell._kit.places import place_of
 from freshwell.codecs.base import Codec, check_codec, resolve_codec
+from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
+from freshwell.engines.hot import Hot
+from freshwell.engines.metrics import Observation
+from freshwell.engines.observing import Observing
+from freshwell.engines.tracing import Trace
 from freshwell.ground.keys import check_namespace
-from freshwell.ground.options import CacheOptions, Duration, as_bool
+from freshwell.ground.options import CacheOptions, Duration, as_bool, bounded_int
 from freshwell.typing import ReadLevelName
 
 __all__ = ["Cache"]
@@ -178,6 +184,55 @@ class Cache(Scope):
         return Namespace(self._core, check_namespace(name))
 
     # -- looking at it -----------------------------------------------------------------------
+
+    def trace(self) -> AbstractContextManager[Trace]:
+        """Say what answered each read within a ``with`` block: which tier, how old, and why.
+
+        ::
+
+            with cache.trace() as trace:
+                page = render(product_id)
+            response.headers["Cache-Status"] = trace.header()
+
+        It sees the reads of this cache that are made in the block, and in tasks or copied
+        contexts that are started there; blocks may be nested. While any is open in the process,
+        hits of all its callers take the long way, some microseconds more. Costs nothing
+        otherwise.
+        """
+        return self._core.observing.traces.run("freshwell")
+
+    def subscribe(self, max_events: int = 1_000) -> Subscription:
+        """Listen to what this cache tells: loads, invalidations, and whatever degrades.
+
+        Take the events now and then with ``take()``: who tells never waits, so beyond
+        `max_events` the oldest are dropped, and counted. Events name keys by digests only, and
+        hits are not told. See `freshwell.events`.
+
+        Raises `ConfigurationError` for a bound below 1.
+        """
+        return self._core.observing.bus.subscribe(bounded_int(max_events, "max_events", 1))
+
+    @property
+    def observing(self) -> Observing:
+        """What doors such as `freshwell.opentelemetry` watch it by."""
+        return self._core.observing
+
+    def observe(self) -> Observation:
+        """Return what its metrics are made from, as it is now. Costs no I/O."""
+        observing = self._core.observing
+        return Observation(
+            self._core.options.namespace,
+            self.stats(),
+            observing.loads.now(),
+            observing.notices.now(),
+        )
+
+    def hot_keys(self, limit: int = 10) -> list[Hot]:
+        """Return the keys that were asked for most beyond this process's memory, lately.
+
+        Counts are estimates from above. Answers from L1 are not among them: they cost nothing.
+        """
+        return self._core.observing.hot.top(bounded_int(limit, "limit", 1))
 
     def stats(self) -> Stats:
         """Return the counters and sizes as they are now. Costs no I/O."""

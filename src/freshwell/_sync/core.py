@@ -14,6 +14,7 @@ from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
 from freshwell.codecs.types import Unresolved
 from freshwell.engines.counters import Counters
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
@@ -41,6 +42,7 @@ class Core:
         self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
         self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
         self.counters = Counters()
+        self.observing = Observing(options.namespace)
         self.opened: Opened | None = None
         self.closed = False
         self.shown = "<AsyncCache>"
@@ -128,6 +130,7 @@ class Core:
                 table=self.table,
                 session=self.session,
                 counters=self.counters,
+                observing=self.observing,
             )
             return self.opened
 

@@ -16,6 +16,7 @@ from freshwell._async.stores.base import Fill, Store
 from freshwell._kit.aio import Gate, Owner
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
 from freshwell.engines.stamps import Bonds
@@ -46,6 +47,7 @@ class Tiers:
     chores: Owner
     counters: Counters
     incidents: Incidents
+    observing: Observing
     names: Names
     tags: Tags
     now_ns: Callable[[], int]

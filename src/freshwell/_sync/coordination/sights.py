@@ -134,8 +134,12 @@ class Sights:
             if tagging.digests:
                 unknown = self._t.tags.unknown(tagging.digests, terms.level)
                 (blob,), versions = self._t.tags.fetch((l2_key,), unknown)
-            else:
+            elif self._t.observing.spans.opener is None:
                 blob = self._t.store.fetch(l2_key)
+            else:
+                with self._t.observing.spans("read", keys=[key], tier="l2") as note:
+                    blob = self._t.store.fetch(l2_key)
+                    note(result="miss" if blob is None else "hit")
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return DOWN
