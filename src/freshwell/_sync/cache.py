@@ -206,7 +206,7 @@ class Cache(Scope):
 
         Take the events now and then with ``take()``: who tells never waits, so beyond
         `max_events` the oldest are dropped, and counted. Events name keys by digests only, and
-        hits are not told. See `freshwell.events`.
+        hits are not told.
 
         Raises `ConfigurationError` for a bound below 1.
         """

@@ -1,15 +1,4 @@
-"""Metrics and spans of caches for OpenTelemetry: ``pip install freshwell[opentelemetry]``.
-
-::
-
-    from freshwell.opentelemetry import instrument
-
-    instrument(cache)
-
-Only OpenTelemetry's API is used: what becomes of it is up to the SDK that the program sets up.
-Metrics are read from the counters when the SDK collects, and cost a hit nothing. Spans are put
-around loads, reads of L2 and invalidations; hits in L1 have none. They name keys by digests.
-"""
+"""Give OpenTelemetry the metrics and spans of caches."""
 
 from __future__ import annotations
 

@@ -1,15 +1,4 @@
-"""Metrics of caches for Prometheus: ``pip install freshwell[prometheus]``.
-
-::
-
-    from prometheus_client import REGISTRY
-    from freshwell.prometheus import FreshwellCollector
-
-    REGISTRY.register(FreshwellCollector(cache))
-
-Nothing is counted twice or kept: each scrape reads the counters of the caches as they are. The
-names are in the how-to on observing; keys are in none of them.
-"""
+"""Read caches when Prometheus scrapes."""
 
 from __future__ import annotations
 
