@@ -9,7 +9,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from freshwell._sync.coordination.coherence import Coherence
 from freshwell._sync.coordination.feeds import Feeds
 from freshwell._sync.coordination.heart import Heart
 from freshwell._sync.coordination.keeper import Tiers
+from freshwell._sync.coordination.publishing import Publisher
 from freshwell._sync.coordination.saving import Saves
 from freshwell._sync.coordination.sweeps import Sweeps
 from freshwell._sync.coordination.tags import Tags
@@ -46,6 +47,7 @@ from freshwell.engines.table import Table
 from freshwell.engines.tokens import Tokens
 from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions
+from freshwell.ground.snapshots import Snapshot
 
 __all__ = ["Opened", "open_here"]
 
@@ -82,11 +84,24 @@ class Opened:
         self._chores = chores
         self._listening: Listening | None = None
         self._attached: list[Attached] = []
+        self._publisher: Publisher | None = None
 
     def listen(self, listening: Listening) -> None:
         """Keep L1 coherent from now on."""
         self._listening = listening
         self._chores.spawn("feed", listening.run)
+
+    @property
+    def attached(self) -> Sequence[Attached]:
+        """What is open with this cache."""
+        return self._attached
+
+    def publish(self, snapshot: Callable[[], Snapshot], every_ms: int) -> None:
+        """Publish snapshots from now on, in place of what was published before."""
+        if self._publisher is not None:
+            self._publisher.stop()
+        self._publisher = Publisher(self.tiers.store, snapshot, every_ms=every_ms)
+        self._chores.spawn("publish", self._publisher.run)
 
     def attach(self, part: Attached) -> None:
         """Close a part with this cache, before the cache itself."""
@@ -113,6 +128,8 @@ class Opened:
             if self._listening is not None:
                 self._listening.stop()
             self.tiers.heart.stop()
+            if self._publisher is not None:
+                self._publisher.stop()
             self.intents.stop()
             try:
                 self._chores.close(_CHORES_DRAIN_S)

@@ -547,6 +547,7 @@ class Scope:
             beta=beta,
         )
         spec = journal_spec(journal, durability, shared=self._core.place is not None)
+        called = journal_name(name, key)
         return WriteBehind(
             self._host,
             source,
@@ -559,9 +560,10 @@ class Scope:
                 spec,
                 options,
                 namespace=self._namespace,
-                name=journal_name(name, key),
+                name=called,
                 owner=key,
             ),
+            journal_name=called,
             options=options,
             hides_from_l2=spec.is_local and self._core.place is not None,
         )
