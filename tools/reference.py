@@ -41,7 +41,7 @@ _TWINS: Final = {
     "AsyncWritableSource": "WritableSource",
     "AsyncBatchSource": "BatchSource",
 }
-_VALUES: Final = ("Lookup", "Ack", "Batch", "Write", "Outcome", "Backlog", "Stats")
+_VALUES: Final = ("Lookup", "Ack", "Batch", "Write", "Outcome", "Saved", "Backlog", "Stats")
 _HEAD: Final = """# The public names
 
 Written by `tools/reference.py` from signatures and docstrings: change those, not this page.

@@ -40,6 +40,7 @@ from freshwell.errors import (
 )
 from freshwell.ground.batches import Ack, Batch, Outcome, Write
 from freshwell.ground.records import Backlog
+from freshwell.ground.saved import Saved
 from freshwell.typing import Duration, Lookup
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "NestedLoadError",
     "Outcome",
     "ReadThrough",
+    "Saved",
     "Source",
     "Stats",
     "StoreUnavailable",
