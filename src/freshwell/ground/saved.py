@@ -32,10 +32,9 @@ class Saved(Generic[V]):
 
     - `value`: what the source has now, where it makes something else of what it was given. It is
       what the cache gets. By default the value that was given.
-    - `version`: a whole number from 0 to 2**63 - 1 that the source raises with each change of
-      the row, whoever makes it: a counter in the row, a sequence, the time of a commit by the
-      database's one clock, if no two are the same. Of writers who overlapped, the cache then
-      keeps the value with the highest. None: there is none.
+    - `version`: a whole number from 0 to 2**63 - 1 that grows with each change of the row, whoever
+      makes it, in the order of the commits: a counter in the row. Of writers who overlapped, the
+      cache then keeps the value with the highest. None: there is none.
     """
 
     value: V | Any = AS_GIVEN

@@ -176,14 +176,18 @@ async def test_an_unknown_outcome_among_them_leaves_the_entry_absent(
 
         await overlap(rows, rows, source, orders, fails_no_more)
         assert await left(cache) is None
+        await rows.put("a", "again")
+        stands = error is TimeoutError and is_shared(cache)  # its announcement, for a while
+        assert await left(cache) == (None if stands else "again")
 
 
 @pytest.mark.parametrize("how", ["invalidate", "set", "writing", "delete", "tag"])
 @pytest.mark.parametrize("orders", [("12", "12"), ("21", "12")])
+@pytest.mark.parametrize("version", [None, 1])
 async def test_any_other_change_that_falls_into_it_leaves_the_entry_absent(
-    make: Make, how: str, orders: tuple[str, str]
+    make: Make, how: str, orders: tuple[str, str], version: int | None
 ) -> None:
-    async with make() as cache:
+    async with make(version=version) as cache:
         source = Versioned()
         rows = cache.write_through(source, key="row:{}", tags=["rows"])
 
@@ -225,6 +229,33 @@ async def test_a_load_from_before_the_last_commit_is_not_stored_over_it(make: Ma
         old.commit.open()
         assert await loading[0].result() == "old"
         assert await left(cache) == "value2"
+
+
+async def test_nobody_joins_a_load_from_before_a_put_that_has_returned(make: Make) -> None:
+    async with make() as cache:
+        source = Versioned(a="old")
+        rows = cache.write_through(source, key="row:{}")
+        first, second, old = map(source.lead, ("first", "second", "old"))
+        puts = []
+        for value, write in (("first", first), ("second", second)):
+            puts.append(await start(partial(rows.put, "a", value)))
+            await write.begun.passed()
+
+        async def slowly() -> Any:
+            old.begun.open()
+            await old.commit.passed()
+            return "old"
+
+        loading = await start(partial(cache.get_or_load, "row:a", slowly))
+        await old.begun.passed()
+        first.go()
+        await puts[0].result()
+        assert await rows.get("a") == "first", "the second goes on"
+        old.commit.open()
+        assert await loading.result() == "old"
+        second.go()
+        await puts[1].result()
+        assert await left(cache) == "second"
 
 
 # -- tags, schema versions -------------------------------------------------------------------

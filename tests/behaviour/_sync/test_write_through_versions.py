@@ -176,14 +176,18 @@ def test_an_unknown_outcome_among_them_leaves_the_entry_absent(
 
         overlap(rows, rows, source, orders, fails_no_more)
         assert left(cache) is None
+        rows.put("a", "again")
+        stands = error is TimeoutError and is_shared(cache)  # its announcement, for a while
+        assert left(cache) == (None if stands else "again")
 
 
 @pytest.mark.parametrize("how", ["invalidate", "set", "writing", "delete", "tag"])
 @pytest.mark.parametrize("orders", [("12", "12"), ("21", "12")])
+@pytest.mark.parametrize("version", [None, 1])
 def test_any_other_change_that_falls_into_it_leaves_the_entry_absent(
-    make: Make, how: str, orders: tuple[str, str]
+    make: Make, how: str, orders: tuple[str, str], version: int | None
 ) -> None:
-    with make() as cache:
+    with make(version=version) as cache:
         source = Versioned()
         rows = cache.write_through(source, key="row:{}", tags=["rows"])
 
@@ -225,6 +229,33 @@ def test_a_load_from_before_the_last_commit_is_not_stored_over_it(make: Make) ->
         old.commit.open()
         assert loading[0].result() == "old"
         assert left(cache) == "value2"
+
+
+def test_nobody_joins_a_load_from_before_a_put_that_has_returned(make: Make) -> None:
+    with make() as cache:
+        source = Versioned(a="old")
+        rows = cache.write_through(source, key="row:{}")
+        first, second, old = map(source.lead, ("first", "second", "old"))
+        puts = []
+        for value, write in (("first", first), ("second", second)):
+            puts.append(start(partial(rows.put, "a", value)))
+            write.begun.passed()
+
+        def slowly() -> Any:
+            old.begun.open()
+            old.commit.passed()
+            return "old"
+
+        loading = start(partial(cache.get_or_load, "row:a", slowly))
+        old.begun.passed()
+        first.go()
+        puts[0].result()
+        assert rows.get("a") == "first", "the second goes on"
+        old.commit.open()
+        assert loading.result() == "old"
+        second.go()
+        puts[1].result()
+        assert left(cache) == "second"
 
 
 # -- tags, schema versions -------------------------------------------------------------------

@@ -128,6 +128,24 @@ async def test_an_end_without_an_announcement_spoils_what_others_leave(
     await store.aclose()
 
 
+@pytest.mark.parametrize("crowded", [False, True])
+async def test_one_who_announces_again_after_a_gap_leaves_nothing(
+    redis_url: str, redis_server: Server, crowded: bool
+) -> None:
+    """What fell into the gap, nobody knows."""
+    store = opened(redis_url)
+    await store.announce(INTENT, HIGH)
+    redis_server.ask("FLUSHALL")
+    if crowded:
+        await store.announce(INTENT, LOW)
+    await store.announce(INTENT, HIGH, prolong=True)
+    if crowded:
+        await store.settle(ends(LOW, VERSIONS[LOW]))
+    assert await store.settle(ends(HIGH, VERSIONS[HIGH])) == [False, False]
+    assert (await standing(store))[0] is State.TOMBSTONE
+    await store.aclose()
+
+
 async def test_a_repeated_end_brings_no_lower_value(redis_url: str) -> None:
     """Of the last one it changes nothing; of the one before, the entry may be absent."""
     store = opened(redis_url)
