@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-__all__ = ["AS_GIVEN", "MAX_VERSION", "Saved", "is_version"]
+__all__ = ["AS_GIVEN", "MAX_VERSION", "AsGiven", "Saved", "is_version"]
 
 V = TypeVar("V")
 
 MAX_VERSION: Final = 2**63 - 1
 
 
-class _AsGiven(Enum):
+class AsGiven(Enum):
     """The class of `AS_GIVEN`."""
 
     AS_GIVEN = "as given"
@@ -22,7 +22,7 @@ class _AsGiven(Enum):
         return "AS_GIVEN"
 
 
-AS_GIVEN: Final = _AsGiven.AS_GIVEN
+AS_GIVEN: Final = AsGiven.AS_GIVEN
 """The value that was to be saved, as it was given."""
 
 
@@ -37,7 +37,7 @@ class Saved(Generic[V]):
       cache then keeps the value with the highest. None: there is none.
     """
 
-    value: V | Any = AS_GIVEN
+    value: V | AsGiven = AS_GIVEN
     version: int | None = None
 
 

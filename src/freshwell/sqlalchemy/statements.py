@@ -106,7 +106,8 @@ class Statements(Generic[V]):
         self._ids_at_once = _PARAMETERS_AT_ONCE[name] // len(self.shape.key)
         self._bound_names = [f"{_KEY}{number}" for number in range(len(self.shape.key))]
         names = [*self.shape.value, *self._mark()]
-        self._save = self._returning(self._saving(names))
+        self._save = self._saving(names)
+        self._save_telling = self._returning(self._save)
         self._delete = self._deleting(fenced=False)
         if fence is not None:
             self._save_fenced = self._saving([*names, fence])
@@ -143,7 +144,8 @@ class Statements(Generic[V]):
     def saves(self, values: Mapping[Any, Any]) -> list[Step]:
         """Return how to save values by their ids; those that a `Batch` deletes are deleted."""
         if not isinstance(values, Batch):
-            return self._steps_of_rows(self._save, [self._row(*item) for item in values.items()])
+            rows = [self._row(*item) for item in values.items()]
+            return self._steps_of_rows(self._save_telling, rows)
         last = {write.id: write for write in sorted(values.writes, key=lambda w: w.sequence)}
         kept = {id: write for id, write in last.items() if not write.deleted}
         gone = {id: write for id, write in last.items() if write.deleted}

@@ -52,6 +52,14 @@ def test_without_versions_nothing_is_told(engine: AnyEngine) -> None:
     assert source.save_many({1: {"name": "Ada", "changes": 0}}) == {}
 
 
+def test_batches_are_told_nothing(engine: AnyEngine) -> None:
+    """What is said of a batch says what became of its writes."""
+    source = source_of(engine)
+    assert source.save_many(batch((1, named("a"), 5), (2, named("b"), 6))) == {}
+    assert source.save_many(batch((1, named("c"), 7), (2, None, 8))) == {}
+    assert [changes(engine, id) for id in (1, 2)] == [2, None]
+
+
 def test_batches_raise_it_where_they_change_something(engine: AnyEngine) -> None:
     source = source_of(engine, fence="sequence", deleted="deleted")
     assert source.save_many(batch((1, named("a"), 5))) == {}
