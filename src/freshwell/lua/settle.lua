@@ -52,9 +52,9 @@ if type(head) == 'string' and #head == 52
     elseif contended == '\2' and mine and not lapsed and own ~= '' and version ~= '' then
       best = string.sub(rest, 5 + #writers)
       local known = string.sub(best, 1, 8)
-      if best == '' or is_higher(version, known) then
+      if (best == '' and others ~= '') or (#best > 28 and is_higher(version, known)) then
         best = own
-      elseif version == known then
+      elseif #best <= 28 or version == known then
         best, contended = '', '\1'
       end
     else
