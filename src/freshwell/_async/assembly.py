@@ -41,6 +41,7 @@ from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
+from freshwell.engines.spool import Spool
 from freshwell.engines.table import Table
 from freshwell.engines.tokens import Tokens
 from freshwell.ground.names import Names
@@ -92,7 +93,11 @@ class Opened:
         self._attached.append(part)
 
     def say_again(self, within_ns: int) -> None:
-        """Invalidate in the background, once more, what was invalidated lately."""
+        """Invalidate in the background, once more, what was invalidated lately.
+
+        L2 may be there again: what it has missed comes too.
+        """
+        self.writes.spooling.hurry()
         self._chores.spawn("say again", lambda: self.writes.say_again(within_ns))
 
     async def aclose(self) -> None:
@@ -108,6 +113,7 @@ class Opened:
         try:
             await self.tiers.owner.aclose(self._drain_s)
             await self.aside.aclose(max(0.0, until_s - time.monotonic()))
+            await self.writes.spooling.aclose(max(0.0, until_s - time.monotonic()))
         finally:
             if self._listening is not None:
                 self._listening.stop()
@@ -127,6 +133,7 @@ def open_here(
     table: Table,
     session: Session,
     counters: Counters,
+    spool: Spool,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
@@ -152,15 +159,18 @@ def open_here(
             session,
             names,
             incidents,
+            spool,
             now_ns=time.monotonic_ns,
             new_stamp=Tokens(8),
         ),
+        spool=spool,
         now_ns=time.monotonic_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
         new_token=Tokens(8),
     )
     opened = Opened(options, tiers, chores)
+    opened.writes.spooling.start()
     if isinstance(place, Endpoint):
         if session.mode is CoherenceMode.FEED:
             opened.listen(_coherence(tiers, opened, place, session))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
+import time
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
 from freshwell._sync.assembly import Opened, open_here
+from freshwell._sync.coordination.spooling import end_spool, new_spool
 from freshwell._kit.threads import home, home_is_gone
 from freshwell._kit.places import Place
 from freshwell.codecs.base import BoundCodec, Codec
@@ -41,6 +43,13 @@ class Core:
         self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
         self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
         self.counters = Counters()
+        self.spool = new_spool(
+            self.names,
+            options.namespace,
+            None if place is None else options.spool_path,
+            options.max_spool,
+            time.monotonic_ns(),
+        )
         self.opened: Opened | None = None
         self.closed = False
         self.shown = "<AsyncCache>"
@@ -55,6 +64,7 @@ class Core:
             opened, self.opened, self.closed = self.opened, None, True
         if opened is not None and not home_is_gone(opened.home):
             opened.close()
+        end_spool(self.spool)
         self.session.restart()
         self.table.clear()
 
@@ -128,6 +138,7 @@ class Core:
                 table=self.table,
                 session=self.session,
                 counters=self.counters,
+                spool=self.spool,
             )
             return self.opened
 

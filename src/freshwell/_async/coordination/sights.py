@@ -27,6 +27,7 @@ Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
 
 _NOT_IN_L1 = ABSENT._replace(tier="l1")
+_WITHHELD = ABSENT._replace(reason="spooled")
 _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
 
 
@@ -52,6 +53,8 @@ class Sights:
                 return seen, step
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
+        if self._t.spool.withholds(key, tagging.digests):
+            return _WITHHELD, Plan.LOAD
         found = await self._ask(key, terms, tagging)
         if found.word is L2Word.FRESH:
             # As the plan says, whatever L1 has; most answers of L2 end here.
@@ -71,7 +74,14 @@ class Sights:
             key: (reading, plan(VERDICTS[reading.word], None, shared=shared))
             for key, reading in seen.items()
         }
-        asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
+        asked = []
+        for key, (_, step) in sights.items():
+            if step is not Plan.ASK_L2:
+                continue
+            if self._t.spool.withholds(key, taggings(key).digests):
+                sights[key] = _WITHHELD, Plan.LOAD
+            else:
+                asked.append(key)
         if asked:
             for key, found in (await self._ask_many(asked, terms, taggings)).items():
                 sights[key] = _judged(seen[key], found)

@@ -24,6 +24,7 @@ from freshwell._async.stores.base import Mark, Store
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import ABSENT, Reading
+from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
@@ -72,6 +73,7 @@ class Tags:
         session: Session,
         names: Names,
         incidents: Incidents,
+        spool: Spool,
         *,
         now_ns: Callable[[], int],
         new_stamp: Callable[[], bytes],
@@ -81,6 +83,7 @@ class Tags:
         self._session = session
         self._names = names
         self._incidents = incidents
+        self._spool = spool
         self._now_ns = now_ns
         self._new_stamp = new_stamp
 
@@ -133,6 +136,8 @@ class Tags:
         if reading.word in (L2Word.ABSENT, L2Word.DOWN):
             return True
         for digest, stamp in reading.stamps:
+            if self._spool.withholds_tag(digest):
+                return False  # L2 does not know yet that it has changed
             if digest in versions:
                 current = versions[digest]
             else:
@@ -234,6 +239,8 @@ class Tags:
         asked: dict[bytes, Mark] = {}
         for tag in tags:
             digest = self._names.digest(tag)
+            if self._spool.withholds_tag(digest):
+                continue
             cell = self._table.stamps.known(digest) if told and tag != PULSE else None
             if cell is not None and cell.until_ns >= now_ns + life_ns:
                 versions[digest] = Kept(cell.stamp, cell.until_ns)

@@ -18,6 +18,7 @@ from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
+from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.ground.freshness import Times, times_after_load
@@ -48,6 +49,7 @@ class Tiers:
     incidents: Incidents
     names: Names
     tags: Tags
+    spool: Spool
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
     load_wait_ns: int
@@ -139,7 +141,7 @@ class Keeper:
         if bonds is None and reading.stamps:
             bonds = Bonds.of(reading.stamps, since)
         session = self._t.session
-        if session.live_until_ns < asked_ns:
+        if session.live_until_ns < asked_ns or self._t.spool.withholds(key):
             return False
         calm_until_ns = times.calm_until_ns(terms.policy.beta)
         cap_ns = session.cap_ns(asked_ns)

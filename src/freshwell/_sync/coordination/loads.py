@@ -144,8 +144,9 @@ class Loads:
         of the answer is how long the shortest lease of another process still stands, in
         milliseconds.
         """
-        leases: dict[str, bytes] = {}
-        held_ms, todo = 2**31, list(keys)
+        spool = self._t.spool
+        leases = {key: b"" for key in keys if spool.withholds(key, errand.taggings(key).digests)}
+        held_ms, todo = 2**31, [key for key in keys if key not in leases]
         for _ in range(_MAX_USELESS):
             if not todo:
                 break
@@ -329,7 +330,7 @@ class Loads:
         spare: list[Lease] = []
         for key, draft in drafts.items():
             token, fill = tokens[key], None
-            if token and key not in unbound:
+            if token and key not in unbound and not self._t.spool.withholds(key):
                 fill = self._keeper.fill_of(key, draft, terms, token, cost_ns, bonds.get(key))
             if fill is not None:
                 fills.append((key, fill))

@@ -21,6 +21,7 @@ from freshwell._sync.stores.base import Fill, Mark, Settlement
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import tombstone_frame
 from freshwell.ground.names import PULSE, key_tag
+from freshwell.ground.spooling import Act
 
 __all__ = ["Intent", "Intents"]
 
@@ -89,7 +90,7 @@ class Intents:
         Instead, an entry in `fills` (under the intent's token) holds that value where its writer
         was alone all the time. Returns how many do.
 
-        Raises `InvalidationError` where L2 may not have taken it.
+        Raises `InvalidationError` where L2 may not have taken it, nor the spool.
         """
         self._heart.drop(self._leases(intent))
         self._writes.remember(intent.keys, intent.tags)
@@ -99,11 +100,13 @@ class Intents:
                 self._t.store.void([self._t.tags.mark(PULSE)])
             stored = self._t.store.settle(settlements)
         except StoreUnavailable as error:
-            raise self._writes.not_taken([*intent.keys, *intent.tags], error) from error
+            self._writes.missed(error, Act.INVALIDATE, intent.keys, intent.tags)
+            return 0
+        else:
+            self._writes.done(intent.keys, intent.tags)
+            return sum(stored[: len(intent.keys)])
         finally:
             self._forget(intent, pulse=pulse)
-        self._writes.done(intent.keys, intent.tags)
-        return sum(stored[: len(intent.keys)])
 
     def lapse(self, intent: Intent) -> None:
         """Leave an announcement to run out by itself: the source may still be at work.
