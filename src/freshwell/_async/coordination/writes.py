@@ -224,9 +224,8 @@ class Writes:
         keys, tags = self._recent.latest(self._t.now_ns(), within_ns=within_ns)
         for _ in range(_TRIES if keys or tags else 0):
             try:
-                await self._say(
-                    [self._t.names.entry(key) for key in keys], self._with_own(keys, tags)
-                )
+                again = [*tags, *map(key_tag, keys)] if self._t.names.versioned else tags
+                await self._say([self._t.names.entry(key) for key in keys], again)
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
                 await sleep(_BETWEEN_TRIES_S)

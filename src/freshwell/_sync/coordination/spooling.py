@@ -113,7 +113,7 @@ class Spooling:
         return None
 
     def catch_up(self, names: Sequence[str]) -> None:
-        """Tell L2 what waits of these entries. Raises `StoreUnavailable`."""
+        """Tell L2 what waits of these entries and tags. Raises `StoreUnavailable`."""
         waiting = self._spool.oldest(len(self._spool), set(names))
         if waiting:
             self._replay(waiting)

@@ -81,8 +81,10 @@ class Writes:
             self._put_here(drafts, terms, taggings)
             return
         try:
-            # What was missed came before this, and would make an end of it.
-            self.spooling.catch_up(list(values))
+            if len(self._t.spool):
+                # What L2 has missed came before this, and would make an end of it.
+                tags = [tag for key in values for tag in taggings(key).known]
+                self.spooling.catch_up([*values, *tags])
             if self._t.names.versioned:
                 self._t.store.void([self._t.tags.mark(tag) for tag in map(key_tag, values)])
             fills = self._fills(drafts, terms, taggings)
@@ -222,18 +224,13 @@ class Writes:
         keys, tags = self._recent.latest(self._t.now_ns(), within_ns=within_ns)
         for _ in range(_TRIES if keys or tags else 0):
             try:
-                self._say(
-                    [self._t.names.entry(key) for key in keys], self._with_own(keys, tags)
-                )
+                again = [*tags, *map(key_tag, keys)] if self._t.names.versioned else tags
+                self._say([self._t.names.entry(key) for key in keys], again)
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
                 sleep(_BETWEEN_TRIES_S)
             else:
                 return
-
-    def _with_own(self, keys: Sequence[str], tags: Sequence[str]) -> list[str]:
-        """Return the tags, and those that stand for entries in all schema versions."""
-        return [*tags, *map(key_tag, keys)] if self._t.names.versioned else list(tags)
 
     def _say(self, l2_keys: Sequence[bytes], tags: Sequence[str]) -> None:
         """Invalidate entries and tags of any kind. Raises `StoreUnavailable`."""
