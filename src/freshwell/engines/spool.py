@@ -4,8 +4,9 @@ An entry is *withheld* while it, or one of its tags, waits here: this process ne
 nor stores it. A hit never asks: what is withheld is dropped from L1 and not filled again, so only
 who looks beyond L1 asks.
 
-Who adds drops from L1 afterwards; who has told L2 drops once more before it removes. So a fill
-either sees that its entry is withheld, or is overtaken by a drop (``drops``).
+Who adds drops from L1 afterwards; who has told L2 drops once more before it removes. So whoever
+has asked L2 before it was told either sees afterwards that the entry is withheld, or that it was
+dropped meanwhile (``drops``).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import pytest
 
 from freshwell import AsyncCache, InvalidationError, StoreUnavailable
 from freshwell._async import assembly
+from tests.faults._async.late import hold
 from tests.faults._async.spools import Held, Source, cache_of, hold_replays, is_told, reaches
 from tests.support.aio import Latch, start, until
 from tests.support.plugin import MakeServer
@@ -203,9 +204,10 @@ async def test_a_set_comes_after_what_was_spooled_before_it(
 
 
 async def test_a_load_that_began_before_stores_nothing_when_l2_is_back_before_the_replay(
-    own_redis: Server, between: Proxy, held: Held
+    own_redis: Server, between: Proxy, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, may_end = Latch(), Latch()
+    monkeypatch.setattr(assembly, "_RETURN_NS", 0)
+    begun, may_end, source = Latch(), Latch(), Source()
 
     async def old() -> int:
         begun.open()
@@ -219,15 +221,41 @@ async def test_a_load_that_began_before_stores_nothing_when_l2_is_back_before_th
         loading = await start(partial(cache.get_or_load, "a", old))
         await begun.passed()
         between.refuse()
+        source.value = 2
         await cache.invalidate("a")
         between.heal()
         await reaches(cache)
+        await until(lambda: cache.stats().l1_live, "L1 may answer")
         may_end.open()
         assert await loading.result() == 1
+        assert await cache.get_or_load("a", source.load) == 2
         assert await other.get("a") is None
         held.let_go()
         await until(partial(is_told, cache), "the replay")
-        assert await cache.get("a") is None
+        assert await cache.get_or_load("a", source.load) == 2
+
+
+@pytest.mark.parametrize("loads", [True, False])
+async def test_a_tag_whose_versions_were_read_before_the_replay_is_judged_after_it(
+    own_redis: Server, between: Proxy, held: Held, loads: bool
+) -> None:
+    source = Source()
+    async with cache_of(between.url, spool="memory", l1=False) as cache:
+        await cache.set("a", 1, tags=["t"])
+        between.refuse()
+        source.value = 2
+        await cache.invalidate_tags("t")
+        between.heal()
+        await reaches(cache)
+        applied, may_return = Latch(), Latch()
+        hold(cache._core.engine().tiers.store, "fetch_many", applied, may_return)
+        get = partial(cache.get_or_load, "a", source.load) if loads else partial(cache.get, "a")
+        getting = await start(get)
+        await applied.passed()
+        held.let_go()
+        await until(partial(is_told, cache), "the replay")
+        may_return.open()
+        assert await getting.result() == (2 if loads else None)
 
 
 async def test_a_full_spool_raises_and_names_the_keys() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from freshwell import Cache, InvalidationError, StoreUnavailable
 from freshwell._sync import assembly
+from tests.faults._sync.late import hold
 from tests.faults._sync.spools import Held, Source, cache_of, hold_replays, is_told, reaches
 from tests.support.threads import Latch, start, until
 from tests.support.plugin import MakeServer
@@ -203,9 +204,10 @@ def test_a_set_comes_after_what_was_spooled_before_it(
 
 
 def test_a_load_that_began_before_stores_nothing_when_l2_is_back_before_the_replay(
-    own_redis: Server, between: Proxy, held: Held
+    own_redis: Server, between: Proxy, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, may_end = Latch(), Latch()
+    monkeypatch.setattr(assembly, "_RETURN_NS", 0)
+    begun, may_end, source = Latch(), Latch(), Source()
 
     def old() -> int:
         begun.open()
@@ -219,15 +221,41 @@ def test_a_load_that_began_before_stores_nothing_when_l2_is_back_before_the_repl
         loading = start(partial(cache.get_or_load, "a", old))
         begun.passed()
         between.refuse()
+        source.value = 2
         cache.invalidate("a")
         between.heal()
         reaches(cache)
+        until(lambda: cache.stats().l1_live, "L1 may answer")
         may_end.open()
         assert loading.result() == 1
+        assert cache.get_or_load("a", source.load) == 2
         assert other.get("a") is None
         held.let_go()
         until(partial(is_told, cache), "the replay")
-        assert cache.get("a") is None
+        assert cache.get_or_load("a", source.load) == 2
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_a_tag_whose_versions_were_read_before_the_replay_is_judged_after_it(
+    own_redis: Server, between: Proxy, held: Held, loads: bool
+) -> None:
+    source = Source()
+    with cache_of(between.url, spool="memory", l1=False) as cache:
+        cache.set("a", 1, tags=["t"])
+        between.refuse()
+        source.value = 2
+        cache.invalidate_tags("t")
+        between.heal()
+        reaches(cache)
+        applied, may_return = Latch(), Latch()
+        hold(cache._core.engine().tiers.store, "fetch_many", applied, may_return)
+        get = partial(cache.get_or_load, "a", source.load) if loads else partial(cache.get, "a")
+        getting = start(get)
+        applied.passed()
+        held.let_go()
+        until(partial(is_told, cache), "the replay")
+        may_return.open()
+        assert getting.result() == (2 if loads else None)
 
 
 def test_a_full_spool_raises_and_names_the_keys() -> None:

@@ -160,9 +160,10 @@ class Sights:
             reading = self._keeper.read(key, blob, terms)
         if reading.stamps or tagging.digests:
             if self._t.tags.needs(reading, versions, terms.level):
-                judged = await self._verified({key: reading}, terms, lambda _: tagging, versions)
+                readings, taggings = {key: reading}, lambda _: tagging
+                judged = await self._verified(readings, terms, taggings, versions, since)
                 reading = judged[key]
-            elif not self._t.tags.stands(reading, tagging, versions):
+            elif not self._t.tags.stands(reading, tagging, versions, since):
                 self._t.counters.outdated += 1
                 reading = OUTDATED
         self._keep(key, reading, asked_ns, since, terms)
@@ -184,7 +185,7 @@ class Sights:
             key: self._keeper.read(key, blob, terms) for key, blob in zip(keys, blobs, strict=True)
         }
         if expected or any(reading.stamps for reading in readings.values()):
-            readings = await self._verified(readings, terms, taggings, versions)
+            readings = await self._verified(readings, terms, taggings, versions, since)
         for key, reading in readings.items():
             self._keep(key, reading, asked_ns, since, terms)
         return readings
@@ -195,10 +196,11 @@ class Sights:
         terms: Terms,
         taggings: Callable[[str], Tagging],
         versions: Mapping[bytes, bytes | None],
+        since: int,
     ) -> dict[str, Reading]:
         """Put absence in the place of entries whose tags have changed."""
         try:
-            judged = await self._t.tags.verified(readings, taggings, terms.level, versions)
+            judged = await self._t.tags.verified(readings, taggings, terms.level, versions, since)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(readings, DOWN)

@@ -141,7 +141,7 @@ class Keeper:
         if bonds is None and reading.stamps:
             bonds = Bonds.of(reading.stamps, since)
         session = self._t.session
-        if session.live_until_ns < asked_ns or self._t.spool.withholds(key):
+        if session.live_until_ns < asked_ns:
             return False
         calm_until_ns = times.calm_until_ns(terms.policy.beta)
         cap_ns = session.cap_ns(asked_ns)

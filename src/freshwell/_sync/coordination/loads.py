@@ -186,7 +186,9 @@ class Loads:
         readings = {key: self._keeper.read(key, frame, terms) for key, frame in frames.items()}
         if any(reading.stamps or errand.taggings(key).digests for key, reading in readings.items()):
             try:
-                readings = self._t.tags.verified(readings, errand.taggings, terms.level, {})
+                readings = self._t.tags.verified(
+                    readings, errand.taggings, terms.level, {}, since
+                )
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
                 return {}
