@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,26 @@ from freshwell._kit.aio import sleep
 from freshwell.ground.spooling import Missed
 from tests.support.aio import Latch
 
-__all__ = ["Held", "Source", "cache_of", "hold_replays", "is_told", "reaches"]
+__all__ = [
+    "ACTS",
+    "TAGS",
+    "Act",
+    "Held",
+    "Source",
+    "assert_withheld",
+    "by_key",
+    "by_tag",
+    "cache_of",
+    "hold_replays",
+    "is_told",
+    "load_of",
+    "reaches",
+]
+
+
+TAGS: list[str | Callable[[int], str]] = ["t", lambda value: "all"]
+
+Act = Callable[[AsyncCache], Awaitable[None]]
 
 
 class Source:
@@ -76,3 +96,51 @@ async def reaches(*caches: AsyncCache) -> None:
             await sleep(0.01)
         else:
             raise AssertionError("L2 does not answer")
+
+
+async def by_key(cache: AsyncCache) -> None:
+    await cache.namespace("reports").invalidate("a")
+
+
+async def by_tag(cache: AsyncCache) -> None:
+    await cache.invalidate_tags("t")
+
+
+async def by_tag_of_the_value(cache: AsyncCache) -> None:
+    await cache.invalidate_tags("all")
+
+
+async def by_namespace(cache: AsyncCache) -> None:
+    await cache.namespace("reports").clear()
+
+
+async def by_expiring(cache: AsyncCache) -> None:
+    await cache.namespace("reports").expire("a")
+
+
+ACTS: list[Act] = [by_key, by_tag, by_tag_of_the_value, by_namespace, by_expiring]
+
+
+def load_of(source: Source, cache: AsyncCache) -> Callable[[], Awaitable[int]]:
+    """Return a call that reads the entry, or loads it."""
+    reports = cache.namespace("reports")
+    return partial(reports.get_or_load, "a", source.load, tags=TAGS)
+
+
+async def assert_withheld(cache: AsyncCache, source: Source) -> None:
+    """Assert that whatever reads the entry is given what the source has, or nothing."""
+    reports, load = cache.namespace("reports"), load_of(source, cache)
+    for _ in range(2):
+        calls = source.calls
+        assert await load() == source.value
+        assert source.calls == calls + 1, "it is not stored"
+        assert await reports.get("a") is None
+        assert await reports.get("a", read="fresh") is None
+        assert await reports.get_many(["a"]) == {}
+        many = await reports.get_or_load_many(["a"], partial(load_many, source), tags=TAGS)
+        assert many == {"a": source.value}
+        assert not (await reports.lookup("a")).found
+
+
+async def load_many(source: Source, keys: list[str]) -> dict[str, int]:
+    return dict.fromkeys(keys, source.value)

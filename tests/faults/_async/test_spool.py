@@ -2,87 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from freshwell import AsyncCache, InvalidationError, StoreUnavailable
 from freshwell._async import assembly
 from tests.faults._async.late import hold
-from tests.faults._async.spools import Held, Source, cache_of, hold_replays, is_told, reaches
+from tests.faults._async.spools import (
+    ACTS,
+    Act,
+    Held,
+    Source,
+    assert_withheld,
+    cache_of,
+    is_told,
+    load_of,
+    reaches,
+)
 from tests.support.aio import Latch, start, until
 from tests.support.plugin import MakeServer
-from tests.support.proxy import Proxy, proxy
+from tests.support.proxy import Proxy
 from tests.support.servers import Server
-
-TAGS: list[Any] = ["t", lambda value: "all"]
-
-
-@pytest.fixture
-def between(own_redis: Server) -> Iterator[Proxy]:
-    """Give the way to a server of the test's own."""
-    with proxy(own_redis.port) as between:
-        yield between
-
-
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
-    """Give replays that wait until they are let go."""
-    held = hold_replays(monkeypatch)
-    yield held
-    held.let_go()
-
-
-async def by_key(cache: AsyncCache) -> None:
-    await cache.namespace("reports").invalidate("a")
-
-
-async def by_tag(cache: AsyncCache) -> None:
-    await cache.invalidate_tags("t")
-
-
-async def by_tag_of_the_value(cache: AsyncCache) -> None:
-    await cache.invalidate_tags("all")
-
-
-async def by_namespace(cache: AsyncCache) -> None:
-    await cache.namespace("reports").clear()
-
-
-async def by_expiring(cache: AsyncCache) -> None:
-    await cache.namespace("reports").expire("a")
-
-
-Act = Callable[[AsyncCache], Awaitable[None]]
-ACTS: list[Act] = [by_key, by_tag, by_tag_of_the_value, by_namespace, by_expiring]
-
-
-def load_of(source: Source, cache: AsyncCache) -> Callable[[], Awaitable[int]]:
-    """Return a call that reads the entry, or loads it."""
-    reports = cache.namespace("reports")
-    return partial(reports.get_or_load, "a", source.load, tags=TAGS)
-
-
-async def assert_withheld(cache: AsyncCache, source: Source) -> None:
-    """Assert that whatever reads the entry is given what the source has, or nothing."""
-    reports, load = cache.namespace("reports"), load_of(source, cache)
-    for _ in range(2):
-        calls = source.calls
-        assert await load() == source.value
-        assert source.calls == calls + 1, "it is not stored"
-        assert await reports.get("a") is None
-        assert await reports.get("a", read="fresh") is None
-        assert await reports.get_many(["a"]) == {}
-        many = await reports.get_or_load_many(["a"], partial(load_many, source), tags=TAGS)
-        assert many == {"a": source.value}
-        assert not (await reports.lookup("a")).found
-
-
-async def load_many(source: Source, keys: list[str]) -> dict[str, int]:
-    return dict.fromkeys(keys, source.value)
 
 
 @pytest.mark.parametrize("l1", [True, False], ids=["l1", "no l1"])
@@ -293,112 +235,3 @@ async def test_thousands_are_replayed_in_the_background_when_the_way_is_whole_ag
         await until(partial(is_told, cache), "the replay")
         assert cache.stats().replayed == 1_200
         assert await cache.get_many(keys, read="fresh") == {}
-
-
-@pytest.mark.parametrize("spool", ["memory", "file"])
-async def test_closing_replays_for_as_long_as_it_may_and_says_what_is_left(
-    own_redis: Server,
-    between: Proxy,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    spool: str,
-) -> None:
-    where = "memory" if spool == "memory" else f"sqlite:///{tmp_path / 'spool.db'}"
-    for drains in (True, False):
-        caplog.clear()
-        cache = cache_of(between.url, spool=where, drain=20 if drains else 0)
-        await cache.set("a", 1)
-        between.refuse()
-        await cache.invalidate("a")
-        if drains:
-            between.heal()
-        await cache.aclose()
-        between.heal()
-        async with cache_of(own_redis.url, l1=False) as other:
-            assert await other.get("a") == (None if drains else 1)
-        left = [r.message for r in caplog.records if "closed with invalidations" in r.message]
-        assert len(left) == (0 if drains else 1)
-        assert not left or ("lost" if spool == "memory" else "next process") in left[0]
-
-
-async def test_what_one_left_in_a_file_the_next_withholds_from_its_first_read_on(
-    own_redis: Server, between: Proxy, tmp_path: Path, held: Held
-) -> None:
-    options: dict[str, Any] = {"spool": f"sqlite:///{tmp_path / 'spool.db'}"}
-    source = Source()
-    async with cache_of(between.url, version="1", **options) as cache:
-        assert await load_of(source, cache)() == 1
-        between.refuse()
-        source.value = 2
-        await by_key(cache)
-        await by_tag(cache)
-    between.heal()
-    async with (
-        cache_of(own_redis.url, version="1", **options) as cache,
-        cache_of(own_redis.url, version="1", l1=False) as other,
-    ):
-        assert cache.stats().spool_records == 2
-        await assert_withheld(cache, source)
-        assert await load_of(source, other)() == 1
-        held.let_go()
-        await until(partial(is_told, cache), "the replay")
-        assert await load_of(source, other)() == 2
-    async with cache_of(own_redis.url, version="1", **options) as cache:
-        assert cache.stats().spool_records == 0
-
-
-async def test_another_schema_version_replays_for_the_one_before(
-    own_redis: Server, between: Proxy, tmp_path: Path
-) -> None:
-    spool = f"sqlite:///{tmp_path / 'spool.db'}"
-    async with cache_of(between.url, spool=spool, l1=False) as cache:
-        await cache.set("a", 1)
-        between.refuse()
-        await cache.invalidate("a")
-    between.heal()
-    async with (
-        cache_of(own_redis.url, version="2", spool=spool) as newer,
-        cache_of(own_redis.url, l1=False) as older,
-    ):
-        assert await newer.get("a") is None
-        await until(partial(is_told, newer), "the replay")
-        assert await older.get("a") is None
-
-
-async def test_caches_that_share_a_file_do_not_lose_each_others(
-    own_redis: Server, between: Proxy, tmp_path: Path
-) -> None:
-    spool = f"sqlite:///{tmp_path / 'spool.db'}"
-    async with (
-        cache_of(between.url, spool=spool, drain=20) as one,
-        cache_of(between.url, spool=spool, drain=20) as other,
-    ):
-        await one.set_many(dict.fromkeys("abc", 1))
-        between.refuse()
-        await one.invalidate("a", "b")
-        await other.invalidate("b", "c")
-        between.heal()
-        await until(partial(is_told, one), "the replay of one")
-        await until(partial(is_told, other), "the replay of the other")
-        assert await one.get_many(list("abc"), read="fresh") == {}
-    async with cache_of(own_redis.url, spool=spool) as after:
-        assert after.stats().spool_records == 0
-
-
-async def test_what_the_file_does_not_take_is_raised_and_the_old_value_is_not_withheld(
-    own_redis: Server, between: Proxy, tmp_path: Path
-) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    async with cache_of(between.url, spool=f"sqlite:///{folder / 'spool.db'}", l1=False) as cache:
-        await cache.set("a", 1)
-        for left in folder.iterdir():
-            left.unlink()
-        folder.rmdir()
-        between.refuse()
-        with pytest.raises(InvalidationError, match="no folder"):
-            await cache.invalidate("a")
-        between.heal()
-        await reaches(cache)
-        assert cache.stats().spool_records == 0
-        assert await cache.get("a") == 1, "as without a spool"

@@ -3,6 +3,7 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,26 @@ from freshwell._kit.threads import sleep
 from freshwell.ground.spooling import Missed
 from tests.support.threads import Latch
 
-__all__ = ["Held", "Source", "cache_of", "hold_replays", "is_told", "reaches"]
+__all__ = [
+    "ACTS",
+    "TAGS",
+    "Act",
+    "Held",
+    "Source",
+    "assert_withheld",
+    "by_key",
+    "by_tag",
+    "cache_of",
+    "hold_replays",
+    "is_told",
+    "load_of",
+    "reaches",
+]
+
+
+TAGS: list[str | Callable[[int], str]] = ["t", lambda value: "all"]
+
+Act = Callable[[Cache], None]
 
 
 class Source:
@@ -76,3 +96,51 @@ def reaches(*caches: Cache) -> None:
             sleep(0.01)
         else:
             raise AssertionError("L2 does not answer")
+
+
+def by_key(cache: Cache) -> None:
+    cache.namespace("reports").invalidate("a")
+
+
+def by_tag(cache: Cache) -> None:
+    cache.invalidate_tags("t")
+
+
+def by_tag_of_the_value(cache: Cache) -> None:
+    cache.invalidate_tags("all")
+
+
+def by_namespace(cache: Cache) -> None:
+    cache.namespace("reports").clear()
+
+
+def by_expiring(cache: Cache) -> None:
+    cache.namespace("reports").expire("a")
+
+
+ACTS: list[Act] = [by_key, by_tag, by_tag_of_the_value, by_namespace, by_expiring]
+
+
+def load_of(source: Source, cache: Cache) -> Callable[[], int]:
+    """Return a call that reads the entry, or loads it."""
+    reports = cache.namespace("reports")
+    return partial(reports.get_or_load, "a", source.load, tags=TAGS)
+
+
+def assert_withheld(cache: Cache, source: Source) -> None:
+    """Assert that whatever reads the entry is given what the source has, or nothing."""
+    reports, load = cache.namespace("reports"), load_of(source, cache)
+    for _ in range(2):
+        calls = source.calls
+        assert load() == source.value
+        assert source.calls == calls + 1, "it is not stored"
+        assert reports.get("a") is None
+        assert reports.get("a", read="fresh") is None
+        assert reports.get_many(["a"]) == {}
+        many = reports.get_or_load_many(["a"], partial(load_many, source), tags=TAGS)
+        assert many == {"a": source.value}
+        assert not reports.lookup("a").found
+
+
+def load_many(source: Source, keys: list[str]) -> dict[str, int]:
+    return dict.fromkeys(keys, source.value)
