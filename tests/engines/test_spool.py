@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from freshwell.engines.spool import Held, Spool
-from freshwell.engines.spool_file import Row, SpoolFile
+from freshwell.engines.spool_file import SpoolFile
 from freshwell.errors import ConfigurationError, JournalUnavailable
 from freshwell.ground.names import Names, user_tag
-from freshwell.ground.spooling import Act, Missed
+from freshwell.ground.spooling import Act, Missed, Row
 from tests.support.examples import examples
 
 S = 1_000_000_000

@@ -140,6 +140,8 @@ def open_here(
     store, topology = _store(options, place)
     watch = Watch()
     incidents = Incidents(counters, options.namespace)
+    stamp, now_ns = Tokens(8), time.monotonic_ns
+    tags = Tags(store, table, session, names, incidents, spool, now_ns=now_ns, new_stamp=stamp)
     tiers = Tiers(
         table=table,
         session=session,
@@ -153,16 +155,7 @@ def open_here(
         counters=counters,
         incidents=incidents,
         names=names,
-        tags=Tags(
-            store,
-            table,
-            session,
-            names,
-            incidents,
-            spool,
-            now_ns=time.monotonic_ns,
-            new_stamp=Tokens(8),
-        ),
+        tags=tags,
         spool=spool,
         now_ns=time.monotonic_ns,
         uniform=random.random,

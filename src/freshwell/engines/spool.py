@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from freshwell.engines.spool_file import Row, SpoolFile
 from freshwell.engines.tokens import Tokens
 from freshwell.ground.names import Names
-from freshwell.ground.spooling import Act, Missed
+from freshwell.ground.spooling import Act, Missed, Row
+
+if TYPE_CHECKING:  # it brings SQLite, which most have no use for
+    from freshwell.engines.spool_file import SpoolFile
 
 __all__ = ["Held", "Spool"]
 

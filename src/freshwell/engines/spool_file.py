@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from freshwell.engines.group_commit import Answer, Job, Lane
 from freshwell.engines.sqlite_file import (
@@ -27,9 +27,9 @@ from freshwell.engines.sqlite_file import (
     unavailable,
 )
 from freshwell.errors import ConfigurationError, JournalError
-from freshwell.ground.spooling import Act, Missed
+from freshwell.ground.spooling import Act, Missed, Row
 
-__all__ = ["Row", "SpoolFile"]
+__all__ = ["SpoolFile"]
 
 _LAYOUT: Final = Layout(
     "spool",
@@ -46,14 +46,6 @@ _INSERT: Final = "INSERT OR REPLACE INTO missed VALUES (NULL, ?, ?, ?, ?, ?, ?)"
 _DELETE: Final = "DELETE FROM missed WHERE mark = ?"
 _SELECT: Final = """SELECT mark, act, name, version, since_ms FROM missed
     WHERE namespace = ? ORDER BY place"""
-
-
-class Row(NamedTuple):
-    """What L2 has missed, the mark of its row, and since when, by this machine's clock."""
-
-    missed: Missed
-    mark: bytes
-    since_ms: int
 
 
 class SpoolFile:

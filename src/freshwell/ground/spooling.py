@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from freshwell.errors import ConfigurationError
 
-__all__ = ["Act", "Missed", "spool_path"]
+__all__ = ["Act", "Missed", "Row", "spool_path"]
 
 MEMORY: Final = ""
 _FILE: Final = "sqlite:///"
@@ -34,6 +34,14 @@ class Missed(NamedTuple):
     act: Act
     name: str
     version: str
+
+
+class Row(NamedTuple):
+    """What L2 has missed, the mark of its row in a file, and since when, by this machine's clock."""
+
+    missed: Missed
+    mark: bytes
+    since_ms: int
 
 
 def spool_path(spool: str | None) -> str | None:

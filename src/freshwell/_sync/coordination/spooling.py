@@ -18,11 +18,10 @@ from freshwell._kit.threads_promise import Promise, deliver_all
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.spool import Held, Spool
-from freshwell.engines.spool_file import Row, SpoolFile
 from freshwell.errors import JournalError, JournalUnavailable, StoreUnavailable
 from freshwell.ground.backoff import backoff_ns
 from freshwell.ground.names import Names
-from freshwell.ground.spooling import Missed
+from freshwell.ground.spooling import Missed, Row
 
 __all__ = ["Spooling", "end_spool", "new_spool"]
 
@@ -42,6 +41,9 @@ def new_spool(names: Names, namespace: str, path: str | None, limit: int, now_ns
     """
     if not path:
         return Spool(names, 0 if path is None else limit)
+    # Those who use it need sqlite3, which is slow to import.
+    from freshwell.engines.spool_file import SpoolFile
+
     file = SpoolFile(path, namespace, deliver_all)
     spool = Spool(names, limit, file)
     spool.take_over(file.rows(), now_ns, file.now_ms())
