@@ -62,9 +62,11 @@ class Core:
         """Close what is open. Idempotent."""
         with self._mutex:
             opened, self.opened, self.closed = self.opened, None, True
-        if opened is not None and not home_is_gone(opened.home):
-            await opened.aclose()
-        await end_spool(self.spool)
+        try:
+            if opened is not None and not home_is_gone(opened.home):
+                await opened.aclose()
+        finally:
+            await end_spool(self.spool)
         self.session.restart()
         self.table.clear()
 

@@ -114,13 +114,16 @@ class Spool:
                     found.append(Held(missed, mark))
             return found
 
-    def remove(self, told: Sequence[Held]) -> None:
-        """Let go of what L2 has taken, but for what has been added anew since."""
+    def remove(self, told: Sequence[Held]) -> int:
+        """Let go of what L2 has taken, but for what was added anew since. Return how many went."""
+        gone = 0
         with self._mutex:
             for missed, mark, _ in told:
                 known = self._waiting.get(missed)
                 if known is not None and known[0] == mark:
                     self._drop(missed)
+                    gone += 1
+        return gone
 
     def age_s(self, now_ns: int) -> float:
         """Return for how long the one that waits longest has waited. 0.0: none does."""

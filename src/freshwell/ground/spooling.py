@@ -37,7 +37,7 @@ class Missed(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What L2 has missed, the mark of its row in a file, and since when, by this machine's clock."""
+    """What L2 has missed, its mark in a file, and since when, by this machine's clock."""
 
     missed: Missed
     mark: bytes

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from freshwell import InvalidationError
+from freshwell.engines.recent import Recent
 from tests.faults._sync.spools import (
     Held,
     Source,
@@ -122,6 +123,21 @@ def test_one_outage_after_another_is_replayed(own_redis: Server, between: Proxy)
             assert cache.stats().replayed == replays
             reaches(cache)
             assert cache.get("a") is None
+
+
+def test_what_was_replayed_is_said_again_like_the_rest(
+    own_redis: Server, between: Proxy
+) -> None:
+    with cache_of(between.url, spool="memory", l1=False) as cache:
+        writes = cache._core.engine().writes
+        between.refuse()
+        cache.invalidate("a")
+        writes._recent = Recent()  # as when the outage has lasted
+        between.heal()
+        until(partial(is_told, cache), "the replay")
+        own_redis.ask("FLUSHALL")  # as a replica that has not heard of it
+        writes.say_again(60_000_000_000)
+        assert own_redis.ask("EXISTS", "fw:e:default:a")
 
 
 class Rows:

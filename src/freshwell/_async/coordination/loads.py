@@ -144,8 +144,7 @@ class Loads:
         of the answer is how long the shortest lease of another process still stands, in
         milliseconds.
         """
-        spool = self._t.spool
-        leases = {key: b"" for key in keys if spool.withholds(key, errand.taggings(key).digests)}
+        leases = dict.fromkeys(self._withheld(keys, errand), b"")
         held_ms, todo = 2**31, [key for key in keys if key not in leases]
         for _ in range(_MAX_USELESS):
             if not todo:
@@ -163,6 +162,13 @@ class Loads:
             todo = [key for key in frames if key not in results]
             useless.update((self._t.names.entry(key), identity_of(frames[key])) for key in todo)
         return leases | dict.fromkeys(todo, b""), held_ms
+
+    def _withheld(self, keys: Sequence[str], errand: Errand) -> list[str]:
+        """Return the keys that L2 may answer for with what was invalidated."""
+        spool = self._t.spool
+        if not len(spool):
+            return []
+        return [key for key in keys if spool.withholds(key, errand.taggings(key).digests)]
 
     async def _ask(
         self, keys: Sequence[str], errand: Errand, useless: Mapping[bytes, bytes]

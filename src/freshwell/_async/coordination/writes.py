@@ -259,22 +259,19 @@ class Writes:
 
     async def _tell(self, missed: Sequence[Missed]) -> None:
         """Tell L2 what it has missed. Raises `StoreUnavailable`."""
-        names = self._t.names
-        absent, expired, tags = [], [], []
+        l2_keys: dict[Act, list[bytes]] = {Act.INVALIDATE: [], Act.EXPIRE: []}
+        keys = [one.name for one in missed if one.act is Act.INVALIDATE]
+        tags = [one.name for one in missed if one.act is Act.VOID]
         for act, name, version in missed:
-            if act is Act.VOID:
-                tags.append(name)
-                continue
-            l2_key = names.of_version(version).entry(name)
-            if act is Act.EXPIRE:
-                expired.append(l2_key)
-                continue
-            absent.append(l2_key)
-            if version or names.versioned:
+            if act is not Act.VOID:
+                l2_keys[act].append(self._t.names.of_version(version).entry(name))
+            if act is Act.INVALIDATE and (version or self._t.names.versioned):
                 tags.append(key_tag(name))
-        if expired:
-            await self._t.store.expire(expired)
-        await self._say(absent, list(dict.fromkeys(tags)))
+        self.remember(keys, tags)
+        if l2_keys[Act.EXPIRE]:
+            await self._t.store.expire(l2_keys[Act.EXPIRE])
+        await self._say(l2_keys[Act.INVALIDATE], list(dict.fromkeys(tags)))
+        self.remember(keys, tags)
 
     def _forget(self, missed: Sequence[Missed]) -> None:
         """Let this process forget what L2 has now been told."""

@@ -74,14 +74,12 @@ class Sights:
             key: (reading, plan(VERDICTS[reading.word], None, shared=shared))
             for key, reading in seen.items()
         }
-        asked = []
-        for key, (_, step) in sights.items():
-            if step is not Plan.ASK_L2:
-                continue
-            if self._t.spool.withholds(key, taggings(key).digests):
-                sights[key] = _WITHHELD, Plan.LOAD
-            else:
-                asked.append(key)
+        asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
+        spool = self._t.spool
+        if len(spool):
+            held = {key for key in asked if spool.withholds(key, taggings(key).digests)}
+            sights.update(dict.fromkeys(held, (_WITHHELD, Plan.LOAD)))
+            asked = [key for key in asked if key not in held]
         if asked:
             for key, found in self._ask_many(asked, terms, taggings).items():
                 sights[key] = _judged(seen[key], found)

@@ -125,11 +125,13 @@ class Spooling:
         until_s = time.monotonic() + drain_s
         self.start()
         self.hurry()
-        while len(self._spool) and time.monotonic() < until_s:
-            sleep(_DRAIN_POLL_S)
-        self._stopping = True
-        self._more.notify()
-        self._owner.close(_GRACE_S)
+        try:
+            while len(self._spool) and time.monotonic() < until_s:
+                sleep(_DRAIN_POLL_S)
+        finally:
+            self._stopping = True
+            self._more.notify()
+            self._owner.close(_GRACE_S)
         if len(self._spool):
             self._incidents.spool_left(len(self._spool), durable=self._spool.file is not None)
 
@@ -180,8 +182,7 @@ class Spooling:
         self._tell(missed)
         # While they are still withheld: a fill that L2 has taken before must not come into L1.
         self._forget(missed)
-        self._spool.remove(held)
-        self._counters.replayed += len(held)
+        self._counters.replayed += self._spool.remove(held)
         if self._spool.file is not None:
             try:
                 _asked(self._spool.file.remove, [one.mark for one in held])
