@@ -75,7 +75,7 @@ class AsyncCache(Scope):
         spool: Where invalidations go that L2 does not take, to be made when it is back:
             ``"memory"`` (lost with the process) or ``"sqlite:///spool.db"``, a file of this
             machine that survives the process and the loss of power, and that processes may
-            share. None: nowhere, and `InvalidationError` is raised.
+            share. None: nowhere, and `InvalidationError` is raised. Without L2 of no use.
         max_spool: How many invalidations may wait in it. Beyond, `InvalidationError` is raised.
 
     Raises:

@@ -180,7 +180,7 @@ class Spooling:
     async def _replay(self, held: Sequence[Held]) -> None:
         missed = [one.missed for one in held]
         await self._tell(missed)
-        # While they are still withheld: a fill that L2 has taken before must not come into L1.
+        # While they are still withheld, for who has asked L2 before: see ``engines/spool``.
         self._forget(missed)
         self._counters.replayed += self._spool.remove(held)
         if self._spool.file is not None:
