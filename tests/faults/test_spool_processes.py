@@ -42,6 +42,7 @@ def test_the_process_after_one_that_was_killed_replays_what_it_had_spooled(
         assert last.stats().spool_records == 0, "and it is over"
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_file_lose_nothing_when_they_are_killed(tmp_path: Path) -> None:
     path, acked = tmp_path / "spool.db", {"of both"}
     given = [{"spool": f"sqlite:///{path}", "seed": seed} for seed in range(2)]
@@ -55,6 +56,7 @@ def test_processes_that_share_a_file_lose_nothing_when_they_are_killed(tmp_path:
     assert len(acked) > 200
 
 
+@pytest.mark.slow
 def test_a_forked_child_and_its_parent_go_on_with_the_same_file(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     with workers("tests.faults.spooling:forking", [{"spool": f"sqlite:///{path}"}]) as group:
