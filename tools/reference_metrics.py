@@ -26,7 +26,7 @@ stands in braces. Beside this page lie [a dashboard for Grafana](grafana-dashboa
 _ROWS: Final = {
     "Answers": ("hits", "misses"),
     "Loads": ("loads", "load", "lease", "refreshes", "fills"),
-    "Invalidation": ("invalidations", "notices", "notice", "outdated"),
+    "Invalidation": ("invalidations", "notices", "notice", "outdated", "spool"),
     "Memory": ("l1",),
     "What degrades": ("errors",),
     "Write-behind": ("behind",),
@@ -90,6 +90,13 @@ ALERTS: Final = (
         "30m",
         "warning",
         "Bytes in Redis are not ours, or do not fit the types any more.",
+    ),
+    Alert(
+        "FreshwellSpoolWaits",
+        "max by (namespace) (freshwell_spool_age_seconds) > 60",
+        "1m",
+        "critical",
+        "Invalidations wait for Redis: other processes may serve what they are of.",
     ),
     Alert(
         "FreshwellDeadLetters",

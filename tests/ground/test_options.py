@@ -47,6 +47,8 @@ GOOD: dict[str, Any] = {
     "connect_timeout": "250ms",
     "command_timeout": 0.05,
     "drain": "1s",
+    "spool": "sqlite:///spool.db",
+    "max_spool": 100,
 }
 
 
@@ -74,7 +76,17 @@ def test_good_options_become_integers() -> None:
         connect_timeout_ns=250 * MS,
         command_timeout_ns=50 * MS,
         drain_ns=SECOND,
+        spool_path="spool.db",
+        max_spool=100,
     )
+
+
+@pytest.mark.parametrize(
+    ("spool", "path"),
+    [(None, None), ("memory", ""), ("sqlite:////var/spool.db", "/var/spool.db")],
+)
+def test_a_spool_is_nowhere_in_memory_or_in_a_file(spool: str | None, path: str | None) -> None:
+    assert options(spool=spool).spool_path == path
 
 
 NO_DURATION: list[Any] = [math.inf, math.nan, -1, "-1s", "", "soon", True, [], timedelta(-1)]
@@ -103,6 +115,8 @@ BAD: dict[str, list[Any]] = {
     "connect_timeout": [None, 0, *NO_DURATION],
     "command_timeout": [None, 0, *NO_DURATION],
     "drain": [None, *NO_DURATION],
+    "spool": ["", "redis", "sqlite:", "sqlite:///", "sqlite:///:memory:", "spool.db", True, 1, []],
+    "max_spool": NO_COUNT,
 }
 
 

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any
 
 from freshwell._async.assembly import Opened, open_here
+from freshwell._async.coordination.spooling import end_spool, new_spool
 from freshwell._async.snapshots import Publication, snapshot_of
 from freshwell._kit.aio import home, home_is_gone
 from freshwell._kit.places import Place
@@ -46,6 +47,13 @@ class Core:
         self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
         self.counters = Counters()
         self.observing = Observing(options.namespace)
+        self.spool = new_spool(
+            self.names,
+            options.namespace,
+            None if place is None else options.spool_path,
+            options.max_spool,
+            time.monotonic_ns(),
+        )
         self.opened: Opened | None = None
         self.closed = False
         self.shown = "<AsyncCache>"
@@ -59,8 +67,11 @@ class Core:
         """Close what is open. Idempotent."""
         with self._mutex:
             opened, self.opened, self.closed = self.opened, None, True
-        if opened is not None and not home_is_gone(opened.home):
-            await opened.aclose()
+        try:
+            if opened is not None and not home_is_gone(opened.home):
+                await opened.aclose()
+        finally:
+            await end_spool(self.spool)
         self.session.restart()
         self.table.clear()
 
@@ -105,6 +116,7 @@ class Core:
     def stats(self) -> Stats:
         """Return the counters and sizes as they are now."""
         table, session, opened = self.table, self.session, self.opened
+        now_ns = time.monotonic_ns()
         return Stats.of(
             self.counters,
             entries=table.entries,
@@ -112,7 +124,9 @@ class Core:
             evictions=table.evictions,
             expirations=table.expirations,
             coherence=session.mode.value,
-            l1_live=time.monotonic_ns() < session.live_until_ns,
+            l1_live=now_ns < session.live_until_ns,
+            spool_records=len(self.spool),
+            spool_age_s=self.spool.age_s(now_ns),
             in_flight=0 if opened is None else opened.aside.in_flight,
         )
 
@@ -165,6 +179,7 @@ class Core:
                 session=self.session,
                 counters=self.counters,
                 observing=self.observing,
+                spool=self.spool,
             )
             self._publish_in(self.opened)
             return self.opened

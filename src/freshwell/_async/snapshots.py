@@ -65,7 +65,9 @@ async def snapshot_of(
         process=publication.process,
         every_ms=publication.every_ms,
         up_ms=(time.monotonic_ns() - publication.since_ns) // _NS_PER_MS,
-        counts={name: int(value) for name, value in numbers.items() if not isinstance(value, str)},
+        counts={
+            name: round(value) for name, value in numbers.items() if not isinstance(value, str)
+        },
         coherence=stats.coherence,
         load_counts=observing.loads.now().counts,
         hot=[

@@ -43,6 +43,7 @@ from freshwell.engines.incidents import Incidents
 from freshwell.engines.observing import Observing
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
+from freshwell.engines.spool import Spool
 from freshwell.engines.table import Table
 from freshwell.engines.tokens import Tokens
 from freshwell.ground.names import Names
@@ -108,7 +109,11 @@ class Opened:
         self._attached.append(part)
 
     def say_again(self, within_ns: int) -> None:
-        """Invalidate in the background, once more, what was invalidated lately."""
+        """Invalidate in the background, once more, what was invalidated lately.
+
+        L2 may be there again: what it has missed comes too.
+        """
+        self.writes.spooling.hurry()
         self._chores.spawn("say again", lambda: self.writes.say_again(within_ns))
 
     def close(self) -> None:
@@ -124,6 +129,7 @@ class Opened:
         try:
             self.tiers.owner.close(self._drain_s)
             self.aside.close(max(0.0, until_s - time.monotonic()))
+            self.writes.spooling.close(max(0.0, until_s - time.monotonic()))
         finally:
             if self._listening is not None:
                 self._listening.stop()
@@ -146,12 +152,15 @@ def open_here(
     session: Session,
     counters: Counters,
     observing: Observing,
+    spool: Spool,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
     store, topology = _store(options, place)
     watch = Watch()
     incidents = Incidents(counters, options.namespace, bus=observing.bus)
+    stamp, now_ns = Tokens(8), time.monotonic_ns
+    tags = Tags(store, table, session, names, incidents, spool, now_ns=now_ns, new_stamp=stamp)
     tiers = Tiers(
         table=table,
         session=session,
@@ -166,21 +175,15 @@ def open_here(
         incidents=incidents,
         observing=observing,
         names=names,
-        tags=Tags(
-            store,
-            table,
-            session,
-            names,
-            incidents,
-            now_ns=time.monotonic_ns,
-            new_stamp=Tokens(8),
-        ),
+        tags=tags,
+        spool=spool,
         now_ns=time.monotonic_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
         new_token=Tokens(8),
     )
     opened = Opened(options, tiers, chores)
+    opened.writes.spooling.start()
     if isinstance(place, Endpoint):
         if session.mode is CoherenceMode.FEED:
             opened.listen(_coherence(tiers, opened, place, session))

@@ -82,7 +82,12 @@ class Cache(Scope):
             L2 are not stored. Without L2 only `max_bytes` bounds them.
         max_refreshes: How many background refreshes run at a time.
         connect_timeout, command_timeout: Time limits of L2.
-        drain: How long `close` waits for loads under way.
+        drain: How long `close` waits for loads under way, and for L2 to take what is in the spool.
+        spool: Where invalidations go that L2 does not take, to be made when it is back:
+            ``"memory"`` (lost with the process) or ``"sqlite:///spool.db"``, a file of this
+            machine that survives the process and the loss of power, and that processes may
+            share. None: nowhere, and `InvalidationError` is raised. Without L2 of no use.
+        max_spool: How many invalidations may wait in it. Beyond, `InvalidationError` is raised.
 
     Raises:
         ConfigurationError: An option is wrong, or an extra is not installed.
@@ -117,6 +122,8 @@ class Cache(Scope):
         connect_timeout: Duration = 0.5,
         command_timeout: Duration = 0.25,
         drain: Duration = 5,
+        spool: str | None = None,
+        max_spool: int = 10_000,
     ) -> None:
         options = CacheOptions.checked(
             namespace=namespace,
@@ -142,6 +149,8 @@ class Cache(Scope):
             connect_timeout=connect_timeout,
             command_timeout=command_timeout,
             drain=drain,
+            spool=spool,
+            max_spool=max_spool,
         )
         place = None if url is None else place_of(url)
         check_codec(codec)
@@ -177,7 +186,8 @@ class Cache(Scope):
     def close(self) -> None:
         """Close the cache: wait for loads under way, up to `drain`, and disconnect.
 
-        Idempotent. Any use afterwards raises `CacheClosed`.
+        What is still in the spool then is kept in its file, or lost where it has none, and the log
+        says so. Idempotent. Any use afterwards raises `CacheClosed`.
         """
         self._core.close()
 

@@ -36,7 +36,9 @@ class Counters:
         "oversize",
         "refresh_errors",
         "rejected_frames",
+        "replayed",
         "shed",
+        "spooled",
         "stale_serves",
         "writes_dead",
         "writes_lost",
@@ -68,7 +70,9 @@ class Counters:
     oversize: int
     refresh_errors: int
     rejected_frames: int
+    replayed: int
     shed: int
+    spooled: int
     stale_serves: int
     writes_dead: int
     writes_lost: int
@@ -91,6 +95,9 @@ class Stats:
       begun before expiry; ``refresh_errors``: background refreshes that failed.
     - ``invalidations``: keys, tags and namespaces invalidated here; ``notices``: keys and tags
       that the feed named; ``outdated``: entries found in L2 whose tags had changed.
+    - ``spooled``: invalidations of keys, tags and namespaces that L2 did not take and the spool
+      did; ``replayed``: those that L2 has taken from it since; ``spool_records``: how many wait
+      in it, and ``spool_age_s``: for how many seconds the oldest of them has.
     - ``l2_errors``: calls of L2 that failed; ``rejected_frames``: bytes from L2 that were no
       entry of ours; ``codec_errors``: entries of ours that the codec could not read.
     - ``writes_stored``: writes accepted by write-behind that the source has, or a later one of
@@ -122,6 +129,10 @@ class Stats:
     invalidations: int
     notices: int
     outdated: int
+    spooled: int
+    replayed: int
+    spool_records: int
+    spool_age_s: float
     l2_errors: int
     rejected_frames: int
     codec_errors: int
@@ -156,6 +167,6 @@ class Stats:
         counts = {name: getattr(counters, name) for name in Counters.__slots__}
         return cls(**counts, **rest)
 
-    def as_dict(self) -> dict[str, int | str | bool]:
+    def as_dict(self) -> dict[str, int | float | str | bool]:
         """Return the fields by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

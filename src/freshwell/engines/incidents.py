@@ -47,6 +47,24 @@ class Incidents:
         self._counters.l2_errors += 1
         self._say("L2 failed", str(error))
 
+    def spooled(self, records: int, waiting: int) -> None:
+        """L2 did not take invalidations, and the spool did."""
+        self._counters.spooled += records
+        self._say("invalidations wait for L2", f"the spool holds {waiting}")
+
+    def spool_refused(self, reason: str) -> None:
+        """The spool did not take invalidations either: their callers are told by an exception."""
+        self._say("the spool refused invalidations", reason)
+
+    def spool_failed(self, error: JournalError) -> None:
+        """What L2 has been told stays in the spool's file, and will be told once more."""
+        self._say("the spool failed", str(error))
+
+    def spool_left(self, records: int, *, durable: bool) -> None:
+        """A cache was closed before L2 was told of all."""
+        kept = "kept for the next process that opens the file" if durable else "lost"
+        self._say("a cache was closed with invalidations in its spool", f"{records} are {kept}")
+
     def untracked(self, error: StoreUnavailable) -> None:
         """L2 will not tell of changes: L1 lives by its bound alone."""
         self._say("L1 is kept for max_staleness only", str(error))

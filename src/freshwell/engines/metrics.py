@@ -203,6 +203,28 @@ METRICS: tuple[Metric, ...] = (
         ("kind",),
     ),
     Metric(
+        "freshwell.spool.invalidations",
+        "counter",
+        "{name}",
+        "Invalidations that L2 did not take: recorded, and made after all.",
+        _each(recorded="spooled", replayed="replayed"),
+        ("outcome",),
+    ),
+    Metric(
+        "freshwell.spool.records",
+        "gauge",
+        "{name}",
+        "Invalidations that wait for L2.",
+        _one("spool_records"),
+    ),
+    Metric(
+        "freshwell.spool.age",
+        "gauge",
+        "s",
+        "How long the oldest of them has waited.",
+        _one("spool_age_s"),
+    ),
+    Metric(
         "freshwell.behind.writes",
         "counter",
         "{write}",

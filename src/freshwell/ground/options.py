@@ -15,6 +15,7 @@ from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns, format_ns
 from freshwell.ground.keys import check_namespace, check_version
 from freshwell.ground.plan import ReadLevel
+from freshwell.ground.spooling import spool_path
 
 __all__ = [
     "PRESETS",
@@ -105,6 +106,9 @@ class CacheOptions:
     connect_timeout_ns: int
     command_timeout_ns: int
     drain_ns: int
+    spool_path: str | None
+    """Empty: in memory; None: there is no spool."""
+    max_spool: int
 
     @classmethod
     def checked(
@@ -133,6 +137,8 @@ class CacheOptions:
         connect_timeout: Duration,
         command_timeout: Duration,
         drain: Duration,
+        spool: str | None,
+        max_spool: int,
     ) -> CacheOptions:
         """Check every option. Raises `ConfigurationError` naming the first that is wrong."""
         check_namespace(namespace)
@@ -159,6 +165,8 @@ class CacheOptions:
             connect_timeout_ns=duration_ns(connect_timeout, name="connect_timeout"),
             command_timeout_ns=duration_ns(command_timeout, name="command_timeout"),
             drain_ns=duration_ns(drain, name="drain", allow_zero=True),
+            spool_path=spool_path(spool),
+            max_spool=bounded_int(max_spool, "max_spool", 1),
         )
 
 

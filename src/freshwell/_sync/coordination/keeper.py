@@ -19,6 +19,7 @@ from freshwell.engines.incidents import Incidents
 from freshwell.engines.observing import Observing
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
+from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.ground.freshness import Times, times_after_load
@@ -50,6 +51,7 @@ class Tiers:
     observing: Observing
     names: Names
     tags: Tags
+    spool: Spool
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
     load_wait_ns: int

@@ -144,8 +144,8 @@ class Loads:
         of the answer is how long the shortest lease of another process still stands, in
         milliseconds.
         """
-        leases: dict[str, bytes] = {}
-        held_ms, todo = 2**31, list(keys)
+        leases = dict.fromkeys(self._withheld(keys, errand), b"")
+        held_ms, todo = 2**31, [key for key in keys if key not in leases]
         for _ in range(_MAX_USELESS):
             if not todo:
                 break
@@ -162,6 +162,13 @@ class Loads:
             todo = [key for key in frames if key not in results]
             useless.update((self._t.names.entry(key), identity_of(frames[key])) for key in todo)
         return leases | dict.fromkeys(todo, b""), held_ms
+
+    def _withheld(self, keys: Sequence[str], errand: Errand) -> list[str]:
+        """Return the keys that L2 may answer for with what was invalidated."""
+        spool = self._t.spool
+        if not len(spool):
+            return []
+        return [key for key in keys if spool.withholds(key, errand.taggings(key).digests)]
 
     def _ask(
         self, keys: Sequence[str], errand: Errand, useless: Mapping[bytes, bytes]
@@ -185,7 +192,9 @@ class Loads:
         readings = {key: self._keeper.read(key, frame, terms) for key, frame in frames.items()}
         if any(reading.stamps or errand.taggings(key).digests for key, reading in readings.items()):
             try:
-                readings = self._t.tags.verified(readings, errand.taggings, terms.level, {})
+                readings = self._t.tags.verified(
+                    readings, errand.taggings, terms.level, {}, since
+                )
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
                 return {}
@@ -333,7 +342,7 @@ class Loads:
         spare: list[Lease] = []
         for key, draft in drafts.items():
             token, fill = tokens[key], None
-            if token and key not in unbound:
+            if token and key not in unbound and not self._t.spool.withholds(key):
                 fill = self._keeper.fill_of(key, draft, terms, token, cost_ns, bonds.get(key))
             if fill is not None:
                 fills.append((key, fill))

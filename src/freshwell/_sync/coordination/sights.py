@@ -27,6 +27,7 @@ Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
 
 _NOT_IN_L1 = ABSENT._replace(tier="l1")
+_WITHHELD = ABSENT._replace(reason="spooled")
 _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
 
 
@@ -52,6 +53,8 @@ class Sights:
                 return seen, step
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
+        if self._t.spool.withholds(key, tagging.digests):
+            return _WITHHELD, Plan.LOAD
         return _judged(seen, self._ask(key, terms, tagging))
 
     def many(
@@ -80,6 +83,11 @@ class Sights:
             sights[key] = seen, step
             if step is Plan.ASK_L2:
                 asked.append(key)
+        spool = self._t.spool
+        if len(spool):
+            held = {key for key in asked if spool.withholds(key, taggings(key).digests)}
+            sights.update(dict.fromkeys(held, (_WITHHELD, Plan.LOAD)))
+            asked = [key for key in asked if key not in held]
         if asked:
             for key, found in self._ask_many(asked, terms, taggings, timed).items():
                 sights[key] = _judged(sights[key][0], found)
@@ -154,9 +162,10 @@ class Sights:
         reading = self._read(key, l2_key, blob, asked_ns, terms, timed)
         if reading.stamps or tagging.digests:
             if self._t.tags.needs(reading, versions, terms.level):
-                judged = self._verified({key: reading}, terms, lambda _: tagging, versions)
+                readings, taggings = {key: reading}, lambda _: tagging
+                judged = self._verified(readings, terms, taggings, versions, since)
                 reading = judged[key]
-            elif not self._t.tags.stands(reading, tagging, versions):
+            elif not self._t.tags.stands(reading, tagging, versions, since):
                 self._t.counters.outdated += 1
                 reading = OUTDATED
         self._keep(key, reading, asked_ns, since, terms)
@@ -180,7 +189,7 @@ class Sights:
             for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
         }
         if expected or any(reading.stamps for reading in readings.values()):
-            readings = self._verified(readings, terms, taggings, versions)
+            readings = self._verified(readings, terms, taggings, versions, since)
         for key, reading in readings.items():
             self._keep(key, reading, asked_ns, since, terms)
         return readings
@@ -205,10 +214,11 @@ class Sights:
         terms: Terms,
         taggings: Callable[[str], Tagging],
         versions: Mapping[bytes, bytes | None],
+        since: int,
     ) -> dict[str, Reading]:
         """Put absence in the place of entries whose tags have changed."""
         try:
-            judged = self._t.tags.verified(readings, taggings, terms.level, versions)
+            judged = self._t.tags.verified(readings, taggings, terms.level, versions, since)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(readings, DOWN)
