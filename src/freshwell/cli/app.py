@@ -13,6 +13,7 @@ from freshwell.cli.invalidate import invalidate
 from freshwell.cli.journal import journals
 from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
+from freshwell.cli.lint.command import lint
 from freshwell.cli.worker import flush_worker
 
 __all__ = ["app"]
@@ -33,6 +34,7 @@ app.command()(inspect)
 app.add_typer(journals, name="journal")
 app.command()(flush_worker)
 app.command()(doctor)
+app.command("lint")(lint)
 
 
 def _show_version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from freshwell._kit.places import place_of
 from freshwell.cli.doctor.examining import examined, judged
-from freshwell.cli.doctor.findings import Finding, Severity, merged
+from freshwell.cli.doctor.findings import CHECKS, Finding, Severity, merged
 from freshwell.cli.doctor.reading import endpoints_at
 from freshwell.cli.doctor.seen import ServerSeen
 from freshwell.cli.target import UsageFault, answering, counted, print_line
@@ -45,6 +45,14 @@ def doctor(
     fail_on: Annotated[
         Severity, typer.Option(metavar="SEVERITY", help="notice, warning or critical.")
     ] = Severity.WARNING,
+    ignore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODES",
+            help='Leave these findings out, such as "no-tls,hot-key".',
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long to wait for each answer.")
     ] = 5.0,
@@ -59,11 +67,13 @@ def doctor(
     """
     with answering("doctor", unanswered=2):
         _check(sample, prefix_separator, timeout)
+        left_out = _codes(ignore)
         servers = [
             examined(endpoint, most_keys=sample, timeout_s=timeout)
             for endpoint in endpoints_at(place_of(url), timeout)
         ]
-        found = merged(one for seen in servers for one in judged(seen, prefix_separator))
+        every = merged(one for seen in servers for one in judged(seen, prefix_separator))
+        found = [one for one in every if one.code not in left_out]
         if as_json:
             print_line(json.dumps(_as_dict(servers, found)))
         else:
@@ -79,6 +89,15 @@ def _check(sample: int, separator: str, timeout_s: float) -> None:
         raise UsageFault("--prefix-separator is empty: give what stands between prefix and key")
     if not 0 < timeout_s <= _MAX_TIMEOUT_S:
         raise UsageFault(f"--timeout is {timeout_s:g}: give up to {_MAX_TIMEOUT_S} seconds")
+
+
+def _codes(ignore: str | None) -> set[str]:
+    """Return the codes to leave out. Raises `UsageFault` for one that there is not."""
+    codes = {code.strip() for code in (ignore or "").split(",") if code.strip()}
+    unknown = sorted(codes - set(CHECKS))
+    if unknown:
+        raise UsageFault(f"--ignore names {unknown[0]!r}: codes are {', '.join(CHECKS)}")
+    return codes
 
 
 def _as_dict(servers: Sequence[ServerSeen], found: Sequence[Finding]) -> dict[str, Any]:
