@@ -39,7 +39,7 @@ CASES: Final = (
     Case("redis mset", "FW001", _REDIS, "r.mset({'a': 1})", "r.setex('a', 60, 1)"),
     Case(
         "redis hset",
-        "FW001",
+        "FW013",
         _REDIS,
         "def f(v):\n    r.hset('a', mapping=v)\n",
         "def f(v):\n    r.hset('a', mapping=v)\n    r.expire('a', 60)\n",
@@ -144,6 +144,15 @@ CASES: Final = (
         "def f():\n    try:\n        return r.get('a')\n    except (KeyError, RedisError):\n"
         "        ...\n",
         "def f():\n    try:\n        return r.get('a')\n    except KeyError:\n        ...\n",
+    ),
+    Case(
+        "except return",
+        "FW004",
+        _REDIS,
+        "def f():\n    try:\n        return r.get('a')\n    except redis.RedisError:\n"
+        "        return None\n",
+        "def f():\n    try:\n        return r.get('a')\n    except redis.WatchError:\n"
+        "        return None\n",
     ),
     Case(
         "suppress",

@@ -96,7 +96,7 @@ def test_a_notice_fails_where_that_is_asked_for(tmp_path: Path) -> None:
 def test_what_cannot_be_carried_out_is_no_finding(folder: Path, tmp_path: Path) -> None:
     cases = [
         ((str(tmp_path / "none"),), "there is no file or folder"),
-        ((str(folder), "--select", "E501"), "codes are FW001 to FW012"),
+        ((str(folder), "--select", "E501"), "codes are FW001 to FW013"),
         ((str(folder), "--ignore", ""), "codes are"),
         ((str(folder), "--format", "xml"), "xml"),
         ((), "Missing argument"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Final
 
-__all__ = ["Imports", "Kind", "kind_of_type", "made_by", "standing"]
+__all__ = ["LIBRARIES", "Imports", "Kind", "kind_of_type", "made_by", "standing"]
 
 
 class Kind(Enum):
@@ -23,6 +23,13 @@ class Kind(Enum):
     DOGPILE = "dogpile"
 
 
+LIBRARIES: Final = frozenset(
+    {
+        *("redis", "valkey", "aioredis", "fakeredis", "django", "django_redis"),
+        *("aiocache", "cashews", "dogpile", "cachetools", "functools"),
+    }
+)
+"""What a module has to import for there to be anything to judge in it."""
 _REDIS_TYPE: Final = re.compile(
     r"(?:redis|valkey|aioredis|fakeredis)(?:\.(?:asyncio|aioredis|client|cluster))*"
     r"\.(?:Redis|StrictRedis|RedisCluster|Valkey|StrictValkey|ValkeyCluster|Pipeline|FakeRedis|"
@@ -53,6 +60,11 @@ class Imports:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 for alias in node.names:
                     self._names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+
+    @property
+    def libraries(self) -> set[str]:
+        """The packages that names were imported from."""
+        return {name.partition(".")[0] for name in self._names.values()}
 
     def dotted(self, node: ast.expr | None) -> str:
         """Return what an expression names. Empty: nothing that was imported."""

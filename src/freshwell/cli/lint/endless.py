@@ -1,4 +1,4 @@
-"""FW001 to FW003: what is cached without end. Pure."""
+"""FW001 to FW003, and FW013: what is cached without end. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from freshwell.cli.lint.clients import Kind
 from freshwell.cli.lint.findings import Finding, at
 from freshwell.cli.lint.module import CacheCall, Function, Module, Scope, keyword
 
-__all__ = ["endless_memos", "memos_on_methods", "without_ttl"]
+__all__ = ["endless_memos", "hashes_without_ttl", "memos_on_methods", "without_ttl"]
 
-_REDIS_SETS: Final = ("set", "setnx", "getset", "mset", "msetnx", "hset", "hsetnx", "hmset")
+_REDIS_SETS: Final = ("set", "setnx", "getset", "mset", "msetnx")
+_HASH_SETS: Final = ("hset", "hsetnx", "hmset")
 _REDIS_ENDS: Final = ("ex", "px", "exat", "pxat", "keepttl")
 _EX: Final = 2
 _EXPIRES: Final = ("expire", "pexpire", "expireat", "pexpireat", "expire_at", "hexpire", "hpexpire")
@@ -32,7 +33,7 @@ _CACHETOOLS: Final = "cachetools.cached"
 
 def without_ttl(module: Module, scope: Scope) -> Iterator[Finding]:
     """FW001."""
-    expires = any(call.kind is Kind.REDIS and call.method in _EXPIRES for call in scope.calls)
+    expires = _expires(scope)
     for call in scope.calls:
         if not call.is_open and _is_endless(call, expires):
             message = f"{call.method}() without a TTL: the value stays until it is deleted"
@@ -41,6 +42,20 @@ def without_ttl(module: Module, scope: Scope) -> Iterator[Finding]:
         if isinstance(decorator, ast.Call) and name in _AIOCACHE_DECORATORS and _no_ttl(decorator):
             yield at(module.path, decorator, "FW001", "cached without a ttl: it stays for good")
     yield from _settings(module, scope)
+
+
+def hashes_without_ttl(module: Module, scope: Scope) -> Iterator[Finding]:
+    """FW013."""
+    if _expires(scope):
+        return
+    for call in scope.calls:
+        if call.kind is Kind.REDIS and call.method in _HASH_SETS:
+            message = f"{call.method}() without an expire() beside it: the hash stays"
+            yield at(module.path, call.node, "FW013", message)
+
+
+def _expires(scope: Scope) -> bool:
+    return any(call.kind is Kind.REDIS and call.method in _EXPIRES for call in scope.calls)
 
 
 def _is_endless(call: CacheCall, expires: bool) -> bool:

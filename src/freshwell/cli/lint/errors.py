@@ -12,7 +12,15 @@ from freshwell.cli.lint.module import Module, Scope
 __all__ = ["swallowed_errors"]
 
 _BROAD: Final = ("Exception", "BaseException", "ConnectionError", "TimeoutError", "OSError")
-_LIBRARIES: Final = ("redis.", "valkey.", "aioredis.", "django_redis.", "pymemcache.")
+_LIBRARIES: Final = ("redis", "valkey", "aioredis", "django_redis", "pymemcache")
+_OUTAGES: Final = frozenset(
+    {
+        *("RedisError", "ValkeyError", "ConnectionError", "TimeoutError", "BusyLoadingError"),
+        *("ClusterDownError", "ClusterError", "RedisClusterException", "ConnectionInterrupted"),
+        *("MemcacheError", "AuthenticationError", "ReadOnlyError", "OutOfMemoryError"),
+    }
+)
+"""Not those that are asked for: WatchError, LockError, NoScriptError, ResponseError."""
 _SUPPRESS: Final = "contextlib.suppress"
 
 
@@ -44,15 +52,21 @@ def _is_broad(module: Module, kind: ast.expr | None) -> bool:
         return any(_is_broad(module, part) for part in kind.elts)
     if isinstance(kind, ast.Name) and kind.id in _BROAD:
         return True
-    return module.imports.dotted(kind).startswith(_LIBRARIES)
+    library, _, rest = module.imports.dotted(kind).partition(".")
+    return library in _LIBRARIES and rest.rpartition(".")[2] in _OUTAGES
 
 
 def _does_nothing(body: Sequence[ast.stmt]) -> bool:
     return all(
-        isinstance(part, ast.Pass | ast.Continue)
+        isinstance(part, ast.Pass)
         or (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
+        or (isinstance(part, ast.Return) and _is_nothing(part.value))
         for part in body
     )
+
+
+def _is_nothing(value: ast.expr | None) -> bool:
+    return value is None or (isinstance(value, ast.Constant) and value.value in (None, False))
 
 
 def _suppresses(module: Module, context: ast.expr) -> bool:

@@ -147,4 +147,10 @@ RULES: Final[Mapping[str, Rule]] = {
         "Parts of a key are joined without a separator, so that different parts may give one key.",
         "put a separator between them that no part has, such as a colon",
     ),
+    "FW013": Rule(
+        "hash-without-ttl",
+        Level.NOTICE,
+        "A hash is written without a TTL: right for data that Redis owns, not for a cache.",
+        "call expire() beside it, in the same pipeline",
+    ),
 }

@@ -10,7 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from freshwell.cli.lint.commands import flushes, keys_commands
-from freshwell.cli.lint.endless import endless_memos, memos_on_methods, without_ttl
+from freshwell.cli.lint.endless import (
+    endless_memos,
+    hashes_without_ttl,
+    memos_on_methods,
+    without_ttl,
+)
 from freshwell.cli.lint.errors import swallowed_errors
 from freshwell.cli.lint.findings import UNREADABLE, Finding
 from freshwell.cli.lint.module import Module, Scope
@@ -32,6 +37,7 @@ _RULES: Final[Mapping[str, Callable[[Module, Scope], Iterator[Finding]]]] = {
     "FW010": gets_then_sets,
     "FW011": secrets,
     "FW012": joined_keys,
+    "FW013": hashes_without_ttl,
 }
 _IGNORE: Final = re.compile(r"#\s*freshwell:\s*ignore(?:\[([\w\s,]*)\])?(?=\s|#|$)")
 _EVERY: Final = "*"

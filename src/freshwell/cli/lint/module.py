@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from freshwell.cli.lint.clients import Imports, Kind, kind_of_type, made_by, standing
+from freshwell.cli.lint.clients import LIBRARIES, Imports, Kind, kind_of_type, made_by, standing
 
 __all__ = ["CacheCall", "Class", "Function", "Module", "Scope", "keyword"]
 
@@ -180,7 +180,10 @@ class Class:
 
 
 class Module:
-    """A module that was read. Raises `SyntaxError` and `ValueError` for text that is none."""
+    """A module that was read. Raises `SyntaxError` and `ValueError` for text that is none.
+
+    Without any of the libraries that are known, it has no scopes: there is nothing to judge.
+    """
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -194,7 +197,8 @@ class Module:
                     self.makers[node.name] = kind
         self.scopes: list[Scope] = []
         self.classes: list[Class] = []
-        self._add(Scope(self.tree, self, None))
+        if self.imports.libraries & LIBRARIES or "CACHES" in text:
+            self._add(Scope(self.tree, self, None))
 
     def _add(self, scope: Scope) -> None:
         self.scopes.append(scope)
