@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cli.doctor.examining import AWS_KEY, Command, carry, codes
+from tests.cli.doctor.examining import AWS_KEY, JWT, Command, carry, codes
 from tests.support.servers import Server
 
 FILL = "for i=1,tonumber(ARGV[1]) do redis.call('set','page:'..i,string.rep('x',4096),'EX',600) end"
@@ -63,6 +63,13 @@ FAULTS = {
     "plaintext-secret (hash)": Fault(
         (("HSET", "user:1", "name", "ann", "password", "hunter2"), ("EXPIRE", "user:1", 600)),
         (("HDEL", "user:1", "password"),),
+    ),
+    "plaintext-secret (value of a hash)": Fault(
+        (("HSET", "user:1", "name", "ann", "t", JWT), ("EXPIRE", "user:1", 600)),
+        (("HSET", "user:1", "t", "none"),),
+    ),
+    "plaintext-secret (member)": Fault(
+        (("RPUSH", "jobs:1", AWS_KEY), ("EXPIRE", "jobs:1", 600)), (("LTRIM", "jobs:1", 1, 0),)
     ),
     "plaintext-secret (name)": Fault(
         (("SET", f"session:{AWS_KEY}", "x", "EX", 600),), (("DEL", f"session:{AWS_KEY}"),)

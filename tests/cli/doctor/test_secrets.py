@@ -11,7 +11,7 @@ import pytest
 
 from freshwell.cli.doctor.prefixes import NO_PREFIX, prefix_of, shown_key
 from freshwell.cli.doctor.sampling import readable
-from freshwell.cli.doctor.secrets import RANDOM, masked, secrets_in
+from freshwell.cli.doctor.secrets import RANDOM, has_secret_field, masked, secrets_in
 from freshwell.codecs.base import resolve_codec
 from freshwell.ground.frame import Flag, State, encode
 from tests.cli.doctor.examining import AWS_KEY, GITHUB_TOKEN, JWT, STRIPE_KEY
@@ -36,6 +36,8 @@ HARMLESS = (
     hashlib.sha256(b"x").hexdigest(),
     '{"password_reset_at": "2026-01-01", "has_password": true, "password": null}',
     '{"password": "****"}',
+    '{"password": "$2b$12$abcdefghijklmnopqrstuv"}',
+    '{"password": "pbkdf2_sha256$600000$salt$digest"}',
     '{"token_count": 17, "secretary": "ann"}',
     "https://example.com/user:1/path?x=a@b",
     "lowercase-words-that-are-joined-into-a-very-long-slug-of-an-article",
@@ -57,6 +59,15 @@ def test_what_is_none_is_not(text: str) -> None:
 def test_random_text_in_json_is_found_and_among_other_text_not() -> None:
     assert secrets_in(f'{{"t": "{RANDOM_TEXT}"}}'.encode()) == (RANDOM,)
     assert secrets_in(f"see {RANDOM_TEXT} there".encode()) == ()
+
+
+def test_fields_of_hashes_are_judged_by_their_names_and_what_they_hold() -> None:
+    names = [b"name", b"db_password"]
+    assert has_secret_field(names, None)
+    assert has_secret_field(names, [b"ann", b"hunter22"])
+    for harmless in (b"", b"***", b"$argon2id$v=19$m=1$x$y", b"no"):
+        assert not has_secret_field(names, [b"password", harmless])
+    assert not has_secret_field([b"name", b"passwords_changed"], None)
 
 
 def test_bytes_of_any_kind_are_looked_at() -> None:

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from freshwell._kit.link_errors import ServerReplied
 from freshwell._kit.resp import Argument, scanned, unerring
 from freshwell.cli.doctor.key_rules import INDEX_LENGTH
 from freshwell.cli.doctor.reading import Reader
-from freshwell.cli.doctor.secrets import secret_fields, secrets_in
+from freshwell.cli.doctor.secrets import FIELD_KIND, has_secret_field, secrets_in
 from freshwell.cli.doctor.seen import KeySeen
 from freshwell.ground.frame import FRAME_START, HEAD_BYTES, STAMP_BYTES, Flag
 from freshwell.ground.streams import every_about, name_in
@@ -26,6 +25,8 @@ _SPARSE_STEPS: Final = 200
 """A table from which much was deleted has steps without any key."""
 _READ_BYTES: Final = 2_048
 _FIELDS: Final = 20
+_SMALL_BYTES: Final = 65_536
+"""Collections up to this size are looked into: no reply to this can be larger."""
 _MEMBERS: Final = 10
 _MEMBER_BYTES: Final = 200
 _SEARCH_COUNT: Final = 1_000
@@ -136,10 +137,13 @@ def _content(key: _Basics) -> Sequence[Argument]:
     """Return the command by which to look into a key: at a part of it, whatever its size."""
     if key.kind == "string":
         return ("GETRANGE", key.name, 0, _READ_BYTES - 1)
+    small = _is_small(key)
     if key.kind == "hash":
-        return ("HRANDFIELD", key.name, _FIELDS)
+        return ("HRANDFIELD", key.name, _FIELDS, *(["WITHVALUES"] if small else []))
     if key.kind == "stream":
         return ("XINFO", "GROUPS", key.name)
+    if small and key.kind in _MEMBERS_OF:
+        return _MEMBERS_OF[key.kind](key.name)
     return ("TYPE", key.name)
 
 
@@ -158,13 +162,23 @@ def _members(reader: Reader, keys: Sequence[_Basics]) -> dict[bytes, tuple[bytes
 
 def _looks(key: _Basics, content: Any) -> tuple[tuple[str, ...], int]:
     """Return what a key's content looks like, and how many groups a stream has."""
-    if isinstance(content, ServerReplied):
-        return (), 0
     if key.kind == "string" and isinstance(content, bytes):
         return secrets_in(readable(content)), 0
-    if key.kind == "hash" and isinstance(content, list) and secret_fields(content):
-        return ("password field",), 0
-    return (), len(content) if key.kind == "stream" and isinstance(content, list) else 0
+    if not isinstance(content, list):
+        return (), 0
+    if key.kind == "stream":
+        return (), len(content)
+    found = {kind for member in content for kind in secrets_in(member[:_READ_BYTES])}
+    if key.kind == "hash":
+        known = content[1::2] if _is_small(key) else None
+        names = content if known is None else content[::2]
+        if has_secret_field(names, known):
+            found.add(FIELD_KIND)
+    return tuple(sorted(found)), 0
+
+
+def _is_small(key: _Basics) -> bool:
+    return key.size is not None and key.size <= _SMALL_BYTES
 
 
 def _number(reply: Any) -> int | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["CERTAIN", "RANDOM", "masked", "secret_fields", "secrets_in"]
+__all__ = ["CERTAIN", "FIELD_KIND", "RANDOM", "has_secret_field", "masked", "secrets_in"]
 
 RANDOM: Final = "random text"
 _NAMES: Final = (
@@ -20,7 +20,7 @@ _NAMES: Final = (
     rb"access_?token|auth_?token|refresh_?token|private_?key|client_?secret)"
 )
 _FIELD: Final = re.compile(_NAMES, re.IGNORECASE)
-_FIELD_KIND: Final = "password field"
+FIELD_KIND: Final = "password field"
 _MARKS: Final = (b"pass", b"secret", b"key", b"token")
 
 
@@ -50,8 +50,11 @@ _LOOKS: Final[Mapping[str, _Look]] = {
     "JWT": _look(rb"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}", b"eyJ"),
     "URL with a password": _look(rb"://[^/\s:@\"]{0,80}:[^/\s:@\"]{3,80}@", b"://"),
 }
+_DIGESTS: Final = rb"\$(?:2[abxy]|argon2|pbkdf2|scrypt|[156])|pbkdf2_|argon2|scrypt|bcrypt"
+"""How digests of passwords begin, which may be kept."""
+_NO_SECRET: Final = re.compile(_DIGESTS + rb"|\*|.{0,3}\Z", re.DOTALL)
 _FIELDS: Final = re.compile(
-    rb'"' + _NAMES + rb'"\s*:\s*"(?!\*+")[^"]{4,}"'  # JSON
+    rb'"' + _NAMES + rb'"\s*:\s*"(?!' + _DIGESTS + rb')(?!\*+")[^"]{4,}"'  # JSON
     rb"|[\xa4-\xbf]" + _NAMES + rb"(?=[\xa4-\xbf\xd9\xda])",  # MessagePack
     re.IGNORECASE,
 )
@@ -85,13 +88,20 @@ def _known_in(data: bytes) -> list[str]:
     ]
     lower = data.lower()
     if any(mark in lower for mark in _MARKS) and _FIELDS.search(data):
-        found.append(_FIELD_KIND)
+        found.append(FIELD_KIND)
     return found
 
 
-def secret_fields(names: list[bytes]) -> bool:
-    """Tell whether the fields of a hash are named like credentials."""
-    return any(_FIELD.fullmatch(name) for name in names)
+def has_secret_field(names: Sequence[bytes], values: Sequence[bytes] | None) -> bool:
+    """Tell whether a hash has fields that are named like credentials.
+
+    Where `values` are known, not those that hold nothing, stars, or the digest of a password.
+    """
+    pairs = zip(names, names if values is None else values, strict=True)
+    return any(
+        _FIELD.fullmatch(name) and (values is None or not _NO_SECRET.match(value))
+        for name, value in pairs
+    )
 
 
 def masked(text: str) -> str:
