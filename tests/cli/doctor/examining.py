@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tests.cli.running import run
+from tests.support.resp import Line
 from tests.support.servers import Server
 
 __all__ = ["AWS_KEY", "GITHUB_TOKEN", "JWT", "STRIPE_KEY", "carry", "codes", "examine"]
@@ -33,7 +34,7 @@ def codes(url: str, *words: str) -> list[str]:
     return [found["code"] for found in examine(url, *words)["findings"]]
 
 
-def carry(server: Server, *commands: Command) -> None:
+def carry(server: Server | Line, *commands: Command) -> None:
     """Give a server commands, one after the other."""
     for command in commands:
         server.ask(*command)

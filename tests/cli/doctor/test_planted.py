@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 
 from tests.cli.doctor.examining import AWS_KEY, JWT, Command, carry, codes
+from tests.support.resp import Line
 from tests.support.servers import Server
 
 FILL = "for i=1,tonumber(ARGV[1]) do redis.call('set','page:'..i,string.rep('x',4096),'EX',600) end"
@@ -127,17 +129,57 @@ FAULTS = {
 }
 
 
+TOUCHED = (
+    *("bind", "protected-mode", "appendonly", "slowlog-log-slower-than"),
+    *("latency-monitor-threshold", "lfu-log-factor"),
+)
+
+
+class Patient(NamedTuple):
+    """A server to be made ill and well again, by a connection that outlives its passwords."""
+
+    url: str
+    line: Line
+    settings: tuple[Command, ...]
+
+
+@pytest.fixture(scope="module")
+def ward() -> Iterator[Patient]:
+    """Give a server for all faults of this module."""
+    with Server() as server, Line(server.port) as line:
+        told = [line.ask("CONFIG", "GET", name) for name in TOUCHED]
+        yield Patient(server.url, line, tuple(_set(n.decode(), v.decode()) for n, v in told))
+
+
+@pytest.fixture
+def patient(ward: Patient) -> Patient:
+    """Give a server that caches and has nothing, whatever the test before has done to it."""
+    carry(
+        ward.line,
+        ("ACL", "SETUSER", "default", "on", "nopass", "~*", "&*", "+@all"),
+        ("ACL", "DELUSER", "shop"),
+        ("FLUSHALL",),
+        *ward.settings,
+        _set("maxmemory", "100mb"),
+        _set("maxmemory-policy", "volatile-lru"),
+        ("CONFIG", "RESETSTAT"),
+        ("SLOWLOG", "RESET"),
+        ("LATENCY", "RESET"),
+    )
+    return ward
+
+
+@pytest.mark.server
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_is_found_until_it_is_cured(name: str, own_redis: Server) -> None:
+def test_a_planted_fault_is_found_until_it_is_cured(name: str, patient: Patient) -> None:
     fault, code = FAULTS[name], name.partition(" ")[0]
-    carry(own_redis, _set("maxmemory", "100mb"), _set("maxmemory-policy", "volatile-lru"))
-    before = codes(own_redis.url)
-    carry(own_redis, *fault.plant)
-    planted = codes(own_redis.url)
-    url = own_redis.url
+    before = codes(patient.url)
+    carry(patient.line, *fault.plant)
+    planted = codes(patient.url)
+    carry(patient.line, *fault.cure)
+    url = patient.url
     if ("ACL", "SETUSER", "default", "resetpass", ">pw") in fault.cure:
         url = url.replace("://", "://:pw@")
-    carry(own_redis, *fault.cure)
     assert code in planted
     assert code not in codes(url)
     assert code not in before or code == "default-user"

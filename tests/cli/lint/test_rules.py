@@ -74,6 +74,14 @@ def test_a_comment_leaves_out_what_it_names_on_its_own_statement(
     assert codes(f"{REDIS}{line}\n") == left
 
 
+def test_an_expression_of_any_depth_is_no_end_of_the_linter() -> None:
+    depth = 5_000
+    text = f"import redis\nr = redis.Redis()\nr.get({'+'.join(['a'] * depth)})\nr.keys()\n"
+    found = {one.code for one in lint_text("x.py", text, RULES)}
+    assert found
+    assert found <= {"FW000", "FW006", "FW012"}
+
+
 @pytest.mark.parametrize("text", ["def f(:\n", "x = '\0'\n", "\tx\n  y\n", "(" * 400])
 def test_what_is_no_python_is_one_finding(text: str) -> None:
     (found,) = lint_text("x.py", text, RULES)

@@ -47,11 +47,22 @@ def lint_text(path: str, text: str, codes: Collection[str]) -> Sequence[Finding]
     """Return what the chosen rules find in a module, in the order of its lines."""
     try:
         module = Module(path, text)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", None) or 1
-        said = getattr(error, "msg", None) or type(error).__name__
-        unread = Finding(path, line, 1, UNREADABLE, f"not read as Python: {said}")
-        return [unread] if UNREADABLE in codes else []
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        return _unread(path, error, codes)
+    try:
+        return _linted(module, text, codes)
+    except RecursionError as error:
+        return _unread(path, error, codes)
+
+
+def _unread(path: str, error: Exception, codes: Collection[str]) -> Sequence[Finding]:
+    line = getattr(error, "lineno", None) or 1
+    said = getattr(error, "msg", None) or type(error).__name__
+    unread = Finding(path, line, 1, UNREADABLE, f"not read as Python: {said}")
+    return [unread] if UNREADABLE in codes else []
+
+
+def _linted(module: Module, text: str, codes: Collection[str]) -> Sequence[Finding]:
     rules = [rule for code, rule in _RULES.items() if code in codes]
     found = {one for scope in module.scopes for rule in rules for one in rule(module, scope)}
     if not found:
@@ -66,20 +77,28 @@ def lint_text(path: str, text: str, codes: Collection[str]) -> Sequence[Finding]
 def _ignored(tree: ast.Module, text: str) -> dict[int, set[str]]:
     """Return the codes that comments leave out, by line: all lines of a statement share them."""
     by_line: dict[int, set[str]] = {}
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type != tokenize.COMMENT:
-            continue
-        match = _IGNORE.search(token.string)
+    for line, comment in _comments(text):
+        match = _IGNORE.search(comment)
         if match is not None:
             named = _EVERY if match[1] is None else match[1].upper()
             codes = {code.strip() for code in named.split(",")}
-            by_line.setdefault(token.start[0], set()).update(codes)
+            by_line.setdefault(line, set()).update(codes)
     if by_line:
         for first, last in _spans(tree):
             shared = set[str]().union(*(by_line.get(n, set()) for n in range(first, last + 1)))
             for line in range(first, last + 1) if shared else ():
                 by_line.setdefault(line, set()).update(shared)
     return by_line
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines and texts of comments, up to where the tokenizer knows less than the parser."""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+    except (SyntaxError, tokenize.TokenError):
+        return
 
 
 def _spans(tree: ast.Module) -> list[tuple[int, int]]:

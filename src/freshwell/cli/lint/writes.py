@@ -76,8 +76,15 @@ def _is_true(call: ast.Call, name: str) -> bool:
 
 def gets_then_sets(module: Module, scope: Scope) -> Iterator[Finding]:
     """FW010."""
-    if any(call.method in _GUARDS for call in scope.calls) or _locks(scope):
+    late = list(_set_after_get(scope))
+    if not late or any(call.method in _GUARDS for call in scope.calls) or _locks(scope):
         return
+    for call in late:
+        message = "the key was read before, and is set now, without a lock in between"
+        yield at(module.path, call.node, "FW010", message)
+
+
+def _set_after_get(scope: Scope) -> Iterator[CacheCall]:
     read: set[tuple[Kind, str]] = set()
     for call in scope.calls:
         if call.kind not in _JUDGED or call.key is None:
@@ -86,8 +93,7 @@ def gets_then_sets(module: Module, scope: Scope) -> Iterator[Finding]:
         if call.method == "get":
             read.add(place)
         elif call.method in _SETS and place in read and not _is_true(call.node, "nx"):
-            message = "the key was read before, and is set now, without a lock in between"
-            yield at(module.path, call.node, "FW010", message)
+            yield call
 
 
 def _locks(scope: Scope) -> bool:
