@@ -60,6 +60,7 @@ class Scope:
         self.outer = outer
         self.owner: Class | None = None
         self.nodes: Sequence[ast.AST] = list(_own(node))
+        self._bound = list(_bindings(self.nodes))
         self._module = module
         self._kinds: dict[str, Kind | None] = {}
         for _ in range(_PASSES):
@@ -91,7 +92,7 @@ class Scope:
         """Return what a name is given in this scope, where that is once; else the expression."""
         if not isinstance(node, ast.Name):
             return node
-        given = [v for name, v, _ in _bindings(self.nodes) if name == node.id]
+        given = [v for name, v, _ in self._bound if name == node.id]
         return given[0] if len(given) == 1 and given[0] is not None else node
 
     def kind(self, node: ast.expr | None) -> Kind | None:
@@ -147,7 +148,7 @@ class Scope:
             every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
             for argument in every:
                 yield argument.arg, kind_of_type(argument.annotation, self._module.imports)
-        for name, value, annotation in _bindings(self.nodes):
+        for name, value, annotation in self._bound:
             if isinstance(value, ast.Constant) and value.value is None and annotation is None:
                 continue  # not yet, most likely
             kind = self.kind(value)
@@ -188,7 +189,8 @@ class Module:
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.tree = ast.parse(text)
-        self.imports = Imports(self.tree)
+        mentioned = any(library in text for library in LIBRARIES)
+        self.imports = Imports(self.tree if mentioned else ast.Module([], []))
         self.makers: dict[str, Kind] = {}
         for node in self.tree.body:
             if isinstance(node, Function):
