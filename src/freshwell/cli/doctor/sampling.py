@@ -29,7 +29,7 @@ _SMALL_BYTES: Final = 65_536
 """Collections up to this size are looked into: no reply to this can be larger."""
 _MEMBERS: Final = 10
 _MEMBER_BYTES: Final = 200
-_SEARCH_COUNT: Final = 1_000
+_SEARCH_COUNT: Final = 500
 _SEARCH_S: Final = 3.0
 _UNREADABLE: Final = Flag.COMPRESSED | Flag.SEALED
 
