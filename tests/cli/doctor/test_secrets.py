@@ -96,6 +96,8 @@ def test_an_entry_of_freshwells_is_looked_at_behind_its_head(codec: str) -> None
         (":x", NO_PREFIX),
         ("12345:profile", "*:"),
         ("7f3a99bc12:x", "*:"),
+        ("ann@example.com:x", "*:"),
+        ("user2:x", "user2:"),
         ("fw:e:shop:user:1", "fw:e:shop:"),
         ("fw:e:shop/reports:1", "fw:e:shop/reports:"),
         ("{fw:j:shop:orders:3}:latest", "{fw:j:shop:"),

@@ -14,7 +14,8 @@ _OURS: Final = ("fw:e:", "fw:t:")
 _JOURNAL: Final = "{fw:j:"
 _OURS_PARTS: Final = 3
 _MAX_SHOWN: Final = 60
-_MANY_DIGITS: Final = re.compile(r"(?:\D*\d){4}|\d+$")
+_ID: Final = re.compile(r"(?:\D*\d){4}|\d+$|.*@")
+"""A number, a digest, an address: what a report has no need to name."""
 
 
 def prefix_of(key: bytes, separator: str) -> str:
@@ -30,7 +31,7 @@ def prefix_of(key: bytes, separator: str) -> str:
     head, found, _ = text.partition(separator)
     if not found or not head:
         return NO_PREFIX
-    return ("*" if _MANY_DIGITS.match(head) else _cut(masked(head))) + separator
+    return ("*" if _ID.match(head) else _cut(masked(head))) + separator
 
 
 def shown_key(key: bytes) -> str:
