@@ -1,4 +1,8 @@
-"""Hits in L2 (L1 off), against redis-py's GET and orjson: one task and many, threads too."""
+"""Hits in L2 (L1 off), against redis-py's GET and orjson: one task and many, threads too.
+
+And, with tags, hits where L1 is on and its feed healthy, but so small that it has no entry: what
+changes is told by the feed then, and no version is asked for.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,8 @@ __all__ = ["run"]
 _KEYS = 64
 _VALUE = {"id": 7, "title": "a product", "price": 12.5, "tags": ["a", "b"], "body": "x" * 60}
 _ROUNDS = 9
+_BATCH = [f"k:{i}" for i in range(100)]
+_TAGS = ["products", "shelf:{n}", "day"]
 
 
 def run(url: str) -> None:
@@ -38,25 +44,28 @@ def _async_groups(stack: ExitStack, url: str) -> list[Group]:
     client = AsyncRedis(connection_pool=pool)
     cache = AsyncCache(url, namespace="bench-l2", l1=False)
     stack.callback(lambda: runner.run(pool.disconnect()))
+    told = AsyncCache(url, namespace="bench-l2-told", max_entries=1)
     stack.callback(lambda: runner.run(cache.aclose()))
+    stack.callback(lambda: runner.run(told.aclose()))
 
-    @cache.cached("p:{n}")
-    async def product(n: int) -> dict[str, Any]:
+    async def load(n: int) -> dict[str, Any]:
         return _VALUE
 
-    @cache.cached("t:{n}", tags=["products", "shelf:{n}", "day"])
-    async def tagged(n: int) -> dict[str, Any]:
-        return _VALUE
+    product = cache.cached("p:{n}")(load)
+    tagged = cache.cached("t:{n}", tags=_TAGS)(load)
+    tagged_told = told.cached("t:{n}", tags=_TAGS)(load)
 
     async def prepare() -> None:
-        for i in range(_KEYS):
-            await client.set(f"plain:{i}", orjson.dumps(_VALUE))
+        for i in range(len(_BATCH)):
+            await client.set(f"plain:k:{i}", orjson.dumps(_VALUE))
             await cache.set(f"k:{i}", _VALUE)
+        for i in range(_KEYS):
             await product(i)
             await tagged(i)
+            await tagged_told(i)
 
     async def raw(i: int) -> None:
-        orjson.loads(await client.get(f"plain:{i % _KEYS}") or b"")
+        orjson.loads(await client.get(f"plain:k:{i % _KEYS}") or b"")
 
     async def get(i: int) -> None:
         await cache.get(f"k:{i % _KEYS}")
@@ -67,6 +76,16 @@ def _async_groups(stack: ExitStack, url: str) -> list[Group]:
     async def call_tagged(i: int) -> None:
         await tagged(i % _KEYS)
 
+    async def call_told(i: int) -> None:
+        await tagged_told(i % _KEYS)
+
+    async def raw_many(i: int) -> None:
+        for found in await client.mget([f"plain:{key}" for key in _BATCH]):
+            orjson.loads(found)
+
+    async def get_many(i: int) -> None:
+        await cache.get_many(_BATCH)
+
     runner.run(prepare())
     groups = []
     for tasks, each, target, with_tags in ((1, 1_500, 1.10, 1.2), (256, 40, 0.12, 0.15)):
@@ -76,10 +95,17 @@ def _async_groups(stack: ExitStack, url: str) -> list[Group]:
                 ("redis-py GET, orjson.loads", raw, None),
                 ("AsyncCache.get", get, target),
                 ("AsyncCache.cached", call, target),
+                ("AsyncCache.cached, 3 tags, healthy feed", call_told, with_tags),
                 ("AsyncCache.cached, 3 tags asked for", call_tagged, with_tags),
             )
         ]
         groups.append(Group(f"Hit in L2, async, {tasks} task(s)", rows))
+    for tasks, each in ((1, 60), (16, 10)):
+        many = [
+            Row("redis-py MGET, orjson.loads", timed_async(runner, tasks, each, raw_many)),
+            Row("AsyncCache.get_many", timed_async(runner, tasks, each, get_many), 1.10),
+        ]
+        groups.append(Group(f"100 hits in L2 at once, async, {tasks} task(s)", many))
     return groups
 
 
@@ -91,20 +117,29 @@ def _sync_groups(stack: ExitStack, url: str) -> list[Group]:
     def product(n: int) -> dict[str, Any]:
         return _VALUE
 
-    for i in range(_KEYS):
-        client.set(f"plain:{i}", orjson.dumps(_VALUE))
+    for i in range(len(_BATCH)):
+        client.set(f"plain:k:{i}", orjson.dumps(_VALUE))
         cache.set(f"k:{i}", _VALUE)
+    for i in range(_KEYS):
         product(i)
 
     def raw(i: int) -> None:
-        orjson.loads(client.get(f"plain:{i % _KEYS}") or b"")
+        orjson.loads(client.get(f"plain:k:{i % _KEYS}") or b"")
+
+    def raw_many(i: int) -> None:
+        for found in client.mget([f"plain:{key}" for key in _BATCH]):
+            orjson.loads(found)
 
     works: list[tuple[str, Callable[[int], object]]] = [
         ("redis-py GET, orjson.loads", raw),
         ("Cache.get", lambda i: cache.get(f"k:{i % _KEYS}")),
         ("Cache.cached", lambda i: product(i % _KEYS)),
     ]
-    return [
+    many = [
+        Row("redis-py MGET, orjson.loads", _timed_threads(1, 60, raw_many)),
+        Row("Cache.get_many", _timed_threads(1, 60, lambda i: cache.get_many(_BATCH)), 1.10),
+    ]
+    groups = [
         Group(
             f"Hit in L2, sync, {threads} thread(s)",
             [
@@ -114,6 +149,7 @@ def _sync_groups(stack: ExitStack, url: str) -> list[Group]:
         )
         for threads, each in ((1, 1_500), (16, 100))
     ]
+    return [*groups, Group("100 hits in L2 at once, sync, 1 thread", many)]
 
 
 def _timed_threads(threads: int, each: int, work: Callable[[int], object]) -> Timed:

@@ -14,19 +14,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.link_errors import LinkLost, LinkTimeout
+from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
 from freshwell._kit.resp import (
     Argument,
     Reply,
     new_reader,
     not_text,
     pack,
+    pack_mget,
     scan_command,
     scanned,
     server_us_of,
+    unerring,
     values_of,
 )
 from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
@@ -41,10 +43,41 @@ _MAX_PENDING = 100_000
 _TIME = b"*1\r\n$4\r\nTIME\r\n"
 
 
+class _Slot:
+    """What a command has asked for and several callers wait for: its value, or an error."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: bytes | ServerReplied | None = None
+
+
+class _Asked(NamedTuple):
+    """A question for one key beside others: its reply is a list whose last item is the key's."""
+
+    future: asyncio.Future[Reply]
+    wanted: int
+    slots: list[_Slot]
+
+    def answer(self, reply: Reply) -> tuple[bytes | None, list[bytes | None]]:
+        value = values_of(reply, self.wanted)[-1]
+        return value, [unerring(slot.value) for slot in self.slots]
+
+
+def _hand_out(slots: list[_Slot], reply: Reply) -> None:
+    """Put the values of an MGET into their slots, or the error that it was answered by."""
+    try:
+        for slot, value in zip(slots, values_of(reply, len(slots) + 1), strict=False):
+            slot.value = value
+    except ServerReplied as error:
+        for slot in slots:
+            slot.value = error
+
+
 class _Pending:
     """Commands in flight. Whoever waits for their replies has a future of their own."""
 
-    __slots__ = ("future", "others", "replies", "sent_ns", "wanted")
+    __slots__ = ("future", "others", "replies", "sent_ns", "slots", "wanted")
 
     def __init__(self, future: asyncio.Future[Any], wanted: int, sent_ns: int) -> None:
         self.future = future
@@ -52,6 +85,7 @@ class _Pending:
         self.sent_ns = sent_ns
         self.replies: list[Reply] | None = None
         self.others: list[asyncio.Future[Any]] | None = None
+        self.slots: list[_Slot] | None = None
 
     def collected(self, reply: Reply) -> list[Reply] | None:
         """Return all replies once the last of them is here. None: not yet."""
@@ -61,6 +95,9 @@ class _Pending:
         return self.replies if len(self.replies) == self.wanted else None
 
     def resolve(self, outcome: Any) -> None:
+        if self.slots is not None:
+            # Even where its own caller was cancelled: others wait for these too.
+            _hand_out(self.slots, outcome)
         if not self.future.done():
             self.future.set_result(outcome)
         if self.others is not None:
@@ -99,6 +136,7 @@ class _Line(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._pending: deque[_Pending] = deque()
         self._gets: dict[bytes, _Pending] = {}
+        self._shared: dict[bytes, _Slot] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.lost: Exception | None = None
         self._transport.set_protocol(self)
@@ -109,7 +147,7 @@ class _Line(asyncio.Protocol):
         same = self._gets.get(key)
         if same is None:
             pending = self._append(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1)
-            if self._unsent:
+            if self._unsent and not pending.future.done():
                 self._gets[key] = pending
             return pending.future
         future: asyncio.Future[Reply] = self._loop.create_future()
@@ -117,6 +155,25 @@ class _Line(asyncio.Protocol):
             same.others = []
         same.others.append(future)
         return future
+
+    def get_beside(self, key: bytes, beside: Sequence[bytes]) -> _Asked:
+        """Ask for `key`, and for those `beside` it that no command of this tick asks for yet.
+
+        Replies come in order, so what earlier commands ask for is there when this one's is.
+        """
+        slots: list[_Slot] = []
+        own: list[tuple[bytes, _Slot]] = []
+        for other in beside:
+            slot = self._shared.get(other)
+            if slot is None:
+                slot = _Slot()
+                own.append((other, slot))
+            slots.append(slot)
+        pending = self._append(pack_mget([*(other for other, _ in own), key]), 1)
+        pending.slots = [slot for _, slot in own]
+        if self._unsent and not pending.future.done():
+            self._shared.update(own)
+        return _Asked(pending.future, len(own) + 1, slots)
 
     def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
         """Send commands that have `wanted` replies. One: the reply itself, else a list."""
@@ -146,6 +203,7 @@ class _Line(asyncio.Protocol):
     def _flush(self) -> None:
         """Write what was given in this tick, and now and then ask for the server's clock."""
         self._gets.clear()
+        self._shared.clear()
         if self.lost is not None:
             return
         now_ns = self._now_ns()
@@ -259,8 +317,29 @@ class Link:
             reply = await line.get(key)
         return reply if reply.__class__ is bytes or reply is None else not_text(reply)
 
+    async def get_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        """MGET of `key` and of those `beside` it, in one trip.
+
+        Callers of one tick of the loop share one question about each key beside theirs.
+        """
+        line = self._line
+        if line is None or line.lost is not None:
+            line = await self._open_line()
+        asked = line.get_beside(key, beside)
+        try:
+            reply = await asked.future
+        except LinkLost:
+            asked = (await self._open_line()).get_beside(key, beside)
+            reply = await asked.future
+        return asked.answer(reply)
+
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """MGET in chunks, in one write."""
+        if 0 < len(keys) <= _CHUNK:
+            (reply,) = await self._send(pack_mget(keys), 1, repeat=True)
+            return values_of(reply, len(keys))
         chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
         replies = await self.batch([(b"MGET", *chunk) for chunk in chunks], repeat=True)
         return [
@@ -275,7 +354,7 @@ class Link:
         """Send commands in one write. The server's errors stand in the answer, in their place."""
         if not commands:
             return []
-        return await self._send(b"".join(map(pack, commands)), len(commands), repeat)
+        return await self._send(b"".join(map(pack, commands)), len(commands), repeat=repeat)
 
     async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
         """SCAN. Return some keys that match, and the place to go on from. None: that is all."""
@@ -293,8 +372,10 @@ class Link:
             line.fail(LinkLost("the link was closed"))
             await asyncio.sleep(0)
 
-    async def _send(self, data: bytes, wanted: int, repeat: bool) -> list[Reply]:
-        line = await self._open_line()
+    async def _send(self, data: bytes, wanted: int, *, repeat: bool) -> list[Reply]:
+        line = self._line
+        if line is None or line.lost is not None:
+            line = await self._open_line()
         try:
             replies = await line.send(data, wanted)
         except LinkLost:

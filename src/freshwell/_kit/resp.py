@@ -13,6 +13,7 @@ __all__ = [
     "new_reader",
     "not_text",
     "pack",
+    "pack_mget",
     "scan_command",
     "scanned",
     "server_us_of",
@@ -36,6 +37,12 @@ def pack(command: Sequence[Argument]) -> bytes:
         data = argument if isinstance(argument, bytes) else str(argument).encode()
         parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(parts)
+
+
+def pack_mget(keys: Sequence[bytes]) -> bytes:
+    """Return an MGET as the server reads it."""
+    parts = [b"$%d\r\n%b\r\n" % (len(key), key) for key in keys]
+    return b"*%d\r\n$4\r\nMGET\r\n%b" % (len(keys) + 1, b"".join(parts))
 
 
 def new_reader() -> Any:

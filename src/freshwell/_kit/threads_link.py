@@ -26,6 +26,7 @@ from freshwell._kit.resp import (
     new_reader,
     not_text,
     pack,
+    pack_mget,
     scan_command,
     scanned,
     server_us_of,
@@ -175,11 +176,21 @@ class Link:
 
     def get(self, key: bytes) -> bytes | None:
         """GET, given once more where the connection was lost. No text: as if it were empty."""
-        reply = self._send(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1, True)[0]
+        reply = self._send(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1, repeat=True)[0]
         return reply if reply.__class__ is bytes or reply is None else not_text(reply)
+
+    def get_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        """MGET of `key` and of those `beside` it, in one trip."""
+        value, *others = self.get_many([key, *beside])
+        return value, others
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """MGET in chunks, in one write."""
+        if 0 < len(keys) <= _CHUNK:
+            (reply,) = self._send(pack_mget(keys), 1, repeat=True)
+            return values_of(reply, len(keys))
         chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
         replies = self.batch([(b"MGET", *chunk) for chunk in chunks], repeat=True)
         return [
@@ -192,7 +203,7 @@ class Link:
         """Send commands in one write. The server's errors stand in the answer, in their place."""
         if not commands:
             return []
-        return self._send(b"".join(map(pack, commands)), len(commands), repeat)
+        return self._send(b"".join(map(pack, commands)), len(commands), repeat=repeat)
 
     def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
         """SCAN. Return some keys that match, and the place to go on from. None: that is all."""
@@ -204,7 +215,7 @@ class Link:
         self._closed = True
         self._close_idle()
 
-    def _send(self, data: bytes, wanted: int, repeat: bool) -> list[Reply]:
+    def _send(self, data: bytes, wanted: int, *, repeat: bool) -> list[Reply]:
         line = self._take()
         try:
             return self._exchange(line, data, wanted)

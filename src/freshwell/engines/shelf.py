@@ -115,13 +115,16 @@ class Shelf:
         if server_ms <= 0:
             return None
         stamps: tuple[tuple[bytes, bytes], ...] = ()
-        head, start = plain_times(blob, terms.plain, digest8(key)), HEAD_BYTES
-        if head is None:
+        if blob.startswith(terms.plain):
+            head, start = plain_times(blob, terms.plain, digest8(key)), HEAD_BYTES
+            if head is None:
+                return None
+        else:
             found = tagged_times(blob, terms.plain, digest8(key))
             if found is None:
                 return None
             head, stamps = found[:3], found[3]
-            start += STAMP_BYTES * len(stamps)
+            start = HEAD_BYTES + STAMP_BYTES * len(stamps)
         if len(blob) - start > self._max_value_bytes:
             return None
         fresh_until_ms, _, cost_us = head
@@ -133,7 +136,7 @@ class Shelf:
             return None
         stale_ns = terms.policy.stale_ns
         times = local_times(*head, server_ms, now_ns, stale_ns) if timed else None
-        return Reading(L2Word.FRESH, value, False, times, "fresh", stamps=stamps)
+        return Reading(L2Word.FRESH, value, False, times, "fresh", "l2", stamps)
 
     def frame(
         self,

@@ -56,6 +56,7 @@ __all__ = [
     "plain_start",
     "plain_times",
     "stamp_frame",
+    "stamp_in",
     "stamp_of",
     "tagged_times",
     "tombstone_frame",
@@ -270,9 +271,14 @@ def stamp_frame(key: bytes, stamp: bytes, name: str) -> bytes:
 
 def stamp_of(data: bytes | None, key: bytes) -> bytes | None:
     """Return the version that a tag's `key` holds. None: it has none now, whatever is there."""
+    return stamp_in(data, digest8(key))
+
+
+def stamp_in(data: bytes | None, owner: bytes) -> bytes | None:
+    """Return what `stamp_of` does, where the digest of the key is at hand: `owner`."""
     if data is None or len(data) < HEAD_BYTES or not data.startswith(_STAMP_START):
         return None
-    return data[8:16] if data[44:52] == digest8(key) else None
+    return data[8:16] if data[44:52] == owner else None
 
 
 def identity_of(data: bytes) -> bytes:

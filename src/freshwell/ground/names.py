@@ -78,6 +78,7 @@ class Names:
         "_namespace",
         "_root",
         "_tags",
+        "_version_keys",
         "prefixes",
         "scan_root",
         "version",
@@ -91,6 +92,7 @@ class Names:
         self._tags = f"fw:t:{namespace}:".encode()
         self._namespace = namespace
         self._digests: dict[str, bytes] = {}
+        self._version_keys: dict[bytes, tuple[bytes, bytes]] = {}
         self.prefixes: tuple[bytes, ...] = (self._root, self._inner, self._tags)
         self.version = version
         self.versioned = bool(version)
@@ -128,6 +130,17 @@ class Names:
     def version_key(self, digest: bytes) -> bytes:
         """Return the L2 key of a tag's version."""
         return self._tags + digest.hex().encode()
+
+    def version_place(self, digest: bytes) -> tuple[bytes, bytes]:
+        """Return the L2 key of a tag's version, and the digest of that key."""
+        known = self._version_keys.get(digest)
+        if known is None:
+            key = self.version_key(digest)
+            known = key, digest8(key)
+            if len(self._version_keys) >= _MAX_KNOWN:
+                self._version_keys.clear()
+            self._version_keys[digest] = known
+        return known
 
     def digest_of(self, key: bytes) -> bytes | None:
         """Return the tag whose version an L2 key is. None: it is none."""

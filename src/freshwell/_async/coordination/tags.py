@@ -28,7 +28,7 @@ from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
-from freshwell.ground.frame import stamp_frame, stamp_of
+from freshwell.ground.frame import stamp_frame, stamp_in
 from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
 from freshwell.ground.tags import Tagging
@@ -100,10 +100,21 @@ class Tags:
         self, keys: Sequence[bytes], digests: Sequence[bytes]
     ) -> tuple[list[bytes | None], Versions]:
         """Return what is stored under entries' keys, and the versions of tags, in one trip."""
-        wanted = [self._names.version_key(digest) for digest in digests]
-        blobs = await self._store.fetch_many([*keys, *wanted])
-        found = zip(digests, blobs[len(keys) :], wanted, strict=True)
-        return blobs[: len(keys)], {digest: stamp_of(blob, key) for digest, blob, key in found}
+        blobs = await self._store.fetch_many([*keys, *self.version_keys(digests)])
+        return blobs[: len(keys)], self.versions_in(blobs[len(keys) :], digests)
+
+    def version_keys(self, digests: Sequence[bytes]) -> list[bytes]:
+        """Return the L2 keys of tags' versions."""
+        place = self._names.version_place
+        return [place(digest)[0] for digest in digests]
+
+    def versions_in(self, blobs: Sequence[bytes | None], digests: Sequence[bytes]) -> Versions:
+        """Return the versions of tags that stand under their keys."""
+        place = self._names.version_place
+        return {
+            digest: stamp_in(blob, place(digest)[1])
+            for digest, blob in zip(digests, blobs, strict=True)
+        }
 
     async def verified(
         self,
@@ -132,7 +143,8 @@ class Tags:
 
     def needs(self, reading: Reading, versions: Versions, level: ReadLevel) -> bool:
         """Tell whether more versions must be asked for to judge a reading: see `verified`."""
-        return bool(self.unknown((d for d, _ in reading.stamps if d not in versions), level))
+        missing = [digest for digest, _ in reading.stamps if digest not in versions]
+        return bool(missing and self.unknown(missing, level))
 
     def stands(self, reading: Reading, tagging: Tagging, versions: Versions, since: int) -> bool:
         """Tell whether an entry's tags are as they were, and whether it has the caller's."""
@@ -148,8 +160,9 @@ class Tags:
                 current = None if cell is None else cell.stamp
             if current != stamp:
                 return False
-        own = [digest for digest, _ in reading.stamps]
-        return all(digest in own for digest in tagging.digests)
+        if not tagging.digests:
+            return True
+        return {digest for digest, _ in reading.stamps}.issuperset(tagging.digests)
 
     def _is_missed(self, digest: bytes, since: int) -> bool:
         """Tell whether L2 did not know that a tag has changed, when it was asked at `since`.

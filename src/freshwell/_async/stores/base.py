@@ -127,6 +127,14 @@ class Store(Protocol):
     async def fetch(self, key: bytes) -> bytes | None:
         """Return the frame stored under `key`, or None."""
 
+    async def fetch_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        """Return the frame of `key`, and of each key `beside` it, in one trip.
+
+        Callers may share the questions about those beside: none is older than this call.
+        """
+
     async def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the frame of each key, or None."""
 
@@ -209,6 +217,11 @@ class NullStore:
 
     async def fetch(self, key: bytes) -> bytes | None:
         return None
+
+    async def fetch_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        return None, [None] * len(beside)
 
     async def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [None] * len(keys)

@@ -130,6 +130,13 @@ class ClusterLink:
         await self._follow([step], repeat=True)
         return _text(step.outcome)
 
+    async def get_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        """GET `key` and each of those `beside` it, in one write for each node."""
+        value, *others = await self.get_many([key, *beside])
+        return value, others
+
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """GET each of the keys, in one write for each node."""
         return [

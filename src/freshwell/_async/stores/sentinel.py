@@ -112,6 +112,12 @@ class SentinelLink:
         """GET, given once more where the connection was lost. No text: as if it were empty."""
         return await self._carry(lambda primary: primary.link.get(key), True)
 
+    async def get_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        """MGET of `key` and of those `beside` it, in one trip."""
+        return await self._carry(lambda primary: primary.link.get_beside(key, beside), True)
+
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """MGET in chunks, in one write."""
         return await self._carry(lambda primary: primary.link.get_many(keys), True)

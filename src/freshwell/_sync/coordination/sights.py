@@ -38,10 +38,10 @@ class Sights:
         self._t = tiers
         self._keeper = keeper
 
-    def one(
+    def near(
         self, key: str, terms: Terms, tagging: Tagging = UNTAGGED, busy: Container[str] = ()
     ) -> Sight:
-        """Look into L1 and, where the plan says so, into L2.
+        """Look into L1. Where the plan is to ask L2, `beyond` does.
 
         Where `key` is among the `busy`, a load of it is under way in this process, and L2 is
         not asked: it has nothing that the load will not bring.
@@ -55,7 +55,7 @@ class Sights:
             return seen, Plan.LOAD
         if self._t.spool.withholds(key, tagging.digests):
             return _WITHHELD, Plan.LOAD
-        return _judged(seen, self._ask(key, terms, tagging))
+        return seen, Plan.ASK_L2
 
     def many(
         self,
@@ -139,37 +139,44 @@ class Sights:
 
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
-    def _ask(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
-        asked_ns, since = self._t.now_ns(), self._t.table.moment()
-        l2_key = self._t.names.entry(key)
+    def beyond(self, key: str, seen: Reading, terms: Terms, tagging: Tagging) -> Sight:
+        """Look into L2 for an entry of which `near` has `seen` that much. One round trip.
+
+        Tags that this process does not know the versions of are asked for beside it.
+        """
+        t = self._t
+        asked_ns, since = t.now_ns(), t.table.moment()
+        l2_key = t.names.entry(key)
+        unknown = t.tags.unknown(tagging.digests, terms.level) if tagging.digests else ()
         versions: Mapping[bytes, bytes | None] = {}
         try:
-            if tagging.digests:
-                unknown = self._t.tags.unknown(tagging.digests, terms.level)
-                (blob,), versions = self._t.tags.fetch((l2_key,), unknown)
-            elif self._t.observing.spans.opener is None:
-                blob = self._t.store.fetch(l2_key)
+            if unknown:
+                blob, others = t.store.fetch_beside(l2_key, t.tags.version_keys(unknown))
+                versions = t.tags.versions_in(others, unknown)
+            elif t.observing.spans.opener is None:
+                blob = t.store.fetch(l2_key)
             else:
-                with self._t.observing.spans("read", keys=[key], tier="l2") as note:
-                    blob = self._t.store.fetch(l2_key)
+                with t.observing.spans("read", keys=[key], tier="l2") as note:
+                    blob = t.store.fetch(l2_key)
                     note(result="miss" if blob is None else "hit")
         except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-            return DOWN
+            t.incidents.l2_failed(error)
+            return _judged(seen, DOWN)
         if blob is None:
-            return ABSENT
-        timed = self._t.session.mode is not CoherenceMode.OFF
+            return _judged(seen, ABSENT)
+        timed = t.session.mode is not CoherenceMode.OFF
         reading = self._read(key, l2_key, blob, asked_ns, terms, timed)
         if reading.stamps or tagging.digests:
-            if self._t.tags.needs(reading, versions, terms.level):
+            if t.tags.needs(reading, versions, terms.level):
                 readings, taggings = {key: reading}, lambda _: tagging
                 judged = self._verified(readings, terms, taggings, versions, since)
                 reading = judged[key]
-            elif not self._t.tags.stands(reading, tagging, versions, since):
-                self._t.counters.outdated += 1
+            elif not t.tags.stands(reading, tagging, versions, since):
+                t.counters.outdated += 1
                 reading = OUTDATED
-        self._keep(key, reading, asked_ns, since, terms)
-        return reading
+        if timed:
+            self._keep(key, reading, asked_ns, since, terms)
+        return _judged(seen, reading)
 
     def _ask_many(
         self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging], timed: bool

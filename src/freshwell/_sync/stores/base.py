@@ -127,6 +127,14 @@ class Store(Protocol):
     def fetch(self, key: bytes) -> bytes | None:
         """Return the frame stored under `key`, or None."""
 
+    def fetch_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        """Return the frame of `key`, and of each key `beside` it, in one trip.
+
+        Callers may share the questions about those beside: none is older than this call.
+        """
+
     def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the frame of each key, or None."""
 
@@ -209,6 +217,11 @@ class NullStore:
 
     def fetch(self, key: bytes) -> bytes | None:
         return None
+
+    def fetch_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        return None, [None] * len(beside)
 
     def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [None] * len(keys)

@@ -47,6 +47,11 @@ class Commands(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """GET."""
 
+    def get_beside(
+        self, key: bytes, beside: Sequence[bytes]
+    ) -> tuple[bytes | None, list[bytes | None]]:
+        """GET `key` and each of those `beside` it, which others may be asking for as well."""
+
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """GET each of the keys, in one write for each server."""
 
@@ -95,13 +100,11 @@ class RedisStore:
         self._capture = script("capture")
         self._announce = script("intend")
         self._settle = script("settle")
+        # These are the link's own, since each call in between costs every hit.
         self.server_ms = link.server_ms
-
-    def fetch(self, key: bytes) -> bytes | None:
-        return self._link.get(key)
-
-    def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        return self._link.get_many(keys)
+        self.fetch = link.get
+        self.fetch_beside = link.get_beside
+        self.fetch_many = link.get_many
 
     def peek(self, key: bytes) -> Peeked:
         asked = [(b"GET", key), (b"PTTL", key), (b"TYPE", key)]

@@ -138,7 +138,9 @@ class CacheAside:
         """Return the entry's value, from a tier or from `load`."""
         began_ns = self._t.now_ns()
         if terms.level is not ReadLevel.SOURCE:
-            reading, step = self._sights.one(key, terms, tagging, self._flights)
+            reading, step = self._sights.near(key, terms, tagging, self._flights)
+            if step is Plan.ASK_L2:
+                reading, step = self._sights.beyond(key, reading, terms, tagging)
             if step in _SERVING:
                 self._answered(key, reading)
                 if step in _REFRESHING:
@@ -281,7 +283,9 @@ class CacheAside:
 
     def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
         """Return a fresh entry, or None."""
-        reading, _ = self._sights.one(key, terms, tagging)
+        reading, step = self._sights.near(key, terms, tagging)
+        if step is Plan.ASK_L2:
+            reading, _ = self._sights.beyond(key, reading, terms, tagging)
         if reading.word in _FRESH:
             self._answered(key, reading)
             return reading
