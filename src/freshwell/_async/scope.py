@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
+from freshwell._async.coordination.loads import untagged
 from freshwell._async.coordination.sweeps import Progress
 from freshwell._async.core import Core
 from freshwell._async.decorators import Decoration, check_decorating, decorate
@@ -24,12 +25,16 @@ from freshwell.errors import KeyRejected
 from freshwell.ground.downs import is_down
 from freshwell.ground.globs import check_glob
 from freshwell.ground.journaling import BehindOptions, journal_name, journal_spec
+from freshwell.ground.keys import check_key
 from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
 from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
 from freshwell.typing import DurabilityName, Lookup, ReadLevelName
 
 __all__ = ["Scope"]
+
+_MAX_KNOWN_TAGGINGS = 2_000
+"""How many lists of tags are remembered as checked."""
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -44,6 +49,7 @@ class Scope:
         parts = namespace.split("/") if namespace else []
         paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
         self._implied = tuple(namespace_tag(path) for path in paths)
+        self._known_taggings: dict[tuple[str, ...], Tagging] = {}
         self._host = Host(
             core.engine,
             core.table,
@@ -90,7 +96,8 @@ class Scope:
         """
         names = self._names(keys)
         terms = self._core.terms(type, read)
-        found = await self._core.engine().aside.get_many(list(names), terms, self._tagging)
+        taggings = self._tagging if self._implied or self._core.names.versioned else untagged
+        found = await self._core.engine().aside.get_many(list(names), terms, taggings)
         return {names[name]: value for name, value in found.items()}
 
     async def get_or_load(
@@ -587,7 +594,8 @@ class Scope:
         """Return the keys by their inner names."""
         if isinstance(keys, str):
             raise KeyRejected("the keys are one text: give a list of keys")
-        return {self._name(key): key for key in keys}
+        most_bytes, prefix = self._core.options.max_key_bytes, named(self._namespace, "")
+        return {prefix + check_key(key, most_bytes): key for key in keys}
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:
         """Return the tags of an entry: those given, and those it has by itself."""
@@ -600,13 +608,22 @@ class Scope:
         self, name: str, texts: Sequence[str], functions: tuple[Computed, ...]
     ) -> Tagging:
         own = (key_tag(name),) if self._core.names.versioned else ()
+        plain = not (own or self._implied or functions)
+        spelled = tuple(texts)
+        if plain and (tagging := self._known_taggings.get(spelled)) is not None:
+            return tagging
         given = tuple(user_tag(check_tag(text)) for text in texts)
         known = (*self._implied, *own, *dict.fromkeys(given))
         if len(known) > MAX_TAGS:
             raise KeyRejected(f"an entry has at most {MAX_TAGS} tags, and not {len(known)}")
         if not known and not functions:
             return UNTAGGED
-        return Tagging(known, tuple(map(self._core.names.digest, known)), functions)
+        tagging = Tagging(known, tuple(map(self._core.names.digest, known)), functions)
+        if plain:
+            if len(self._known_taggings) >= _MAX_KNOWN_TAGGINGS:
+                self._known_taggings.clear()
+            self._known_taggings[spelled] = tagging
+        return tagging
 
     def _taggings(self, tags: Sequence[str | Computed]) -> Callable[[str], Tagging]:
         """Return what gives each entry of a call its tags."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple
 
@@ -40,6 +41,18 @@ class HotKeys:
         counts[key] = counts.get(key, self._floor) + 1
         self._added += 1
         if len(counts) > 2 * self._kept or self._added >= self._fade_after:
+            self._tidy()
+
+    def add_many(self, keys: Sequence[str]) -> None:
+        """Count one read of each key."""
+        counts, floor = self._counts, self._floor
+        for key in keys:
+            counts[key] = counts.get(key, floor) + 1
+            if len(counts) > 2 * self._kept:
+                self._tidy()
+                counts, floor = self._counts, self._floor
+        self._added += len(keys)
+        if self._added >= self._fade_after:
             self._tidy()
 
     def top(self, limit: int) -> list[Hot]:

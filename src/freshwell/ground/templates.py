@@ -93,7 +93,8 @@ class TagPlan:
     def render(self, values: Sequence[Any]) -> list[str]:
         """Return the tags that do not depend on the result."""
         return [
-            template.render([values[at] for at in places]) for template, places in self.templates
+            template.render([values[at] for at in places]) if places else template.literals[0]
+            for template, places in self.templates
         ]
 
 

@@ -6,7 +6,7 @@ unless an invalidation overtakes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import Any
 
 from freshwell._async.coordination.keeper import Keeper, Tiers
@@ -69,20 +69,7 @@ class Sights:
 
         `timed`: the readings are to have their times, even where no tier keeps them.
         """
-        shared = self._t.store.shared
-        absent_step = plan(Verdict.ABSENT, None, shared=shared)
-        sights: dict[str, Sight] = {}
-        asked: list[str] = []
-        for key in keys:
-            seen = self._in_l1(key, terms, taggings(key))
-            step = (
-                absent_step
-                if seen is _NOT_IN_L1
-                else plan(VERDICTS[seen.word], None, shared=shared)
-            )
-            sights[key] = seen, step
-            if step is Plan.ASK_L2:
-                asked.append(key)
+        sights, asked = self._near_many(keys, terms, taggings)
         spool = self._t.spool
         if len(spool):
             held = {key for key in asked if spool.withholds(key, taggings(key).digests)}
@@ -90,8 +77,25 @@ class Sights:
             asked = [key for key in asked if key not in held]
         if asked:
             for key, found in (await self._ask_many(asked, terms, taggings, timed)).items():
-                sights[key] = _judged(sights[key][0], found)
+                if found.word is L2Word.FRESH:
+                    sights[key] = found, Plan.SERVE_L2
+                else:
+                    sights[key] = _judged(sights[key][0], found)
         return sights
+
+    def _near_many(
+        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> tuple[dict[str, Sight], list[str]]:
+        """Look into L1, and return what L2 is to be asked for besides."""
+        shared = self._t.store.shared
+        absent: Sight = _NOT_IN_L1, plan(Verdict.ABSENT, None, shared=shared)
+        sights: dict[str, Sight] = dict.fromkeys(keys, absent)
+        if terms.level is ReadLevel.EVENTUAL and self._t.table.entries:
+            for key in sights:
+                seen = self._in_l1(key, terms, taggings(key))
+                if seen is not _NOT_IN_L1:
+                    sights[key] = seen, plan(VERDICTS[seen.word], None, shared=shared)
+        return sights, [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
 
     def served(self, reading: Reading) -> None:
         """Count an answer that was given."""
@@ -104,6 +108,15 @@ class Sights:
             counters.stale_serves += 1
         if reading.negative:
             counters.negative_hits += 1
+
+    def served_many(self, readings: Collection[Reading]) -> None:
+        """Count answers that were given together."""
+        counters = self._t.counters
+        nearby = sum(reading.tier == "l1" for reading in readings)
+        counters.hits_l1 += nearby
+        counters.hits_l2 += len(readings) - nearby
+        counters.stale_serves += sum(reading.word is L2Word.STALE for reading in readings)
+        counters.negative_hits += sum(reading.negative for reading in readings)
 
     # -- L1 ----------------------------------------------------------------------------------
 
@@ -183,22 +196,26 @@ class Sights:
     ) -> dict[str, Reading]:
         timed = timed or self._t.session.mode is not CoherenceMode.OFF
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
-        expected = dict.fromkeys(digest for key in keys for digest in taggings(key).digests)
+        expected: dict[bytes, None] = {}
+        if taggings is not untagged:
+            expected = dict.fromkeys(digest for key in keys for digest in taggings(key).digests)
         unknown = self._t.tags.unknown(expected, terms.level) if expected else []
-        l2_keys = [self._t.names.entry(key) for key in keys]
+        entry, read = self._t.names.entry, self._read
+        l2_keys = [entry(key) for key in keys]
         try:
             blobs, versions = await self._t.tags.fetch(l2_keys, unknown)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
         readings = {
-            key: ABSENT if blob is None else self._read(key, l2_key, blob, asked_ns, terms, timed)
+            key: ABSENT if blob is None else read(key, l2_key, blob, asked_ns, terms, timed)
             for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
         }
         if expected or any(reading.stamps for reading in readings.values()):
             readings = await self._verified(readings, terms, taggings, versions, since)
-        for key, reading in readings.items():
-            self._keep(key, reading, asked_ns, since, terms)
+        if self._t.session.mode is not CoherenceMode.OFF:
+            for key, reading in readings.items():
+                self._keep(key, reading, asked_ns, since, terms)
         return readings
 
     def _read(

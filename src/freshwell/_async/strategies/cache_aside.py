@@ -160,8 +160,7 @@ class CacheAside:
             sights = await self._sights.many(keys, terms, taggings)
             due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
             found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
-            for key, seen in found.items():
-                self._answered(key, seen)
+            self._answered_many(found)
             if due:
                 self.refresh_later(due, load, terms, taggings)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
@@ -297,16 +296,15 @@ class CacheAside:
         self, keys: Sequence[str], terms: Terms, taggings: Taggings = untagged
     ) -> dict[str, Any]:
         """Return the values of those entries that are fresh, and exist in the source."""
-        found: dict[str, Any] = {}
+        fresh: dict[str, Reading] = {}
         for key, (reading, _) in (await self._sights.many(keys, terms, taggings)).items():
             if reading.word in _FRESH:
-                self._answered(key, reading)
-                if not reading.negative:
-                    found[key] = reading.value
+                fresh[key] = reading
             else:
                 self._missed([key])
                 self._trace(key, reading, None)
-        return found
+        self._answered_many(fresh)
+        return {key: found.value for key, found in fresh.items() if not found.negative}
 
     # -- what was answered: counted, and told to those who trace ------------------------------
 
@@ -316,10 +314,16 @@ class CacheAside:
             self._t.observing.hot.add(key)
         self._trace(key, reading, reading.tier)
 
+    def _answered_many(self, readings: Mapping[str, Reading]) -> None:
+        self._sights.served_many(readings.values())
+        self._t.observing.hot.add_many([k for k, seen in readings.items() if seen.tier == "l2"])
+        if self._t.observing.traces.here():
+            for key, reading in readings.items():
+                self._trace(key, reading, reading.tier)
+
     def _missed(self, keys: Sequence[str]) -> None:
         self._t.counters.misses += len(keys)
-        for key in keys:
-            self._t.observing.hot.add(key)
+        self._t.observing.hot.add_many(keys)
 
     def _trace(self, key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> None:
         for trace in self._t.observing.traces.here():
