@@ -18,8 +18,8 @@ from freshwell.ground.frame import (
     State,
     decode,
     encode,
+    plain_parts,
     plain_start,
-    plain_times,
 )
 from freshwell.ground.keys import digest8
 
@@ -66,11 +66,22 @@ def test_the_short_way_reads_plain_values_of_its_codec_and_nothing_else(
         given_fields["state"] is State.VALUE
         and given_fields["codec"] == codec
         and not given_fields["flags"]
-        and not given_fields["stamps"]
     )
-    found = plain_times(data, plain_start(codec), digest)
-    told = tuple(given_fields[name] for name in ("fresh_until_ms", "born_ms", "cost_us"))
-    assert found == (told if plain else None)
+    found = plain_parts(data, plain_start(codec), digest)
+    names = ("fresh_until_ms", "born_ms", "cost_us", "stamps", "payload")
+    assert found == (tuple(given_fields[name] for name in names) if plain else None)
+
+
+@pytest.mark.parametrize("length", [0, 1, 4_039, 4_040, 4_041, 4_200, 20_000])
+@pytest.mark.parametrize("stamps", [(), ((b"digest-1", b"stamp-01"),)])
+def test_the_short_way_reads_payloads_of_any_length(length: int, stamps: Any) -> None:
+    payload = bytes(range(256)) * (length // 256) + bytes(length % 256)
+    data = encode(state=State.VALUE, codec=1, digest=DIGEST, stamps=stamps, payload=payload)
+    found = plain_parts(data, plain_start(1), DIGEST)
+    assert found is not None
+    assert found[3:] == (stamps, payload)
+    torn = data[:-1] + bytes([data[-1] ^ 1])
+    assert (plain_parts(torn, plain_start(1), DIGEST) is None) == (torn != data)
 
 
 @given(st.binary(max_size=150), eight)

@@ -16,11 +16,10 @@ from freshwell.ground.frame import (
     encode,
     intent_frame,
     lease_frame,
+    plain_parts,
     plain_start,
-    plain_times,
     stamp_frame,
     stamp_of,
-    tagged_times,
     tombstone_frame,
 )
 from freshwell.ground.keys import digest8
@@ -81,7 +80,7 @@ def test_a_frame_that_was_cut_anywhere_is_refused(name: str) -> None:
     for length in range(len(data)):
         cut = decode(data[:length], DIGEST)
         assert cut is (Rejected.TRUNCATED if length < body_start(name) else Rejected.TORN)
-        assert plain_times(data[:length], plain_start(1), DIGEST) is None
+        assert plain_parts(data[:length], plain_start(1), DIGEST) is None
 
 
 @each_golden
@@ -91,7 +90,7 @@ def test_a_frame_whose_body_changed_in_any_bit_is_torn(name: str) -> None:
         for bit in range(8):
             changed = data[:at] + bytes([data[at] ^ (1 << bit)]) + data[at + 1 :]
             assert decode(changed, DIGEST) is Rejected.TORN
-            assert plain_times(changed, plain_start(1), DIGEST) is None
+            assert plain_parts(changed, plain_start(1), DIGEST) is None
 
 
 @each_golden
@@ -111,33 +110,22 @@ def test_a_frame_of_a_newer_version_is_refused_whatever_its_rest_is(
 
 
 @each_golden
-def test_only_plain_values_are_read_the_short_way_and_as_the_long_way_reads_them(
+def test_values_without_flags_are_read_the_short_way_as_the_long_way_reads_them(
     name: str,
 ) -> None:
     data, frame = golden_bytes(name), expected(name)
-    plain = frame.state is State.VALUE and not frame.flags and not frame.stamps
-    short = plain_times(data, plain_start(frame.codec), DIGEST)
-    assert short == ((frame.fresh_until_ms, frame.born_ms, frame.cost_us) if plain else None)
-    assert not plain or data[HEAD_BYTES:] == frame.payload
-    assert plain_times(data, plain_start(frame.codec ^ 1), DIGEST) is None
-    assert plain_times(data, plain_start(frame.codec), OTHER) is None
-    assert plain_times(data[: HEAD_BYTES - 1], plain_start(frame.codec), DIGEST) is None
-
-
-@each_golden
-def test_values_with_tags_are_read_the_short_way_as_the_long_way_reads_them(name: str) -> None:
-    data, frame = golden_bytes(name), expected(name)
     start = plain_start(frame.codec)
-    found = tagged_times(data, start, DIGEST)
+    found = plain_parts(data, start, DIGEST)
     if frame.state is not State.VALUE or frame.flags:
         assert found is None
         return
-    assert found == (frame.fresh_until_ms, frame.born_ms, frame.cost_us, frame.stamps)
-    assert data[HEAD_BYTES + STAMP_BYTES * len(frame.stamps) :] == frame.payload
-    assert tagged_times(data, start, OTHER) is None
-    assert tagged_times(data[:-1], start, DIGEST) is None
+    times = (frame.fresh_until_ms, frame.born_ms, frame.cost_us)
+    assert found == (*times, frame.stamps, frame.payload)
+    assert plain_parts(data, plain_start(frame.codec ^ 1), DIGEST) is None
+    assert plain_parts(data, start, OTHER) is None
+    assert plain_parts(data[:-1], start, DIGEST) is None
     for length in range(HEAD_BYTES + STAMP_BYTES * len(frame.stamps)):
-        assert tagged_times(data[:length], start, DIGEST) is None
+        assert plain_parts(data[:length], start, DIGEST) is None
 
 
 @each_golden
@@ -223,6 +211,6 @@ def test_fuzzed_bytes_raise_nothing_and_are_never_a_value_of_another_key() -> No
         if isinstance(found, Frame):
             assert data[44:52] == DIGEST
         assert isinstance(decode(data, OTHER), Rejected)
-        assert plain_times(data, start, OTHER) is None
-        plain_times(data, start, DIGEST)
+        assert plain_parts(data, start, OTHER) is None
+        plain_parts(data, start, DIGEST)
     assert seen == {*State, *Rejected}

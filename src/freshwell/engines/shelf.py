@@ -13,17 +13,14 @@ from freshwell.codecs.base import BoundCodec
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import CodecError
 from freshwell.ground.frame import (
-    HEAD_BYTES,
-    STAMP_BYTES,
     Flag,
     Frame,
     Rejected,
     State,
     decode,
     encode,
+    plain_parts,
     plain_start,
-    plain_times,
-    tagged_times,
 )
 from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
@@ -32,6 +29,9 @@ from freshwell.ground.plan import WORDS, L2Word, ReadLevel
 from freshwell.ground.ttl import EARLIEST_COSTS
 
 __all__ = ["ABSENT", "DOWN", "Reading", "Shelf", "Terms"]
+
+_EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
+_FRESH: Final = L2Word.FRESH  # to look a member up takes Python 3.11 as long as a hash of the key
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,12 @@ class Terms:
     level: ReadLevel
     plain: bytes = field(init=False)
     """How the frames begin that these terms mostly meet."""
+    early_ms_per_us: float = field(init=False)
+    """How long before its end a value may be refreshed, for each microsecond its load took."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plain", plain_start(self.codec.id))
+        object.__setattr__(self, "early_ms_per_us", self.policy.beta * _EARLIEST_MS_PER_US)
 
 
 class Reading(NamedTuple):
@@ -63,8 +66,6 @@ class Reading(NamedTuple):
     stamps: tuple[tuple[bytes, bytes], ...] = ()
     """The tags that it was stored under, and their versions then."""
 
-
-_EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
 
 ABSENT: Final = Reading(L2Word.ABSENT)
 DOWN: Final = Reading(L2Word.DOWN, reason="l2 down")
@@ -114,29 +115,23 @@ class Shelf:
         """
         if server_ms <= 0:
             return None
-        stamps: tuple[tuple[bytes, bytes], ...] = ()
-        if blob.startswith(terms.plain):
-            head, start = plain_times(blob, terms.plain, digest8(key)), HEAD_BYTES
-            if head is None:
-                return None
-        else:
-            found = tagged_times(blob, terms.plain, digest8(key))
-            if found is None:
-                return None
-            head, stamps = found[:3], found[3]
-            start = HEAD_BYTES + STAMP_BYTES * len(stamps)
-        if len(blob) - start > self._max_value_bytes:
+        found = plain_parts(blob, terms.plain, digest8(key))
+        if found is None:
             return None
-        fresh_until_ms, _, cost_us = head
-        if fresh_until_ms - server_ms <= cost_us * terms.policy.beta * _EARLIEST_MS_PER_US:
+        fresh_until_ms, born_ms, cost_us, stamps, payload = found
+        if len(payload) > self._max_value_bytes:
+            return None
+        if fresh_until_ms - server_ms <= cost_us * terms.early_ms_per_us:
             return None
         try:
-            value = terms.codec.decode(memoryview(blob)[start:], key)
+            value = terms.codec.decode(payload, key)
         except CodecError:
             return None
-        stale_ns = terms.policy.stale_ns
-        times = local_times(*head, server_ms, now_ns, stale_ns) if timed else None
-        return Reading(L2Word.FRESH, value, False, times, "fresh", "l2", stamps)
+        times = None
+        if timed:
+            stale_ns = terms.policy.stale_ns
+            times = local_times(fresh_until_ms, born_ms, cost_us, server_ms, now_ns, stale_ns)
+        return Reading(_FRESH, value, False, times, "fresh", "l2", stamps)
 
     def frame(
         self,

@@ -32,6 +32,7 @@ both are worth nothing. The sum guards against accidents; against people there a
 from __future__ import annotations
 
 from enum import Enum, IntFlag
+from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -53,12 +54,11 @@ __all__ = [
     "identity_of",
     "intent_frame",
     "lease_frame",
+    "plain_parts",
     "plain_start",
-    "plain_times",
     "stamp_frame",
     "stamp_in",
     "stamp_of",
-    "tagged_times",
     "tombstone_frame",
     "writers_of",
 ]
@@ -72,11 +72,15 @@ HEAD_BYTES: Final = _HEAD.size
 STAMP_BYTES: Final = 16
 WRITER_BYTES: Final = 16
 _MAX_STAMPS: Final = 255
+_COPIED_BYTES: Final = 4_096
 _MAX_NAME_BYTES: Final = 200
 FRAME_START: Final = MAGIC + bytes([VERSION])
 """How the frames of this version begin."""
 _STAMP_START: Final = FRAME_START + b"S"
 _MAX_COST_US: Final = 2**32 - 1
+
+Stamps = tuple[tuple[bytes, bytes], ...]
+"""Tags by their digests, and their versions."""
 
 
 class State(Enum):
@@ -211,36 +215,32 @@ def plain_start(codec: int) -> bytes:
     return encode(state=State.VALUE, codec=codec, digest=bytes(8))[:8]
 
 
-def plain_times(data: bytes, start: bytes, digest: bytes) -> tuple[int, int, int] | None:
-    """Return (fresh_until_ms, born_ms, cost_us) of a plain frame; its payload is the rest.
-
-    The short way for the usual case. None: it is not plain, or no frame of this key; `decode`
-    says what it is.
-    """
-    if len(data) < HEAD_BYTES or not data.startswith(start):
-        return None
-    fresh_until_ms, born_ms, cost_us, owner, total = _TIMES.unpack_from(data)
-    if owner != digest or crc32(memoryview(data)[HEAD_BYTES:]) != total:
-        return None
-    return fresh_until_ms, born_ms, cost_us
-
-
-def tagged_times(
+def plain_parts(
     data: bytes, start: bytes, digest: bytes
-) -> tuple[int, int, int, tuple[tuple[bytes, bytes], ...]] | None:
-    """Return what `plain_times` does, and the stamps, of a frame that is plain but for them.
+) -> tuple[int, int, int, Stamps, bytes | memoryview] | None:
+    """Return (fresh_until_ms, born_ms, cost_us, stamps, payload) of a frame without flags.
 
-    Its payload begins after ``HEAD_BYTES + STAMP_BYTES * len(stamps)``.
+    The short way for the usual case. None: it has flags, or is no value of this key; `decode`
+    says what it is. `start` is `plain_start` of the codec.
     """
-    if len(data) < HEAD_BYTES or data[:6] != start[:6] or data[7]:
+    count = 0
+    if not data.startswith(start):
+        if len(data) < HEAD_BYTES or data[:6] != start[:6] or data[7]:
+            return None
+        count = data[6]
+    if len(data) < HEAD_BYTES + count * STAMP_BYTES:
         return None
     fresh_until_ms, born_ms, cost_us, owner, total = _TIMES.unpack_from(data)
-    count = data[6]
-    if owner != digest or len(data) < HEAD_BYTES + count * STAMP_BYTES:
+    if owner != digest:
         return None
-    if crc32(memoryview(data)[HEAD_BYTES:]) != total:
+    # To copy a few bytes takes less than to make a view of them.
+    body = data[HEAD_BYTES:] if len(data) <= _COPIED_BYTES else memoryview(data)[HEAD_BYTES:]
+    if crc32(body) != total:
         return None
-    return fresh_until_ms, born_ms, cost_us, _stamps(data, count)
+    if not count:
+        return fresh_until_ms, born_ms, cost_us, (), body
+    stamps = _stamps(data, count)
+    return fresh_until_ms, born_ms, cost_us, stamps, body[count * STAMP_BYTES :]
 
 
 def lease_frame(key: bytes) -> bytes:
@@ -286,6 +286,11 @@ def identity_of(data: bytes) -> bytes:
     return bytes(data[24:40])
 
 
-def _stamps(data: bytes, count: int) -> tuple[tuple[bytes, bytes], ...]:
-    ends = range(HEAD_BYTES, HEAD_BYTES + count * STAMP_BYTES, STAMP_BYTES)
-    return tuple((data[at : at + 8], data[at + 8 : at + 16]) for at in ends)
+def _stamps(data: bytes, count: int) -> Stamps:
+    flat = iter(_stamps_of(count).unpack_from(data, HEAD_BYTES))
+    return tuple(zip(flat, flat, strict=True))
+
+
+@lru_cache(maxsize=_MAX_STAMPS + 1)
+def _stamps_of(count: int) -> Struct:
+    return Struct("8s8s" * count)

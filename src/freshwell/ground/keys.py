@@ -43,6 +43,7 @@ _MAX_ITEMS: Final = 10_000
 _MAX_DECIMAL_BITS: Final = 256
 
 
+@lru_cache(maxsize=4_096)
 def digest8(key: bytes) -> bytes:
     """Return the 8-byte digest that an L2 frame carries of its key."""
     return blake2b(key, digest_size=8).digest()

@@ -29,6 +29,13 @@ Sight = tuple[Reading, Plan]
 _NOT_IN_L1 = ABSENT._replace(tier="l1")
 _WITHHELD = ABSENT._replace(reason="spooled")
 _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
+# Members of enumerations: to look one up costs Python 3.11 as much as a call.
+_ASK_L2 = Plan.ASK_L2
+_SERVE_L2 = Plan.SERVE_L2
+_FRESH = L2Word.FRESH
+_STALE = L2Word.STALE
+_EVENTUAL = ReadLevel.EVENTUAL
+_OFF = CoherenceMode.OFF
 
 
 class Sights:
@@ -49,13 +56,13 @@ class Sights:
         seen, shared = self._in_l1(key, terms, tagging), self._t.store.shared
         if seen is not _NOT_IN_L1 or not shared:
             step = plan(VERDICTS[seen.word], None, shared=shared)
-            if step is not Plan.ASK_L2:
+            if step is not _ASK_L2:
                 return seen, step
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
         if self._t.spool.withholds(key, tagging.digests):
             return _WITHHELD, Plan.LOAD
-        return seen, Plan.ASK_L2
+        return seen, _ASK_L2
 
     async def many(
         self,
@@ -77,8 +84,8 @@ class Sights:
             asked = [key for key in asked if key not in held]
         if asked:
             for key, found in (await self._ask_many(asked, terms, taggings, timed)).items():
-                if found.word is L2Word.FRESH:
-                    sights[key] = found, Plan.SERVE_L2
+                if found.word is _FRESH:
+                    sights[key] = found, _SERVE_L2
                 else:
                     sights[key] = _judged(sights[key][0], found)
         return sights
@@ -90,12 +97,12 @@ class Sights:
         shared = self._t.store.shared
         absent: Sight = _NOT_IN_L1, plan(Verdict.ABSENT, None, shared=shared)
         sights: dict[str, Sight] = dict.fromkeys(keys, absent)
-        if terms.level is ReadLevel.EVENTUAL and self._t.table.entries:
+        if terms.level is _EVENTUAL and self._t.table.entries:
             for key in sights:
                 seen = self._in_l1(key, terms, taggings(key))
                 if seen is not _NOT_IN_L1:
                     sights[key] = seen, plan(VERDICTS[seen.word], None, shared=shared)
-        return sights, [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
+        return sights, [key for key, (_, step) in sights.items() if step is _ASK_L2]
 
     def served(self, reading: Reading) -> None:
         """Count an answer that was given."""
@@ -104,7 +111,7 @@ class Sights:
             counters.hits_l1 += 1
         else:
             counters.hits_l2 += 1
-        if reading.word is L2Word.STALE:
+        if reading.word is _STALE:
             counters.stale_serves += 1
         if reading.negative:
             counters.negative_hits += 1
@@ -115,13 +122,13 @@ class Sights:
         nearby = sum(reading.tier == "l1" for reading in readings)
         counters.hits_l1 += nearby
         counters.hits_l2 += len(readings) - nearby
-        counters.stale_serves += sum(reading.word is L2Word.STALE for reading in readings)
+        counters.stale_serves += sum(reading.word is _STALE for reading in readings)
         counters.negative_hits += sum(reading.negative for reading in readings)
 
     # -- L1 ----------------------------------------------------------------------------------
 
     def _in_l1(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
-        if terms.level is not ReadLevel.EVENTUAL:
+        if terms.level is not _EVENTUAL:
             return _NOT_IN_L1
         entry = self._t.table.get(key)
         if entry is None:
@@ -177,7 +184,7 @@ class Sights:
             return _judged(seen, DOWN)
         if blob is None:
             return _judged(seen, ABSENT)
-        timed = t.session.mode is not CoherenceMode.OFF
+        timed = t.session.mode is not _OFF
         reading = self._read(key, l2_key, blob, asked_ns, terms, timed)
         if reading.stamps or tagging.digests:
             if t.tags.needs(reading, versions, terms.level):
@@ -194,7 +201,7 @@ class Sights:
     async def _ask_many(
         self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging], timed: bool
     ) -> dict[str, Reading]:
-        timed = timed or self._t.session.mode is not CoherenceMode.OFF
+        timed = timed or self._t.session.mode is not _OFF
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
         expected: dict[bytes, None] = {}
         if taggings is not untagged:
@@ -213,7 +220,7 @@ class Sights:
         }
         if expected or any(reading.stamps for reading in readings.values()):
             readings = await self._verified(readings, terms, taggings, versions, since)
-        if self._t.session.mode is not CoherenceMode.OFF:
+        if self._t.session.mode is not _OFF:
             for key, reading in readings.items():
                 self._keep(key, reading, asked_ns, since, terms)
         return readings
@@ -255,8 +262,8 @@ class Sights:
 
 
 def _judged(l1: Reading, l2: Reading) -> Sight:
-    if l2.word is L2Word.FRESH:
+    if l2.word is _FRESH:
         # As the plan says, whatever L1 has; most answers of L2 end here.
-        return l2, Plan.SERVE_L2
+        return l2, _SERVE_L2
     step = plan(VERDICTS[l1.word], l2.word, shared=True)
     return (l1 if step in _L1_PLANS else l2), step

@@ -40,6 +40,11 @@ _STAMP_MS = 60_000
 """How long a version that nobody relies on is kept: those who do prolong it."""
 _SEEN_FOR_MS = 1_500
 """An announcement stands for at least this long after its writer has died."""
+# Members of enumerations: to look one up costs Python 3.11 as much as a call.
+_NOTHING = (L2Word.ABSENT, L2Word.DOWN)
+_EVENTUAL = ReadLevel.EVENTUAL
+_ALONE = CoherenceMode.ALONE
+_FEED = CoherenceMode.FEED
 
 Versions = Mapping[bytes, bytes | None]
 """Tags by their digests, and their versions now. None: there is none."""
@@ -91,7 +96,7 @@ class Tags:
 
     def unknown(self, digests: Iterable[bytes], level: ReadLevel) -> list[bytes]:
         """Return the tags whose versions must be asked for, to read on this level."""
-        if level is not ReadLevel.EVENTUAL or not self._is_told():
+        if level is not _EVENTUAL or not self._is_told():
             return list(digests)
         known = self._table.stamps.known
         return [digest for digest in digests if known(digest) is None]
@@ -148,7 +153,7 @@ class Tags:
 
     def stands(self, reading: Reading, tagging: Tagging, versions: Versions, since: int) -> bool:
         """Tell whether an entry's tags are as they were, and whether it has the caller's."""
-        if reading.word in (L2Word.ABSENT, L2Word.DOWN):
+        if reading.word in _NOTHING:
             return True
         for digest, stamp in reading.stamps:
             if self._spool.limit and self._is_missed(digest, since):
@@ -176,9 +181,9 @@ class Tags:
     def _is_told(self) -> bool:
         """Tell whether this process would know of a change of a version that it remembers."""
         session = self._session
-        if session.mode is CoherenceMode.ALONE:
+        if session.mode is _ALONE:
             return True
-        return session.mode is CoherenceMode.FEED and self._now_ns() < session.live_until_ns
+        return session.mode is _FEED and self._now_ns() < session.live_until_ns
 
     # -- loading -----------------------------------------------------------------------------
 

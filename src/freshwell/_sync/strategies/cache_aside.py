@@ -33,6 +33,9 @@ _REST_AFTER_FAILURE_NS = 1_000_000_000
 _MAX_RESTING = 10_000
 _SLACK_SHARE = 10
 """A value with a tenth of its life more than expected was refreshed by somebody else."""
+# Members of enumerations: to look one up costs Python 3.11 as much as a call.
+_ASK_L2 = Plan.ASK_L2
+_SOURCE = ReadLevel.SOURCE
 
 _REFRESHING = (Plan.SERVE_L1_AND_REFRESH, Plan.SERVE_L2_AND_REFRESH)
 _SERVING = (Plan.SERVE_L2, Plan.SERVE_L1, *_REFRESHING)
@@ -137,9 +140,9 @@ class CacheAside:
     ) -> Any:
         """Return the entry's value, from a tier or from `load`."""
         began_ns = self._t.now_ns()
-        if terms.level is not ReadLevel.SOURCE:
+        if terms.level is not _SOURCE:
             reading, step = self._sights.near(key, terms, tagging, self._flights)
-            if step is Plan.ASK_L2:
+            if step is _ASK_L2:
                 reading, step = self._sights.beyond(key, reading, terms, tagging)
             if step in _SERVING:
                 self._answered(key, reading)
@@ -156,7 +159,7 @@ class CacheAside:
         """Return the values of those keys that exist, in the order of `keys`."""
         began_ns = self._t.now_ns()
         found: dict[str, Any] = {}
-        if terms.level is not ReadLevel.SOURCE:
+        if terms.level is not _SOURCE:
             sights = self._sights.many(keys, terms, taggings)
             due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
             found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
@@ -177,7 +180,7 @@ class CacheAside:
         A flight that was under way may bring a value loaded before an invalidation that this
         caller already knows of. The next flight begins after this call, so two rounds suffice.
         """
-        forced = terms.level is ReadLevel.SOURCE
+        forced = terms.level is _SOURCE
         errand = Errand(load, terms, taggings, nested=in_flight(), forced=forced)
         results: dict[str, Loaded] = {}
         todo = list(keys)
@@ -217,7 +220,7 @@ class CacheAside:
 
     def _serves(self, loaded: Loaded, terms: Terms, began_ns: int) -> bool:
         """Tell whether a flight's value may be given to a caller who asked at `began_ns`."""
-        if terms.level is ReadLevel.SOURCE:
+        if terms.level is _SOURCE:
             return loaded.began_ns >= began_ns
         if not self._t.store.shared:
             return True
@@ -283,7 +286,7 @@ class CacheAside:
     def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
         """Return a fresh entry, or None."""
         reading, step = self._sights.near(key, terms, tagging)
-        if step is Plan.ASK_L2:
+        if step is _ASK_L2:
             reading, _ = self._sights.beyond(key, reading, terms, tagging)
         if reading.word in _FRESH:
             self._answered(key, reading)
