@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection
 from threading import Lock
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ class HotKeys:
         if len(counts) > 2 * self._kept or self._added >= self._fade_after:
             self._tidy()
 
-    def add_many(self, keys: Sequence[str]) -> None:
+    def add_many(self, keys: Collection[str]) -> None:
         """Count one read of each key."""
         counts, floor = self._counts, self._floor
         for key in keys:

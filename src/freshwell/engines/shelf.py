@@ -6,6 +6,7 @@ by the codec in force are counted and treated as absent.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -28,7 +29,7 @@ from freshwell.ground.options import EntryPolicy
 from freshwell.ground.plan import WORDS, L2Word, ReadLevel
 from freshwell.ground.ttl import EARLIEST_COSTS
 
-__all__ = ["ABSENT", "DOWN", "Reading", "Shelf", "Terms"]
+__all__ = ["ABSENT", "DOWN", "UNREAD", "Reading", "Shelf", "Terms"]
 
 _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
 _FRESH: Final = L2Word.FRESH  # to look a member up takes Python 3.11 as long as a hash of the key
@@ -68,6 +69,8 @@ class Reading(NamedTuple):
 
 
 ABSENT: Final = Reading(L2Word.ABSENT)
+UNREAD: Final = object()
+"""In the place of a value that is not known yet."""
 DOWN: Final = Reading(L2Word.DOWN, reason="l2 down")
 
 
@@ -132,6 +135,33 @@ class Shelf:
             stale_ns = terms.policy.stale_ns
             times = local_times(fresh_until_ms, born_ms, cost_us, server_ms, now_ns, stale_ns)
         return Reading(_FRESH, value, False, times, "fresh", "l2", stamps)
+
+    def values(
+        self,
+        keys: Sequence[bytes],
+        blobs: Sequence[bytes | None],
+        terms: Terms,
+        servers_ms: Iterable[int],
+    ) -> list[Any]:
+        """Return the values of frames that `read_calm` would read, and `UNREAD` for the others.
+
+        For those who ask for many at once, and for nothing but the values: frames with tags
+        are left unread too.
+        """
+        start, early_ms_per_us = terms.plain, terms.early_ms_per_us
+        decode, most_bytes = terms.codec.decode, self._max_value_bytes
+        values: list[Any] = []
+        for key, blob, server_ms in zip(keys, blobs, servers_ms, strict=True):
+            found = None if blob is None else plain_parts(blob, start, digest8(key))
+            value: Any = UNREAD
+            if found is not None and not found[3] and len(found[4]) <= most_bytes:
+                calm = found[0] - server_ms > found[2] * early_ms_per_us
+                try:
+                    value = decode(found[4], key) if calm and server_ms > 0 else UNREAD
+                except CodecError:
+                    value = UNREAD
+            values.append(value)
+        return values
 
     def frame(
         self,

@@ -159,18 +159,21 @@ class CacheAside:
         """Return the values of those keys that exist, in the order of `keys`."""
         began_ns = self._t.now_ns()
         found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         if terms.level is not _SOURCE:
-            sights = await self._sights.many(keys, terms, taggings)
+            taken = None if self._t.observing.traces.here() else values
+            sights = await self._sights.many(keys, terms, taggings, values=taken)
             due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
             found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
-            self._answered_many(found)
+            self._answered_many(found, values)
             if due:
                 self.refresh_later(due, load, terms, taggings)
-        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        missing = [k for k in dict.fromkeys(keys) if k not in found and k not in values]
         if missing:
             self._missed(missing)
             found.update(await self._load(missing, load, terms, taggings, began_ns))
-        return {key: found[key].value for key in keys if not found[key].negative}
+        values.update((k, seen.value) for k, seen in found.items() if not seen.negative)
+        return {key: values[key] for key in keys if key in values}
 
     async def _load(
         self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings, began_ns: int
@@ -300,14 +303,20 @@ class CacheAside:
     ) -> dict[str, Any]:
         """Return the values of those entries that are fresh, and exist in the source."""
         fresh: dict[str, Reading] = {}
-        for key, (reading, _) in (await self._sights.many(keys, terms, taggings)).items():
+        values: dict[str, Any] = {}
+        taken = None if self._t.observing.traces.here() else values
+        sights = await self._sights.many(keys, terms, taggings, values=taken)
+        for key, (reading, _) in sights.items():
             if reading.word in _FRESH:
                 fresh[key] = reading
             else:
                 self._missed([key])
                 self._trace(key, reading, None)
-        self._answered_many(fresh)
-        return {key: found.value for key, found in fresh.items() if not found.negative}
+        self._answered_many(fresh, values)
+        if not fresh:
+            return values
+        values.update((k, found.value) for k, found in fresh.items() if not found.negative)
+        return {key: values[key] for key in keys if key in values}
 
     # -- what was answered: counted, and told to those who trace ------------------------------
 
@@ -317,7 +326,12 @@ class CacheAside:
             self._t.observing.hot.add(key)
         self._trace(key, reading, reading.tier)
 
-    def _answered_many(self, readings: Mapping[str, Reading]) -> None:
+    def _answered_many(self, readings: Mapping[str, Reading], values: Mapping[str, Any]) -> None:
+        """Note many answers: readings, and values of L2 of which no more is known."""
+        self._t.counters.hits_l2 += len(values)
+        self._t.observing.hot.add_many(values)
+        if not readings:
+            return
         self._sights.served_many(readings.values())
         self._t.observing.hot.add_many([k for k, seen in readings.items() if seen.tier == "l2"])
         if self._t.observing.traces.here():

@@ -6,7 +6,7 @@ unless an invalidation overtakes it.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from freshwell._sync.coordination.keeper import Keeper, Tiers
@@ -14,7 +14,7 @@ from freshwell._sync.coordination.loads import untagged
 from freshwell._sync.coordination.tags import OUTDATED
 from freshwell.engines.entry import TaggedEntry
 from freshwell.engines.session import CoherenceMode
-from freshwell.engines.shelf import ABSENT, DOWN, Reading, Terms
+from freshwell.engines.shelf import ABSENT, DOWN, UNREAD, Reading, Terms
 from freshwell.engines.table import Entry
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.freshness import Times, Verdict, judge
@@ -71,10 +71,13 @@ class Sights:
         taggings: Callable[[str], Tagging] = untagged,
         *,
         timed: bool = False,
+        values: dict[str, Any] | None = None,
     ) -> dict[str, Sight]:
         """Look for many entries at the cost of one round trip, or two where tags are unknown.
 
-        `timed`: the readings are to have their times, even where no tier keeps them.
+        `timed`: the readings are to have their times, even where no tier keeps them. `values`
+        takes up fresh values from L2 of which there is nothing to say but that: they have no
+        sight.
         """
         sights, asked = self._near_many(keys, terms, taggings)
         spool = self._t.spool
@@ -83,11 +86,10 @@ class Sights:
             sights.update(dict.fromkeys(held, (_WITHHELD, Plan.LOAD)))
             asked = [key for key in asked if key not in held]
         if asked:
-            for key, found in self._ask_many(asked, terms, taggings, timed).items():
-                if found.word is _FRESH:
-                    sights[key] = found, _SERVE_L2
-                else:
-                    sights[key] = _judged(sights[key][0], found)
+            for key, found in self._ask_many(asked, terms, taggings, timed, values).items():
+                sights[key] = _judged(sights[key][0], found)
+        if values:
+            sights = {key: sight for key, sight in sights.items() if key not in values}
         return sights
 
     def _near_many(
@@ -199,7 +201,12 @@ class Sights:
         return _judged(seen, reading)
 
     def _ask_many(
-        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging], timed: bool
+        self,
+        keys: Sequence[str],
+        terms: Terms,
+        taggings: Callable[[str], Tagging],
+        timed: bool,
+        values: dict[str, Any] | None,
     ) -> dict[str, Reading]:
         timed = timed or self._t.session.mode is not _OFF
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
@@ -214,9 +221,18 @@ class Sights:
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
+        found: Iterable[tuple[str, bytes, bytes | None]] = zip(keys, l2_keys, blobs, strict=True)
+        if values is not None and not timed and not expected:
+            clocks = self._t.store.clocks(l2_keys)
+            read_now = self._t.shelf.values(l2_keys, blobs, terms, clocks)
+            values.update(zip(keys, read_now, strict=True))
+            unread = [key for key, value in values.items() if value is UNREAD]
+            for key in unread:
+                del values[key]
+            found = (one for one in found if one[0] not in values) if unread else ()
         readings = {
             key: ABSENT if blob is None else read(key, l2_key, blob, asked_ns, terms, timed)
-            for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
+            for key, l2_key, blob in found
         }
         if expected or any(reading.stamps for reading in readings.values()):
             readings = self._verified(readings, terms, taggings, versions, since)
