@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
 from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.link_errors import LinkLost, LinkTimeout
+from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
 from tests.support.impostor import SILENCE, impostor
 
 
@@ -77,3 +79,84 @@ async def test_closing_tells_those_who_wait() -> None:
         await own.aclose()
         with pytest.raises(LinkLost, match="closed"):
             await waiting
+
+
+def asked_for(command: list[bytes]) -> bytes:
+    """Answer an MGET by the names of its keys."""
+    values = [b"$%d\r\n%b\r\n" % (len(key), key) for key in command[1:]]
+    return b"*%d\r\n%b" % (len(values), b"".join(values))
+
+
+async def test_callers_of_one_tick_share_one_question_about_a_key_beside_theirs() -> None:
+    with impostor(asked_for) as server:
+        own = Link(Endpoint.of(server.url))
+        await own.get_many([b"warm"])
+
+        async def read(i: int) -> object:
+            return await own.get_beside(b"k:%d" % i, [b"both", b"own:%d" % i])
+
+        found = await asyncio.gather(*(read(i) for i in range(20)))
+        assert found == [(b"k:%d" % i, [b"both", b"own:%d" % i]) for i in range(20)]
+        commands = server.commands[1:]
+        assert [len(command) for command in commands] == [4, 4, *[3] * 18]
+        assert sum(b"both" in command for command in commands) == 2, "the first left at once"
+        await own.aclose()
+
+
+async def test_a_key_that_is_asked_for_in_a_later_tick_is_asked_for_anew(redis_url: str) -> None:
+    own = Link(Endpoint.of(redis_url), command_timeout_s=10)
+    await own.batch([(b"SET", b"k", b"v"), (b"SET", b"tag", b"1")])
+    first = [asyncio.create_task(own.get_beside(b"k", [b"tag"])) for _ in range(3)]
+    await asyncio.sleep(0)
+    changed = asyncio.create_task(own.batch([(b"SET", b"tag", b"2")]))
+    await asyncio.sleep(0)
+    later = [asyncio.create_task(own.get_beside(b"k", [b"tag"])) for _ in range(3)]
+    assert await asyncio.gather(*first) == [(b"v", [b"1"])] * 3
+    await changed
+    assert await asyncio.gather(*later) == [(b"v", [b"2"])] * 3
+    await own.aclose()
+
+
+async def test_who_shares_a_question_has_its_answer_though_the_asker_was_cancelled(
+    redis_url: str,
+) -> None:
+    own = Link(Endpoint.of(redis_url), command_timeout_s=10)
+    await own.batch([(b"SET", b"k", b"v"), (b"SET", b"tag", b"1")])
+    under_way = asyncio.create_task(own.get(b"other"))
+    asker, sharer = (asyncio.create_task(own.get_beside(b"k", [b"tag"])) for _ in range(2))
+    await asyncio.sleep(0)
+    asker.cancel()
+    assert await sharer == (b"v", [b"1"])
+    assert asker.cancelled()
+    await under_way
+    await own.aclose()
+
+
+async def test_who_shares_a_question_has_its_error() -> None:
+    def refuse(command: list[bytes]) -> bytes:
+        return b"-BUSY a script runs\r\n" if b"tag" in command else asked_for(command)
+
+    with impostor(refuse) as server:
+        own = Link(Endpoint.of(server.url))
+        await own.get_many([b"warm"])
+        calls = (own.get_beside(b"k:%d" % i, [b"tag"]) for i in range(4))
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(one) for one in found] == [ServerReplied] * 4
+        assert [b"tag" in command for command in server.commands[1:]] == [True, True, False, False]
+        await own.aclose()
+
+
+async def test_a_question_that_is_refused_for_lack_of_room_is_not_shared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("freshwell._kit.aio_line._MAX_PENDING", 2)
+    with impostor(asked_for) as server:
+        own = Link(Endpoint.of(server.url), command_timeout_s=10)
+        await own.get_many([b"warm"])
+        reads: list[Coroutine[Any, Any, object]] = [own.get_many([b"one"]), own.get_many([b"two"])]
+        reads += [own.get_beside(b"k", [b"tag"]), own.get_beside(b"k", [b"tag"])]
+        refused = [own.get(b"k"), own.get(b"k")]
+        found = await asyncio.gather(*reads, *refused, return_exceptions=True)
+        assert found[:2] == [[b"one"], [b"two"]]
+        assert [type(one) for one in found[2:]] == [LinkTimeout] * 4
+        await own.aclose()

@@ -6,7 +6,7 @@ unless an invalidation overtakes it.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import Any
 
 from freshwell._sync.coordination.keeper import Keeper, Tiers
@@ -25,6 +25,9 @@ __all__ = ["Sight", "Sights"]
 
 Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
+
+Found = tuple[str, bytes, bytes | None]
+"""An entry, its key in L2, and what is there."""
 
 _NOT_IN_L1 = ABSENT._replace(tier="l1")
 _WITHHELD = ABSENT._replace(reason="spooled")
@@ -221,15 +224,9 @@ class Sights:
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
-        found: Iterable[tuple[str, bytes, bytes | None]] = zip(keys, l2_keys, blobs, strict=True)
+        found = list(zip(keys, l2_keys, blobs, strict=True))
         if values is not None and not timed and not expected:
-            clocks = self._t.store.clocks(l2_keys)
-            read_now = self._t.shelf.values(l2_keys, blobs, terms, clocks)
-            values.update(zip(keys, read_now, strict=True))
-            unread = [key for key, value in values.items() if value is UNREAD]
-            for key in unread:
-                del values[key]
-            found = (one for one in found if one[0] not in values) if unread else ()
+            found = self._take_values(found, terms, values)
         readings = {
             key: ABSENT if blob is None else read(key, l2_key, blob, asked_ns, terms, timed)
             for key, l2_key, blob in found
@@ -254,6 +251,18 @@ class Sights:
             timed=timed,
         )
         return self._keeper.read(key, blob, terms) if reading is None else reading
+
+    def _take_values(self, found: list[Found], terms: Terms, values: dict[str, Any]) -> list[Found]:
+        """Read values of which there is nothing to say but that. Return what is left."""
+        l2_keys, blobs = [l2_key for _, l2_key, _ in found], [blob for *_, blob in found]
+        read = self._t.shelf.values(l2_keys, blobs, terms, self._t.store.clocks(l2_keys))
+        left: list[Found] = []
+        for one, value in zip(found, read, strict=True):
+            if value is UNREAD:
+                left.append(one)
+            else:
+                values[one[0]] = value
+        return left
 
     def _verified(
         self,

@@ -1,0 +1,101 @@
+"""Many entries at once are answered as they are one by one."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from freshwell import Cache
+from freshwell._kit.threads import sleep
+from tests.behaviour._sync.parts import Make, of
+from tests.support.servers import Server
+
+_KEYS = [f"k:{i}" for i in range(12)]
+_LARGE = "x" * 5_000
+"""Not copied on its way to the codec."""
+
+
+def giving(value: Any) -> Any:
+    return value
+
+
+def filled(cache: Cache, server: Server) -> None:
+    """Store entries of every kind."""
+    for key in _KEYS:
+        cache.set(key, {"key": key})
+    cache.set("k:1", 1, tags=["kept"])
+    cache.set("k:2", 2, tags=["gone"])
+    cache.invalidate_tags("gone")
+    cache.invalidate("k:3")
+    cache.invalidate("k:4")
+    cache.get_or_load("k:4", partial(giving, None), negative_ttl=60)
+    cache.set("k:5", 5, ttl=0.05, stale_ttl=60)
+    cache.set("k:6", None)
+    cache.set("k:8", _LARGE)
+    server.ask("SET", "fw:e:many:k:9", b"fw\x01 garbage")
+    server.ask("COPY", "fw:e:many:k:8", "fw:e:many:k:10", "REPLACE")
+    server.ask("DEL", "fw:e:many:k:11")
+    server.ask("LPUSH", "fw:e:many:k:11", "of another type")
+    sleep(0.1)
+
+
+def test_each_is_answered_as_it_is_by_itself(redis_url: str, redis_server: Server) -> None:
+    with of(redis_url, namespace="many", l1=False) as cache:
+        filled(cache, redis_server)
+        before, nothing = cache.stats(), object()
+        each = {key: cache.get(key, nothing) for key in _KEYS}
+        assert [k for k, value in each.items() if value is nothing] == [
+            *("k:2", "k:3", "k:5", "k:9", "k:10", "k:11")
+        ]
+        one_by_one = cache.stats()
+        many = cache.get_many(_KEYS)
+        assert many == {
+            k: value for k, value in each.items() if value is not nothing and k != "k:4"
+        }
+        assert list(many) == [key for key in _KEYS if key in many]
+        together = cache.stats()
+        for name in ("hits_l2", "misses", "negative_hits", "outdated"):
+            first, second, third = (getattr(s, name) for s in (before, one_by_one, together))
+            assert third - second == second - first > 0, name
+
+
+def test_what_is_missing_is_loaded_and_nothing_else(
+    redis_url: str, redis_server: Server
+) -> None:
+    with of(redis_url, namespace="many", l1=False) as cache:
+        filled(cache, redis_server)
+        asked: list[str] = []
+
+        def load(keys: list[str]) -> dict[str, Any]:
+            asked.extend(keys)
+            return dict.fromkeys(keys, "loaded")
+
+        found = cache.get_or_load_many(_KEYS, load)
+        assert sorted(asked) == ["k:10", "k:11", "k:2", "k:3", "k:5", "k:9"]
+        assert list(found) == [key for key in _KEYS if key != "k:4"]
+        assert [key for key, value in found.items() if value == "loaded"] == [
+            *("k:2", "k:3", "k:5", "k:9", "k:10", "k:11")
+        ]
+        assert found["k:8"] == _LARGE
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_trace_is_told_of_each(redis_url: str, traced: bool) -> None:
+    with of(redis_url, l1=False) as cache:
+        for key in _KEYS[:3]:
+            cache.set(key, key)
+        if not traced:
+            assert len(cache.get_many(_KEYS[:4])) == 3
+            return
+        with cache.trace() as trace:
+            assert len(cache.get_many(_KEYS[:4])) == 3
+        told = {served.key: served.source for served in trace.served}
+        assert told == {"k:0": "l2", "k:1": "l2", "k:2": "l2", "k:3": None}
+
+
+def test_the_same_key_twice_is_one_entry(make: Make) -> None:
+    with make() as cache:
+        cache.set("a", 1)
+        assert cache.get_many(["a", "b", "a"]) == {"a": 1}
