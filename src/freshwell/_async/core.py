@@ -60,7 +60,7 @@ class Core:
         self._codec = codec
         self._publication: Publication | None = None
         self._mutex = Lock()
-        self._plain_terms = self._new_terms(Any, None, {})
+        self.plain_terms = self._new_terms(Any, None, {})
         self._known_terms: dict[Any, Terms] = {}
 
     async def aclose(self) -> None:
@@ -90,7 +90,7 @@ class Core:
     def terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
         """Return the terms of a call. Calls spelled alike share one object."""
         if type is Any and read is None and (not policy or policy == _NOTHING_SAID):
-            return self._plain_terms
+            return self.plain_terms
         spelled = (type, read, *((name, value, value.__class__) for name, value in policy.items()))
         try:
             known = self._known_terms.get(spelled)

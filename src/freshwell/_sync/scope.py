@@ -80,8 +80,8 @@ class Scope:
         Raises:
             KeyRejected: `key` is empty, too long, or not text.
         """
-        name = self._name(key)
-        terms = self._core.terms(type, read)
+        name, plain = self._name(key), type is Any and read is None
+        terms = self._core.plain_terms if plain else self._core.terms(type, read)
         reading = self._core.engine().aside.get(name, terms, self._tagging(name))
         return default if reading is None else reading.value
 

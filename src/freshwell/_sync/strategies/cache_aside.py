@@ -322,9 +322,11 @@ class CacheAside:
 
     def _answered(self, key: str, reading: Reading) -> None:
         self._sights.served(reading)
+        observing = self._t.observing
         if reading.tier == "l2":
-            self._t.observing.hot.add(key)
-        self._trace(key, reading, reading.tier)
+            observing.hot.add(key)
+        if observing.traces.here():
+            self._trace(key, reading, reading.tier)
 
     def _answered_many(self, readings: Mapping[str, Reading], values: Mapping[str, Any]) -> None:
         """Note many answers: readings, and values of L2 of which no more is known."""
