@@ -161,11 +161,15 @@ class CacheAside:
         found: dict[str, Any] = {}
         values: dict[str, Any] = {}
         if terms.level is not _SOURCE:
-            taken = None if self._t.observing.traces.here() else values
+            traced = bool(self._t.observing.traces.here())
+            taken = None if traced else values
             sights = await self._sights.many(keys, terms, taggings, values=taken)
             due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
             found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
             self._answered_many(found, values)
+            if traced:
+                for key, seen in found.items():
+                    self._trace(key, seen, seen.tier)
             if due:
                 self.refresh_later(due, load, terms, taggings)
         missing = [k for k in dict.fromkeys(keys) if k not in found and k not in values]
@@ -302,17 +306,16 @@ class CacheAside:
         self, keys: Sequence[str], terms: Terms, taggings: Taggings = untagged
     ) -> dict[str, Any]:
         """Return the values of those entries that are fresh, and exist in the source."""
-        fresh: dict[str, Reading] = {}
         values: dict[str, Any] = {}
-        taken = None if self._t.observing.traces.here() else values
+        traced = bool(self._t.observing.traces.here())
+        taken = None if traced else values
         sights = await self._sights.many(keys, terms, taggings, values=taken)
-        for key, (reading, _) in sights.items():
-            if reading.word in _FRESH:
-                fresh[key] = reading
-            else:
-                self._missed([key])
-                self._trace(key, reading, None)
+        fresh = {key: reading for key, (reading, _) in sights.items() if reading.word in _FRESH}
         self._answered_many(fresh, values)
+        self._missed([key for key in sights if key not in fresh])
+        if traced:
+            for key, (reading, _) in sights.items():
+                self._trace(key, reading, reading.tier if key in fresh else None)
         if not fresh:
             return values
         values.update((k, found.value) for k, found in fresh.items() if not found.negative)
@@ -336,9 +339,6 @@ class CacheAside:
             return
         self._sights.served_many(readings.values())
         self._t.observing.hot.add_many([k for k, seen in readings.items() if seen.tier == "l2"])
-        if self._t.observing.traces.here():
-            for key, reading in readings.items():
-                self._trace(key, reading, reading.tier)
 
     def _missed(self, keys: Sequence[str]) -> None:
         self._t.counters.misses += len(keys)
