@@ -64,8 +64,8 @@ class _Contenders:
     def __init__(self, url: str) -> None:
         self._pool = BlockingConnectionPool.from_url(url, max_connections=100, timeout=30)
         self._client = AsyncRedis(connection_pool=self._pool)
-        self._cache = AsyncCache(url, namespace="bench-l2", l1=False)
-        self._told = AsyncCache(url, namespace="bench-l2-told", max_bytes=1)
+        self._cache = AsyncCache(url, namespace="bench-l2", l1=False, command_timeout=5)
+        self._told = AsyncCache(url, namespace="bench-l2-told", max_bytes=1, command_timeout=5)
 
         async def load(n: int) -> dict[str, Any]:
             return _VALUE
@@ -118,7 +118,7 @@ class _Contenders:
 
 def _sync_groups(stack: ExitStack, url: str) -> list[Group]:
     client = stack.enter_context(Redis.from_url(url))
-    cache = stack.enter_context(Cache(url, namespace="bench-l2-sync", l1=False))
+    cache = stack.enter_context(Cache(url, namespace="bench-l2-sync", l1=False, command_timeout=5))
 
     @cache.cached("p:{n}")
     def product(n: int) -> dict[str, Any]:

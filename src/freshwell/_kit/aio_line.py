@@ -147,9 +147,10 @@ class Line(asyncio.Protocol):
                 own.append((other, slot))
             slots.append(slot)
         pending = self._append(pack_mget([*(other for other, _ in own), key]), 1)
-        pending.slots = [slot for _, slot in own]
-        if self._unsent and not pending.future.done():
-            self._shared.update(own)
+        if own:
+            pending.slots = [slot for _, slot in own]
+            if self._unsent and not pending.future.done():
+                self._shared.update(own)
         return _Asked(pending.future, len(own) + 1, slots)
 
     def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
