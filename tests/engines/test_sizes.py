@@ -49,6 +49,15 @@ def test_rows_of_a_database_are_estimated_near_their_size() -> None:
     assert 0.7 * true < estimate_bytes(rows) < 1.3 * true
 
 
+@pytest.mark.parametrize("words", [0, 2, 32, 33, 500])
+def test_a_record_with_a_list_of_words_is_estimated_near_its_size(words: int) -> None:
+    tags = [f"word {i:04}" for i in range(words)]
+    record = {"id": 7, "name": "x" * 60, "tags": tags}
+    true = sys.getsizeof(record) + sum(map(sys.getsizeof, [*record.values(), *tags]))
+    assert 0.9 * true < estimate_bytes(record) < 1.4 * true
+    assert estimate_bytes(record | {"tags": [tags]}) > 0.9 * true, "a list in a list, the long way"
+
+
 def test_attributes_are_counted_with_slots_and_without() -> None:
     class Plain:
         def __init__(self) -> None:

@@ -41,18 +41,25 @@ def estimate_bytes(value: object) -> int:
 
 
 def _flat_record(value: dict[Any, Any]) -> int:
-    """Return the bytes of a small mapping of flat values, the usual row. 0: it is not one.
+    """Return the bytes of a small mapping of flat values and short lists of such, the usual row.
 
-    Its names are taken to be the same objects in all rows.
+    0: it is not one. Its names are taken to be the same objects in all rows.
     """
     if len(value) > _MAX_SAMPLE:
         return 0
     total = sys.getsizeof(value)
     try:
         for key, item in value.items():
-            if type(key) is not str or type(item) not in _FLAT:
+            if type(key) is not str:
                 return 0
-            total += sys.getsizeof(item)
+            if type(item) in _FLAT:
+                total += sys.getsizeof(item)
+            elif type(item) is list and _FLAT.issuperset(map(type, item[: _MAX_SAMPLE + 1])):
+                if len(item) > _MAX_SAMPLE:
+                    return 0
+                total += sys.getsizeof(item) + sum(map(sys.getsizeof, item))
+            else:
+                return 0
     except RuntimeError:  # another thread changes it
         return 0
     return total
