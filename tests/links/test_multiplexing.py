@@ -103,6 +103,22 @@ async def test_callers_of_one_tick_share_one_question_about_a_key_beside_theirs(
         await own.aclose()
 
 
+async def test_equal_questions_with_keys_beside_are_one_command() -> None:
+    with impostor(asked_for) as server:
+        own = Link(Endpoint.of(server.url))
+        await own.get_many([b"warm"])
+        tasks = [asyncio.create_task(own.get_beside(b"k", [b"a", b"b"])) for _ in range(20)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()  # the one that asks for the others; the first left at once
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in found].count(asyncio.CancelledError) == 1
+        assert [one for one in found if isinstance(one, tuple)] == [(b"k", [b"a", b"b"])] * 19
+        assert server.commands[1:] == [[b"MGET", b"a", b"b", b"k"]] * 2
+        assert await own.get_beside(b"k", [b"a"]) == (b"k", [b"a"])
+        assert len(server.commands) == 4
+        await own.aclose()
+
+
 async def test_a_key_that_is_asked_for_in_a_later_tick_is_asked_for_anew(redis_url: str) -> None:
     own = Link(Endpoint.of(redis_url), command_timeout_s=10)
     await own.batch([(b"SET", b"k", b"v"), (b"SET", b"tag", b"1")])

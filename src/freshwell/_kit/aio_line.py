@@ -71,6 +71,13 @@ class _Pending:
         self.replies.append(reply)
         return self.replies if len(self.replies) == self.wanted else None
 
+    def joined(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        """Let one more caller wait, by a future of its own."""
+        if self.others is None:
+            self.others = []
+        self.others.append(future)
+        return future
+
     def resolve(self, outcome: Any) -> None:
         if self.slots is not None:
             # Even where its own caller was cancelled: others wait for these too.
@@ -114,6 +121,7 @@ class Line(asyncio.Protocol):
         self._pending: deque[_Pending] = deque()
         self._gets: dict[bytes, _Pending] = {}
         self._shared: dict[bytes, _Slot] = {}
+        self._asked: dict[tuple[bytes, ...], tuple[_Pending, _Asked]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.lost: Exception | None = None
         self._transport.set_protocol(self)
@@ -127,17 +135,19 @@ class Line(asyncio.Protocol):
             if self._unsent and not pending.future.done():
                 self._gets[key] = pending
             return pending.future
-        future: asyncio.Future[Reply] = self._loop.create_future()
-        if same.others is None:
-            same.others = []
-        same.others.append(future)
-        return future
+        return same.joined(self._loop.create_future())
 
     def get_beside(self, key: bytes, beside: Sequence[bytes]) -> _Asked:
         """Ask for `key`, and for those `beside` it that no command of this tick asks for yet.
 
-        Replies come in order, so what earlier commands ask for is there when this one's is.
+        Equal questions of one tick are one. Replies come in order, so what earlier commands ask
+        for is there when this one's is.
         """
+        name = (key, *beside)
+        same = self._asked.get(name)
+        if same is not None:
+            pending, asked = same
+            return asked._replace(future=pending.joined(self._loop.create_future()))
         slots: list[_Slot] = []
         own: list[tuple[bytes, _Slot]] = []
         for other in beside:
@@ -147,11 +157,13 @@ class Line(asyncio.Protocol):
                 own.append((other, slot))
             slots.append(slot)
         pending = self._append(pack_mget([*(other for other, _ in own), key]), 1)
+        asked = _Asked(pending.future, len(own) + 1, slots)
         if own:
             pending.slots = [slot for _, slot in own]
-            if self._unsent and not pending.future.done():
-                self._shared.update(own)
-        return _Asked(pending.future, len(own) + 1, slots)
+        if self._unsent and not pending.future.done():
+            self._shared.update(own)
+            self._asked[name] = pending, asked
+        return asked
 
     def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
         """Send commands that have `wanted` replies. One: the reply itself, else a list."""
@@ -182,6 +194,7 @@ class Line(asyncio.Protocol):
         """Write what was given in this tick, and now and then ask for the server's clock."""
         self._gets.clear()
         self._shared.clear()
+        self._asked.clear()
         if self.lost is not None:
             return
         now_ns = self._now_ns()
