@@ -263,6 +263,8 @@ class Table:
                     self._guard.later(partial(self.drop_many, chunk))
             dropped += len(dead)
             _let_go(dead)
+            if len(chunk) < _CHUNK:
+                break
         return dropped
 
     def drop_tags(self, digests: Sequence[bytes]) -> None:

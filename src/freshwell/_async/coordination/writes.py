@@ -223,7 +223,8 @@ class Writes:
 
     def left(self, kept: Sequence[str], lost: Sequence[str]) -> None:
         """Note which entries a writer has left in L1; the others, and loads of any, are void."""
-        self.drop(lost)
+        if lost:
+            self.drop(lost)
         self._flying.forget(kept)
         self._t.counters.invalidations += len(kept) + len(lost)
 

@@ -170,14 +170,12 @@ class WriteBehind(ReadThrough[V]):
     def _accept(self, parts: _Parts, drafts: list[Draft], change: Change) -> list[int]:
         """Accept writes, waiting for room where that is wanted."""
         until_ns = time.monotonic_ns() + self._options.full_wait_ns
-        sequences = dict.fromkeys(change.names, 0)
+        given = parts.accepting.accept(drafts, change)
+        if all(given):
+            return given
+        sequences = dict(zip(change.names, given, strict=True))
         pause_s = _FIRST_PAUSE_S
-        while True:
-            given = parts.accepting.accept(drafts, change)
-            sequences.update(zip(change.names, given, strict=True))
-            refused = [name for name, sequence in sequences.items() if not sequence]
-            if not refused:
-                return list(sequences.values())
+        while refused := [name for name, sequence in sequences.items() if not sequence]:
             if not self._options.blocks or time.monotonic_ns() >= until_ns:
                 raise _full(len(sequences) - len(refused), len(sequences))
             drafts = [draft for draft in drafts if draft.name in refused]
@@ -187,6 +185,9 @@ class WriteBehind(ReadThrough[V]):
                 parts.flusher.flush_now()
             sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            given = parts.accepting.accept(drafts, change)
+            sequences.update(zip(refused, given, strict=True))
+        return list(sequences.values())
 
     # -- reading -----------------------------------------------------------------------------
 
