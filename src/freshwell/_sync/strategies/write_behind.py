@@ -54,6 +54,7 @@ class _Parts(NamedTuple):
 
     engine: Engine
     journal: Journal
+    durability: DurabilityName
     accepting: Accepting
     flusher: Flusher
 
@@ -150,9 +151,8 @@ class WriteBehind(ReadThrough[V]):
         change = Change(list(id_of), left, self._call.terms, taggings.__getitem__)
         parts = self._open()
         sequences = self._accept(parts, drafts, change)
-        durability: DurabilityName = parts.journal.durability.value
         return {
-            id: Ack(durability, sequence, draft.token.hex())
+            id: Ack(parts.durability, sequence, draft.token.hex())
             for id, sequence, draft in zip(id_of.values(), sequences, drafts, strict=True)
         }
 
@@ -310,7 +310,7 @@ class WriteBehind(ReadThrough[V]):
             incidents=tiers.incidents,
             is_down=self._delivery.is_down,
         )
-        parts = _Parts(engine, journal, accepting, flusher)
+        parts = _Parts(engine, journal, journal.durability.value, accepting, flusher)
         engine.attach(self)
         if self._options.flusher:
             flusher.start()
