@@ -53,6 +53,7 @@ RENAMES: Mapping[str, str] = {
     "aio_feed": "threads_feed",
     "aio_link": "threads_link",
     "aio_promise": "threads_promise",
+    "aio_rounds": "threads_rounds",
     "engines_aio": "engines_threads",
 }
 """Names and dotted names, and what they are in the twin. A rule that no source uses is refused."""
