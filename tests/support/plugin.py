@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -14,11 +14,13 @@ from tests.support import (
     examples,  # noqa: F401  # registers its profile before options name it
     tables,
 )
-from tests.support.clock import ManualClock
 from tests.support.cluster import Cluster
 from tests.support.postgres import Postgres
 from tests.support.sentinels import Replicated, Sentinels
 from tests.support.servers import Server, ServerMissing
+
+if TYPE_CHECKING:  # the library is imported when what blocks has been replaced: see `blocking`
+    from freshwell.testing import FakeClock
 
 __all__ = ["MakeServer", "served"]
 
@@ -196,9 +198,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
+def clock() -> FakeClock:
     """Give a clock that stands still until it is told to go."""
-    return ManualClock()
+    from freshwell.testing import FakeClock
+
+    return FakeClock()
 
 
 # -- every test -----------------------------------------------------------------------------

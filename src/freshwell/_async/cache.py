@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,8 +12,9 @@ from freshwell._async.scope import Scope
 from freshwell._kit.places import place_of
 from freshwell.codecs.base import Codec, check_codec, resolve_codec
 from freshwell.engines.counters import Stats
+from freshwell.engines.seams import Seams
 from freshwell.ground.keys import check_namespace
-from freshwell.ground.options import CacheOptions, Duration, as_bool
+from freshwell.ground.options import CacheOptions, Duration, as_bool, check_clock
 from freshwell.typing import ReadLevelName
 
 __all__ = ["AsyncCache"]
@@ -72,6 +73,10 @@ class AsyncCache(Scope):
         max_refreshes: How many background refreshes run at a time.
         connect_timeout, command_timeout: Time limits of L2.
         drain: How long `aclose` waits for loads under way.
+        clock: For tests: returns the time, as `time.monotonic_ns` does, by which this process
+            judges its entries and L1 (see `freshwell.testing.FakeClock`). Redis goes by its own
+            time all the same, and so do time limits, leases and write-behind's flusher. None:
+            the machine's.
 
     Raises:
         ConfigurationError: An option is wrong, or an extra is not installed.
@@ -106,6 +111,7 @@ class AsyncCache(Scope):
         connect_timeout: Duration = 0.5,
         command_timeout: Duration = 0.25,
         drain: Duration = 5,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         options = CacheOptions.checked(
             namespace=namespace,
@@ -139,6 +145,7 @@ class AsyncCache(Scope):
             place,
             None if place is None else resolve_codec(codec),
             l1=as_bool(l1, "l1"),
+            seams=Seams() if clock is None else Seams(check_clock(clock)),
         )
         super().__init__(core)
         core.shown = repr(self)
@@ -190,6 +197,6 @@ class AsyncCache(Scope):
             evictions=table.evictions,
             expirations=table.expirations,
             coherence=session.mode.value,
-            l1_live=time.monotonic_ns() < session.live_until_ns,
+            l1_live=core.seams.now_ns() < session.live_until_ns,
             in_flight=0 if opened is None else opened.aside.in_flight,
         )

@@ -14,6 +14,8 @@ from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
 from freshwell.codecs.types import Unresolved
 from freshwell.engines.counters import Counters
+from freshwell.engines.incidents import Incidents
+from freshwell.engines.seams import Seams
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
@@ -33,14 +35,24 @@ class Core:
     """One cache without its verbs. Thread-safe. `shown` is what errors call it."""
 
     def __init__(
-        self, options: CacheOptions, place: Place | None, codec: Codec | None, *, l1: bool
+        self,
+        options: CacheOptions,
+        place: Place | None,
+        codec: Codec | None,
+        *,
+        l1: bool,
+        seams: Seams,
     ) -> None:
         self.options = options
         self.place = place
         self.names = Names(options.namespace, options.version)
         self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
-        self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
+        self.seams = seams
+        self.table = Table(
+            max_entries=options.max_entries, max_bytes=options.max_bytes, now_ns=seams.now_ns
+        )
         self.counters = Counters()
+        self.incidents = Incidents(self.counters, options.namespace, seams.now_ns)
         self.opened: Opened | None = None
         self.closed = False
         self.shown = "<AsyncCache>"
@@ -128,6 +140,8 @@ class Core:
                 table=self.table,
                 session=self.session,
                 counters=self.counters,
+                incidents=self.incidents,
+                seams=self.seams,
             )
             return self.opened
 

@@ -41,8 +41,9 @@ def journal_opener(
     `owner` is the template of the keys that it is for: no other strategy may write to it. Raises
     `ConfigurationError` for a place that cannot be.
     """
+    wrap: Callable[[Journal], Journal] = partial(core.seams.wrap, "journal")
     if spec.is_local:
-        return _Local(spec.place, options, owner)
+        return _Local(spec.place, options, owner, wrap)
     place = core.place if spec.kind is JournalKind.BESIDE else place_of(spec.place)
     assert place is not None
     path = core.options.namespace + (f"/{namespace}" if namespace else "")
@@ -55,23 +56,31 @@ def journal_opener(
         options.max_backlog_bytes,
         options.max_dead,
     )
-    return partial(
-        open_journal,
-        place,
-        layout,
-        min_replicas=options.replicas if spec.durability is Durability.REDIS_WAIT else 0,
-        together=spec.kind is JournalKind.BESIDE,
-        assume_durable=options.assume_durable,
+    return lambda: wrap(
+        open_journal(
+            place,
+            layout,
+            min_replicas=options.replicas if spec.durability is Durability.REDIS_WAIT else 0,
+            together=spec.kind is JournalKind.BESIDE,
+            assume_durable=options.assume_durable,
+        )
     )
 
 
 class _Local:
     """Opens a local journal: the same one in every home, for its file has one writer."""
 
-    def __init__(self, path: str | None, options: BehindOptions, owner: str) -> None:
+    def __init__(
+        self,
+        path: str | None,
+        options: BehindOptions,
+        owner: str,
+        wrap: Callable[[Journal], Journal],
+    ) -> None:
         self._path = path
         self._options = options
         self._owner = owner
+        self._wrap = wrap
         self._mutex = Lock()
         self._opened: Journal | None = None
 
@@ -81,11 +90,12 @@ class _Local:
 
         with self._mutex:
             if self._opened is None:
-                self._opened = LocalJournal(
+                journal = LocalJournal(
                     self._path,
                     owner=self._owner,
                     max_records=self._options.max_backlog,
                     max_bytes=self._options.max_backlog_bytes,
                     max_dead=self._options.max_dead,
                 )
+                self._opened = self._wrap(journal)
             return self._opened

@@ -52,6 +52,7 @@ class Scope:
             core.checked,
             self._name_of,
             self._with_tags,
+            core.seams.now_ns,
         )
 
     # -- reading -----------------------------------------------------------------------------
@@ -199,7 +200,7 @@ class Scope:
         name = self._name(key)
         terms = self._core.terms(type, read, stale_ttl=stale_ttl)
         reading = await self._core.engine().aside.look(name, terms, self._tagging(name))
-        return as_lookup(reading)
+        return as_lookup(reading, self._core.seams.now_ns())
 
     # -- writing -----------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ Loads go through flights, so that callers of one key share one.
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
@@ -62,9 +61,9 @@ def _no_loader(given: object) -> ConfigurationError:
     return ConfigurationError(f"the loader is an object of type {type(given).__name__}" + hint)
 
 
-def as_lookup(reading: Reading) -> Lookup:
-    """Return a reading in public form."""
-    times, now_ns = reading.times, time.monotonic_ns()
+def as_lookup(reading: Reading, now_ns: int) -> Lookup:
+    """Return a reading in public form, as it is at `now_ns`."""
+    times = reading.times
     found = reading.word is not L2Word.ABSENT and reading.word is not L2Word.DOWN
     state = reading.word.value if found else "absent" if times is None else "expired"
     return Lookup(

@@ -1,20 +1,22 @@
 """A TCP proxy that cuts, freezes and delays what goes through it, each direction by itself.
 
 It stands between a cache and a server, which stay untouched: what a test breaks here is the
-network. It runs in threads of its own.
+network. It runs in threads of its own, so tests of either colour use it alike.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
 
-__all__ = ["DOWN", "UP", "Proxy", "proxy"]
+__all__ = ["DOWN", "UP", "FaultProxy"]
 
 UP = "up"
 """From the client to the server."""
@@ -28,27 +30,61 @@ _HEAD_BYTES = 4_096
 _TAIL_BYTES = 16_384
 
 
-class Proxy:
-    """What a test sees of the proxy. All methods return at once; any thread may call them."""
+class FaultProxy:
+    """A door of its own to the server at a port, whose network a test can break.
 
-    def __init__(self, port: int) -> None:
-        self._target = ("127.0.0.1", port)
+    ::
+
+        with FaultProxy(6379) as proxy, Cache(proxy.url) as cache:
+            ...
+            proxy.cut()
+
+    Listens on a free loopback port from the beginning of the block to its end. All methods return
+    at once; any thread may call them, and event loops are not held up. Connections to other
+    addresses that a server names (of a Cluster, of a primary behind Sentinels) do not go through
+    it. `seed`: of the chance in a connection's `late_s`.
+    """
+
+    def __init__(self, port: int, host: str = "127.0.0.1", *, seed: int = 0) -> None:
+        self._target = (host, port)
+        self._chance = random.Random(seed)  # noqa: S311 - no secret hangs on it
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._mutex = threading.Lock()
-        self._pairs: list[_Pair] = []
+        self._pairs: list[Pair] = []
         self._refusing = False
         self._frozen = {UP: False, DOWN: False}
         self._delay_s = {UP: 0.0, DOWN: 0.0}
         self._bytes_per_s = {UP: 0, DOWN: 0}
+        self._drops: float = 0
         self.closed = False
         self.accepted = 0
+        """How many connections have come, refused ones too."""
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._serve, name="freshwell-proxy", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, on 127.0.0.1."""
+        port: int = self._listener.getsockname()[1]
+        return port
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        """The URL of database 0 of a Redis or Valkey server behind it."""
+        return f"redis://127.0.0.1:{self.port}/0"
 
     @property
-    def pairs(self) -> list[_Pair]:
+    def pairs(self) -> list[Pair]:
         """The connections that are open, the oldest first. Each can be cut or held by itself."""
         with self._mutex:
             return [pair for pair in self._pairs if pair.open]
@@ -63,8 +99,19 @@ class Proxy:
         self._refusing = True
         self.cut()
 
+    def drop_replies(self, times: float = math.inf) -> None:
+        """Let what is sent arrive, and lose what the server says next: a cut comes instead.
+
+        So often, over all connections; without a number until `heal`.
+        """
+        with self._mutex:
+            self._drops = times
+
     def freeze(self, *directions: str) -> None:
-        """Hold the bytes of these directions (none named: both), of all connections."""
+        """Hold the bytes of these directions (none named: both), of all connections.
+
+        Both: the connections are half-open. New ones are accepted, and hear nothing either.
+        """
         for direction in directions or (UP, DOWN):
             self._frozen[direction] = True
 
@@ -80,7 +127,7 @@ class Proxy:
 
     def heal(self) -> None:
         """End all of it. Bytes that were held arrive now."""
-        self._refusing = False
+        self._refusing, self._drops = False, 0
         for direction in (UP, DOWN):
             self._frozen[direction] = False
             self._delay_s[direction] = 0.0
@@ -88,7 +135,7 @@ class Proxy:
         for pair in self.pairs:
             pair.held, pair.late_s = False, 0.0
 
-    def serve(self) -> None:
+    def _serve(self) -> None:
         """Accept connections until `close`."""
         with suppress(OSError):
             while True:
@@ -105,13 +152,24 @@ class Proxy:
         self._listener.close()
         self.cut()
 
-    def holds(self, direction: str) -> bool:
+    def _holds(self, direction: str) -> bool:
+        """Tell whether a direction is frozen."""
         return self._frozen[direction]
 
-    def delay_s(self, direction: str) -> float:
-        return self._delay_s[direction]
+    def _late_s(self, direction: str, late_s: float) -> float:
+        """Return how much later bytes are to arrive that come now."""
+        with self._mutex:
+            by_chance_s = self._chance.uniform(0, late_s) if direction == DOWN else 0.0
+        return self._delay_s[direction] + by_chance_s
 
-    def pause_s(self, direction: str, size: int) -> float:
+    def _drops_reply(self) -> bool:
+        """Tell whether an answer that comes now is to be lost. Counts it."""
+        with self._mutex:
+            dropped = self._drops > 0
+            self._drops -= dropped
+        return dropped
+
+    def _pause_s(self, direction: str, size: int) -> float:
         """Return how long to rest after having taken so many bytes."""
         rate = self._bytes_per_s[direction]
         return size / rate if rate else 0.0
@@ -125,7 +183,7 @@ class Proxy:
         except OSError:
             client.close()
             return
-        pair = _Pair(self, client, server)
+        pair = Pair(self, client, server)
         with self._mutex:
             self._pairs.append(pair)
         pair.start()
@@ -143,10 +201,10 @@ class _Way:
         self.news.set()
 
 
-class _Pair:
+class Pair:
     """One connection through the proxy."""
 
-    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, proxy: FaultProxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy = proxy
         self._client = client
         self._server = server
@@ -188,15 +246,14 @@ class _Pair:
     ) -> None:
         with suppress(OSError):
             while data := origin.recv(_READ_BYTES):
-                way.add(time.monotonic() + self._delay_s(direction), data)
-                if pause_s := self._proxy.pause_s(direction, len(data)):
+                if direction == DOWN and self._proxy._drops_reply():
+                    self.cut()
+                    break
+                way.add(time.monotonic() + self._proxy._late_s(direction, self.late_s), data)
+                if pause_s := self._proxy._pause_s(direction, len(data)):
                     time.sleep(pause_s)
         # An end is news too: a half-open link hears nothing of it.
         way.add(0.0, b"")
-
-    def _delay_s(self, direction: str) -> float:
-        by_chance_s = random.uniform(0, self.late_s) if direction == DOWN else 0.0
-        return self._proxy.delay_s(direction) + by_chance_s
 
     def _write(
         self, origin: socket.socket, target: socket.socket, direction: str, way: _Way
@@ -208,7 +265,7 @@ class _Pair:
                     way.news.wait(_IDLE_POLL_S)
                     way.news.clear()
                     continue
-                if self.held or self._proxy.holds(direction):
+                if self.held or self._proxy._holds(direction):
                     time.sleep(_POLL_S)
                     continue
                 due_s, data = waiting[0]
@@ -228,14 +285,3 @@ class _Pair:
         room = _HEAD_BYTES - len(self._head)
         self._head += data[:room] if room else b""
         self._tail = (self._tail + data[room:])[-_TAIL_BYTES:]
-
-
-@contextmanager
-def proxy(port: int) -> Iterator[Proxy]:
-    """Run a proxy in front of the server at a loopback port."""
-    made = Proxy(port)
-    threading.Thread(target=made.serve, daemon=True).start()
-    try:
-        yield made
-    finally:
-        made.close()

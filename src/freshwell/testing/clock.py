@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-__all__ = ["ManualClock"]
+__all__ = ["FakeClock"]
 
 _NS_PER_S = 1_000_000_000
 
 
-class ManualClock:
-    """A monotonic clock in nanoseconds, to be handed in where a ``now_ns`` is asked for.
+class FakeClock:
+    """A monotonic clock in nanoseconds, to be handed to a cache: ``AsyncCache(clock=clock)``.
 
-    It starts far from zero, so that code which takes zero for "never" is found out.
+    It stands still but for `advance`. What a cache judges by it: whether entries are fresh,
+    stale or gone, how old they are, and whether L1 may answer. What it does not: Redis, where
+    entries, leases and announcements end by the server's own time; time limits and pauses, which
+    are real waits; and write-behind's flusher. So with a URL it shows what *this process* does
+    with what it knows; let an entry in Redis end by `expire`.
+
+    It starts far from zero, so that code which takes zero for "never" is found out. Any thread
+    may read it; one at a time may move it.
     """
 
     def __init__(self, now_ns: int = 1_000_000 * _NS_PER_S) -> None:
@@ -20,7 +27,7 @@ class ManualClock:
         return self.now_ns
 
     def __repr__(self) -> str:
-        return f"ManualClock({self.now_ns})"
+        return f"FakeClock({self.now_ns})"
 
     def advance(self, seconds: float = 0, *, ms: int = 0, ns: int = 0) -> int:
         """Move the clock forward by the sum of what is given, and return the new time.
