@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # the library is imported when what blocks has been replaced:
 
 __all__ = ["MakeServer", "served"]
 
+# Suites that are tests of ours too. Installed, the library's own plugin does the same.
+pytest.register_assert_rewrite("freshwell.testing._async", "freshwell.testing._sync")
+
 _SERVER_FIXTURES = frozenset(
     {
         *("make_redis", "own_redis", "redis_server", "redis_url"),
