@@ -175,5 +175,7 @@ def test_a_suite_without_its_fixture_says_what_is_missing(pytester: pytest.Pytes
         "from freshwell.testing.conformance import SourceConformance\n\n\n"
         "class TestMine(SourceConformance):\n    pass\n"
     )
-    ran = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    ran = pytester.runpytest_inprocess(
+        "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"
+    )
     ran.stdout.fnmatch_lines(["*give the class a fixture `source`*"])
