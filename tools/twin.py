@@ -39,6 +39,7 @@ RENAMES: Mapping[str, str] = {
     "AsyncBatchSourceConformance": "BatchSourceConformance",
     "AsyncCache": "Cache",
     "AsyncCachedFunction": "CachedFunction",
+    "AsyncCountingLoader": "CountingLoader",
     "AsyncDeskConformance": "DeskConformance",
     "AsyncJournalConformance": "JournalConformance",
     "AsyncNamespace": "Namespace",

@@ -121,7 +121,9 @@ class Chaos:
     that it strikes, by chance). Several may strike one call; delays add up. What is raised where
     no `error` (an exception, or what makes one) is given: `StoreUnavailable` for the store and
     the feed, `JournalUnavailable`, `CodecError`, and `InjectedFault` for all else. Networks are
-    broken by `FaultProxy`, whose faults are the real ones. Safe for tasks and threads.
+    broken by `FaultProxy`, whose faults are the real ones. One call of a cache may be several
+    of a part (an entry that cannot be decoded is decoded twice): look at `calls`. Safe for tasks
+    and threads.
     """
 
     def __init__(self, seed: int = 0) -> None:

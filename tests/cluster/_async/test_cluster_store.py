@@ -40,8 +40,8 @@ class TestOnACluster(AsyncStoreConformance):
         def over(lease_ms: int = 5_000) -> RedisStore:
             place = place_of(cluster_url)
             assert isinstance(place, ClusterPlace)
-            limits = {"connect_timeout_s": 5.0, "command_timeout_s": 5.0}
-            return store_over(ClusterLink(place, **limits), lease_ms)
+            link = ClusterLink(place, connect_timeout_s=5.0, command_timeout_s=5.0)
+            return store_over(link, lease_ms)
 
         return over
 

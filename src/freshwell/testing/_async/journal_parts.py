@@ -25,12 +25,13 @@ __all__ = [
 
 _numbers = count(1)
 
-Make = Callable[..., Any]
-"""Opens the journal of a test's place: `max_records`, `max_bytes`, `max_dead` are its bounds."""
-
 
 class Both(Journal, Desk, Protocol):
     """A journal that is a desk as well."""
+
+
+Make = Callable[..., Any]
+"""Opens the journal of a test's place: `max_records`, `max_bytes`, `max_dead` are its bounds."""
 
 
 class Opened:
@@ -41,8 +42,9 @@ class Opened:
         self._bounds = bounds
 
     async def __aenter__(self) -> Both:
-        self._journal: Both = self._make(**self._bounds)
-        return self._journal
+        journal: Both = self._make(**self._bounds)
+        self._journal = journal
+        return journal
 
     async def __aexit__(self, *_: object) -> None:
         await self._journal.aclose()

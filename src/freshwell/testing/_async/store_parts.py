@@ -50,8 +50,9 @@ class Opened:
         self._options = options
 
     async def __aenter__(self) -> Store:
-        self._store: Store = self._make(**self._options)
-        return self._store
+        store: Store = self._make(**self._options)
+        self._store = store
+        return store
 
     async def __aexit__(self, *_: object) -> None:
         await self._store.aclose()

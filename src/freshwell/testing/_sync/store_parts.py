@@ -50,8 +50,9 @@ class Opened:
         self._options = options
 
     def __enter__(self) -> Store:
-        self._store: Store = self._make(**self._options)
-        return self._store
+        store: Store = self._make(**self._options)
+        self._store = store
+        return store
 
     def __exit__(self, *_: object) -> None:
         self._store.close()
