@@ -492,7 +492,8 @@ class Scope:
 
         - `journal`: ``"sqlite:///pending.db"``, a file of this machine, for one process that
           writes; ``"redis"``, beside the entries on the cache's own Redis; the URL of another
-          Redis, or a client of redis-py; ``"memory"``, lost with the process.
+          Redis, or a client of redis-py; ``"memory"``, lost with the process; or a journal of
+          your own, an object as `freshwell.journals` says, which is closed with this.
         - `durability`: what an accepted write survives, where the journal leaves a choice:
           ``"redis"`` or ``"redis+wait"``, confirmed by `replicas` replicas.
         - `name`: what the journal is called on its Redis. None: after `key`.
