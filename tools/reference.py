@@ -1,7 +1,7 @@
 """Write docs/reference from the code.
 
 api.md comes from the signatures and docstrings of the public names, command-line.md from the
-options and help of the commands.
+options and help of the commands, testing.md from the names for tests.
 
 ``reference.py`` writes them; ``reference.py --check`` ends with exit code 1 where a page is
 not what would be written.
@@ -25,8 +25,10 @@ import freshwell
 import freshwell.errors
 import freshwell.typing
 import reference_cli
+import reference_testing
+from reference_testing import Writer
 
-__all__ = ["main", "page"]
+__all__ = ["main", "page", "testing"]
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _WIDTH: Final = 72
@@ -51,7 +53,7 @@ of the async ones; what is awaited there is called plainly here, and `aclose` is
 are safe for any number of threads.
 """
 _INNER: Final = {("Stats", "of")}
-_INHERITING: Final = {"AsyncCache"}
+_INHERITING: Final = {"AsyncCache", "CountingLoader"}
 """Classes shown with what they have from others; those beside them say whose verbs they have."""
 _SECTION: Final = re.compile(r"^(Args|Raises|Returns):$")
 
@@ -67,12 +69,18 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def testing() -> str:
+    """Return the page of the names for tests as it should be."""
+    return reference_testing.page(Writer(_class, _member, _signature, _code, _prose))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write the pages, or check them. Returns the exit code."""
     parser = argparse.ArgumentParser(description="Write docs/reference from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; tell if it would")
     only_check, code = parser.parse_args(arguments).check, 0
-    for name, wanted in (("api.md", page()), ("command-line.md", reference_cli.page())):
+    pages = {"api.md": page(), "command-line.md": reference_cli.page(), "testing.md": testing()}
+    for name, wanted in pages.items():
         target = FOLDER / name
         if not only_check:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +104,7 @@ def _class(cls: type, name: str, note: str = "") -> str:
         parts.append(f"{note}\n")
     if fields:
         parts.append(_code(f"{name}{_listed(fields)}"))
-    elif name == "AsyncCache":
+    elif name == "AsyncCache" or name in reference_testing.BUILT:
         parts.append(_code(f"{name}{_parameters(_function(vars(cls)['__init__']))}"))
     parts.append(_prose(_docstring(cls)))
     for member, value in _members(cls, name):
@@ -134,6 +142,13 @@ def _function(value: Any) -> ast.FunctionDef | ast.AsyncFunctionDef:
     tree = _parsed(value)
     assert isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef)
     return tree
+
+
+def _signature(function: Any) -> str:
+    """Return the parameters of a function that is no method, and what it returns."""
+    tree = _function(function)
+    result = "" if tree.returns is None else f" -> {_quoted(ast.unparse(tree.returns))}"
+    return _listed(_split(ast.unparse(tree.args))) + result
 
 
 def _parameters(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> str:

@@ -92,10 +92,12 @@ def test_who_uses_no_fixture_imports_nothing(site: Path) -> None:
     assert " 1 passed" in run(site, UNUSED)
 
 
+@pytest.mark.slow
 def test_the_fixtures_do_what_they_say(site: Path, redis_url: str) -> None:
     assert " 4 passed" in run(site, USED)
 
 
+@pytest.mark.slow
 def test_without_a_server_program_the_tests_that_need_one_are_skipped(site: Path) -> None:
     said = run(site, USED, FRESHWELL_TEST_SERVER="no-such-server")
     assert " 1 passed, 3 skipped" in said

@@ -6,10 +6,11 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from freshwell import ConfigurationError
 from freshwell.testing import DOWN, UP, FaultProxy
 
 
@@ -130,3 +131,20 @@ def test_after_the_block_nobody_listens(proxy: FaultProxy) -> None:
     proxy.close()
     with pytest.raises(OSError, match=r"."):
         line(proxy)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda proxy: proxy.freeze("sideways"),
+        lambda proxy: proxy.delay(-1),
+        lambda proxy: proxy.throttle(-1, UP),
+        lambda proxy: proxy.drop_replies(0),
+    ],
+    ids=["direction", "delay", "rate", "times"],
+)
+def test_what_no_network_does_is_refused(
+    proxy: FaultProxy, wrong: Callable[[FaultProxy], None]
+) -> None:
+    with pytest.raises(ConfigurationError):
+        wrong(proxy)

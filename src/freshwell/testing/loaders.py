@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from freshwell._kit.aio import resolve
+from freshwell.errors import ConfigurationError
 
 __all__ = ["AsyncCountingLoader", "CountingLoader"]
 
@@ -79,9 +80,7 @@ class CountingLoader(_Counting[V]):
 
     def __init__(self, source: Mapping[Any, V] | Callable[[Any], V | None]) -> None:
         super().__init__()
-        self._load: Callable[[Any], V | None] = (
-            source.get if isinstance(source, Mapping) else source
-        )
+        self._load: Callable[[Any], V | None] = _loader(source)
         self._open = threading.Event()
         self._open.set()
 
@@ -115,7 +114,7 @@ class AsyncCountingLoader(_Counting[V]):
         source: Mapping[Any, V] | Callable[[Any], V | None] | Callable[[Any], Awaitable[V | None]],
     ) -> None:
         super().__init__()
-        self._load: Callable[[Any], Any] = source.get if isinstance(source, Mapping) else source
+        self._load: Callable[[Any], Any] = _loader(source)
         self._open = asyncio.Event()
         self._open.set()
 
@@ -137,3 +136,13 @@ class AsyncCountingLoader(_Counting[V]):
     def let_go(self) -> None:
         """Let the loads that wait, and later ones, go on."""
         self._open.set()
+
+
+def _loader(source: Any) -> Callable[[Any], Any]:
+    load = source.get if isinstance(source, Mapping) else source
+    if not callable(load):
+        raise ConfigurationError(
+            f"a loader that counts was given an object of type {type(source).__name__}: give a "
+            "mapping from ids to values, or a function of the id"
+        )
+    return load  # type: ignore[no-any-return]

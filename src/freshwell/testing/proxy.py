@@ -16,6 +16,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from freshwell.errors import ConfigurationError
+
 __all__ = ["DOWN", "UP", "FaultProxy"]
 
 UP = "up"
@@ -104,6 +106,8 @@ class FaultProxy:
 
         So often, over all connections; without a number until `heal`.
         """
+        if times < 1:
+            raise ConfigurationError(f"times is {times!r}: how often, 1 or more")
         with self._mutex:
             self._drops = times
 
@@ -112,17 +116,17 @@ class FaultProxy:
 
         Both: the connections are half-open. New ones are accepted, and hear nothing either.
         """
-        for direction in directions or (UP, DOWN):
+        for direction in _checked(directions):
             self._frozen[direction] = True
 
     def delay(self, seconds: float, *directions: str) -> None:
         """Let bytes that come from now on arrive so much later (no direction named: both)."""
-        for direction in directions or (UP, DOWN):
+        for direction in _checked(directions, seconds):
             self._delay_s[direction] = seconds
 
     def throttle(self, bytes_per_s: int, *directions: str) -> None:
-        """Take no more than so many bytes in a second (no direction named: both)."""
-        for direction in directions or (UP, DOWN):
+        """Take no more than so many bytes in a second; 0: all (no direction named: both)."""
+        for direction in _checked(directions, bytes_per_s):
             self._bytes_per_s[direction] = bytes_per_s
 
     def heal(self) -> None:
@@ -187,6 +191,16 @@ class FaultProxy:
         with self._mutex:
             self._pairs.append(pair)
         pair.start()
+
+
+def _checked(directions: tuple[str, ...], amount: float = 0) -> tuple[str, ...]:
+    """Return the directions that are meant. Raises `ConfigurationError` for what is none."""
+    if not {UP, DOWN}.issuperset(directions) or amount < 0:
+        raise ConfigurationError(
+            f"directions are {directions!r} (use UP, DOWN or none), and the amount is {amount!r} "
+            "(use 0 or more)"
+        )
+    return directions or (UP, DOWN)
 
 
 class _Way:

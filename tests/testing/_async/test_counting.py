@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from freshwell import AsyncCache
+from freshwell import AsyncCache, ConfigurationError
 from freshwell.testing import AsyncCountingLoader, watched
 from tests.support.aio import start, until
 
@@ -93,3 +93,8 @@ async def test_every_incident_is_seen_and_none_after_the_block() -> None:
         await cache.get_or_load("c", fails)
         await until(lambda: cache.stats().refresh_errors == 3, "it failed too")
         assert len(seen.incidents) == 2
+
+
+async def test_what_no_loader_can_be_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="type int"):
+        AsyncCountingLoader(3)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from freshwell import Cache
+from freshwell import Cache, ConfigurationError
 from freshwell.testing import CountingLoader, watched
 from tests.support.threads import start, until
 
@@ -93,3 +93,8 @@ def test_every_incident_is_seen_and_none_after_the_block() -> None:
         cache.get_or_load("c", fails)
         until(lambda: cache.stats().refresh_errors == 3, "it failed too")
         assert len(seen.incidents) == 2
+
+
+def test_what_no_loader_can_be_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="type int"):
+        CountingLoader(3)  # type: ignore[arg-type]
