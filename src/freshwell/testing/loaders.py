@@ -145,4 +145,4 @@ def _loader(source: Any) -> Callable[[Any], Any]:
             f"a loader that counts was given an object of type {type(source).__name__}: give a "
             "mapping from ids to values, or a function of the id"
         )
-    return load  # type: ignore[no-any-return]
+    return load
