@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -12,18 +13,47 @@ from freshwell.testing.conformance import (
     SourceConformance,
     WritableSourceConformance,
 )
-from tests.integrations.engines_threads import AnyEngine
-from tests.integrations.tables import users
+from tests.integrations.engines_threads import AnyEngine, closed, opened
+from tests.integrations.tables import created, users
+from tests.support.plugin import served
+
+_NEXT_IDS = count(0, 1_000)
+
+
+@pytest.fixture(scope="module", params=[served("sqlite", False), served("postgresql", True)])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give a database whose tables are there: to make them for each test takes longer than it."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('tables') / 'db'}"
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        server.wipe()
+        url = server.url
+    created(url)
+    return url
+
+
+@pytest.fixture
+def engine(url: str) -> Any:
+    made = opened(url)
+    yield made
+    closed(made)
 
 
 class Users:
-    """What the sources of this module keep."""
+    """What the sources of this module keep. Each test has ids of its own."""
+
+    @pytest.fixture(autouse=True)
+    def first_id(self) -> None:
+        self.first = next(_NEXT_IDS)
+
+    def id(self, number: int) -> int:
+        return self.first + number
 
     def value(self, number: int) -> Any:
-        return {"id": number, "name": f"user {number}", "age": number}
+        return {"id": self.id(number), "name": f"user {number}", "age": number}
 
     def changed(self, number: int) -> Any:
-        return {"id": number, "name": "changed", "age": None}
+        return {"id": self.id(number), "name": "changed", "age": None}
 
 
 def source_of(engine: AnyEngine, **options: Any) -> TableSource[dict[str, Any]]:
@@ -47,7 +77,7 @@ class TestWriting(Users, WritableSourceConformance):
 class TestWritingWithMarksOfDeletion(Users, WritableSourceConformance):
     @pytest.fixture
     def source(self, engine: AnyEngine) -> Any:
-        return source_of(engine, fence="sequence", deleted="deleted")
+        return source_of(engine, deleted="deleted")
 
 
 class TestFencedBatches(Users, BatchSourceConformance):
@@ -57,9 +87,3 @@ class TestFencedBatches(Users, BatchSourceConformance):
     @pytest.fixture
     def source(self, engine: AnyEngine) -> Any:
         return source_of(engine, fence="sequence", deleted="deleted")
-
-
-class TestPlainBatches(Users, BatchSourceConformance):
-    @pytest.fixture
-    def source(self, engine: AnyEngine) -> Any:
-        return source_of(engine)

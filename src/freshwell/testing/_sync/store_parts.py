@@ -59,11 +59,11 @@ class Opened:
 
 
 def value(token: bytes = b"", text: bytes = b"1", fresh_ms: int = 60_000, key: bytes = KEY) -> Fill:
-    """Return a value to be stored, under a lease where there is a token."""
+    """Return a value to be stored, under a lease where there is a token, for a minute more."""
     frame = encode(
         state=State.VALUE, codec=1, digest=digest8(key), payload=text, token=token or bytes(8)
     )
-    return Fill(key, token, frame, fresh_ms, 2 * fresh_ms)
+    return Fill(key, token, frame, fresh_ms, fresh_ms + 60_000)
 
 
 def stored(store: Store, key: bytes = KEY) -> Frame | None:
