@@ -36,13 +36,20 @@ from twin_rewrite import Rules, TwinError, rewrite
 __all__ = ["RENAMES", "UNWRAPPED", "check", "main", "rules", "write"]
 
 RENAMES: Mapping[str, str] = {
+    "AsyncBatchSourceConformance": "BatchSourceConformance",
     "AsyncCache": "Cache",
     "AsyncCachedFunction": "CachedFunction",
+    "AsyncCountingLoader": "CountingLoader",
+    "AsyncDeskConformance": "DeskConformance",
+    "AsyncJournalConformance": "JournalConformance",
     "AsyncNamespace": "Namespace",
     "AsyncReadThrough": "ReadThrough",
     "AsyncSource": "Source",
+    "AsyncSourceConformance": "SourceConformance",
+    "AsyncStoreConformance": "StoreConformance",
     "AsyncTableSource": "TableSource",
     "AsyncWritableSource": "WritableSource",
+    "AsyncWritableSourceConformance": "WritableSourceConformance",
     "AsyncWriteBehind": "WriteBehind",
     "AsyncWriteThrough": "WriteThrough",
     "__aenter__": "__enter__",

@@ -41,6 +41,7 @@ from freshwell._kit.places import Place, SentinelPlace
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.observing import Observing
+from freshwell.engines.seams import Seams
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.spool import Spool
@@ -153,13 +154,15 @@ def open_here(
     counters: Counters,
     observing: Observing,
     spool: Spool,
+    incidents: Incidents,
+    seams: Seams,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
     store, topology = _store(options, place)
+    store = seams.wrap("store", store)
     watch = Watch()
-    incidents = Incidents(counters, options.namespace, bus=observing.bus)
-    stamp, now_ns = Tokens(8), time.monotonic_ns
+    stamp, now_ns = Tokens(8), seams.now_ns
     tags = Tags(store, table, session, names, incidents, spool, now_ns=now_ns, new_stamp=stamp)
     tiers = Tiers(
         table=table,
@@ -177,7 +180,7 @@ def open_here(
         names=names,
         tags=tags,
         spool=spool,
-        now_ns=time.monotonic_ns,
+        now_ns=now_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
         new_token=Tokens(8),
@@ -186,17 +189,17 @@ def open_here(
     opened.writes.spooling.start()
     if isinstance(place, Endpoint):
         if session.mode is CoherenceMode.FEED:
-            opened.listen(_coherence(tiers, opened, place, session))
+            opened.listen(_coherence(tiers, opened, seams, place, session))
     elif topology is not None:
         opened.listen(
             Feeds(
                 topology,
-                new_coherence=partial(_coherence, tiers, opened),
+                new_coherence=partial(_coherence, tiers, opened, seams),
                 owner=chores,
                 session=session,
                 table=table,
                 incidents=incidents,
-                now_ns=time.monotonic_ns,
+                now_ns=seams.now_ns,
                 on_change=partial(opened.say_again, _FAILOVER_NS),
             )
         )
@@ -242,10 +245,10 @@ def _sure_link(place: Endpoint, limits: Mapping[str, Any], wait_ms: int) -> Wait
 
 
 def _coherence(
-    tiers: Tiers, opened: Opened, endpoint: Endpoint, session: Session | Share
+    tiers: Tiers, opened: Opened, seams: Seams, endpoint: Endpoint, session: Session | Share
 ) -> Coherence:
     return Coherence(
-        new_line=partial(FeedLine, endpoint, tiers.names.prefixes),
+        new_line=lambda: seams.wrap("feed", FeedLine(endpoint, tiers.names.prefixes)),
         names=tiers.names,
         table=tiers.table,
         session=session,
