@@ -18,6 +18,11 @@ from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
+from freshwell.codecs.compressed import Compressed
+from freshwell.codecs.keyring import Keyring
+from freshwell.codecs.sealed import Sealed
+from freshwell.codecs.sensitive import Sensitive
+from freshwell.codecs.signed import Signed
 from freshwell.engines.counters import Stats
 from freshwell.errors import (
     BacklogFull,
@@ -62,6 +67,7 @@ __all__ = [
     "CacheClosed",
     "CachedFunction",
     "CodecError",
+    "Compressed",
     "ConfigurationError",
     "Duration",
     "FreshwellError",
@@ -70,6 +76,7 @@ __all__ = [
     "JournalUnavailable",
     "JournalUnfit",
     "KeyRejected",
+    "Keyring",
     "LetterSuperseded",
     "LoadCancelled",
     "LoadError",
@@ -79,6 +86,9 @@ __all__ = [
     "NestedLoadError",
     "Outcome",
     "ReadThrough",
+    "Sealed",
+    "Sensitive",
+    "Signed",
     "Source",
     "Stats",
     "StoreUnavailable",

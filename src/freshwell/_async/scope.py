@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar
 from freshwell._async.coordination.sweeps import Progress
 from freshwell._async.core import Core
 from freshwell._async.decorators import Decoration, check_decorating, decorate
-from freshwell._async.journals import journal_opener, payload_codec
+from freshwell._async.journals import delivery_to, journal_opener
 from freshwell._async.strategies.cache_aside import as_lookup, single
 from freshwell._async.strategies.calls import Host
-from freshwell._async.strategies.delivering import BatchSource, Delivery
+from freshwell._async.strategies.delivering import BatchSource
 from freshwell._async.strategies.read_through import ReadThrough, Source
 from freshwell._async.strategies.write_behind import WriteBehind
 from freshwell._async.strategies.write_through import WritableSource, WriteThrough
@@ -20,7 +20,7 @@ from freshwell._kit.aio import resolve
 from freshwell.codecs.base import Codec
 from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.shelf import Terms
-from freshwell.errors import KeyRejected
+from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.downs import is_down
 from freshwell.ground.globs import check_glob
 from freshwell.ground.journaling import BehindOptions, journal_name, journal_spec
@@ -43,6 +43,7 @@ class Scope:
         self._namespace = namespace
         parts = namespace.split("/") if namespace else []
         paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+        self._hiding = core.names.hiding is not None
         self._implied = tuple(namespace_tag(path) for path in paths)
         self._host = Host(
             core.engine,
@@ -296,8 +297,14 @@ class Scope:
         Raises:
             InvalidationError: L2 stopped answering in between: repeat the call.
             KeyRejected: The pattern is empty or too long.
+            ConfigurationError: The cache has `hash_keys`: its names in L2 match no pattern.
         """
         glob = check_glob(pattern)
+        if self._hiding:
+            raise ConfigurationError(
+                "this cache has hash_keys, and hashed names match no pattern: invalidate by keys "
+                "or tags, or clear a namespace"
+            )
         sweeps = self._core.engine().sweeps
         return await sweeps.invalidate(self._namespace, glob, progress)
 
@@ -552,7 +559,7 @@ class Scope:
             key,
             terms,
             split_tags(tags),
-            delivery=Delivery(source, payload_codec(self._core, codec, type), is_down),
+            delivery=delivery_to(self._core, source, codec, type, is_down, spec),
             open_journal=journal_opener(
                 self._core,
                 spec,
@@ -572,6 +579,8 @@ class Scope:
         return self._name_of(self._core.checked(key))
 
     def _name_of(self, key: str) -> str:
+        if self._hiding:
+            key = self._core.names.hidden(self._namespace, key)
         return named(self._namespace, key) if self._namespace else key
 
     def _names(self, keys: Sequence[str]) -> dict[str, str]:

@@ -9,15 +9,17 @@ from typing import Any
 from freshwell._sync.assembly import Opened, open_here
 from freshwell._kit.threads import home, home_is_gone
 from freshwell._kit.places import Place
-from freshwell.codecs.base import BoundCodec, Codec
+from freshwell.codecs.base import BoundCodec, Codec, narrowed, resolve_codec
 from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
+from freshwell.codecs.sensitive import bind_checked
 from freshwell.codecs.types import Unresolved
 from freshwell.engines.counters import Counters
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
 from freshwell.errors import CacheClosed, ConfigurationError
+from freshwell.ground.hiding import Hiding
 from freshwell.ground.keys import check_key
 from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions, as_read_level
@@ -33,18 +35,26 @@ class Core:
     """One cache without its verbs. Thread-safe. `shown` is what errors call it."""
 
     def __init__(
-        self, options: CacheOptions, place: Place | None, codec: Codec | None, *, l1: bool
+        self,
+        options: CacheOptions,
+        place: Place | None,
+        codec: str | Codec,
+        *,
+        l1: bool,
+        hash_key: bytes | None = None,
     ) -> None:
         self.options = options
         self.place = place
-        self.names = Names(options.namespace, options.version)
+        self.given_codec = codec
+        hiding = None if hash_key is None else Hiding(hash_key, options.namespace)
+        self.names = Names(options.namespace, options.version, hiding)
         self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
         self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
         self.counters = Counters()
         self.opened: Opened | None = None
         self.closed = False
         self.shown = "<AsyncCache>"
-        self._codec = codec
+        self._codec = None if place is None else self.resolved(codec)
         self._mutex = Lock()
         self._plain_terms = self._new_terms(Any, None, {})
         self._known_terms: dict[Any, Terms] = {}
@@ -67,8 +77,12 @@ class Core:
         if self._codec is None:
             return NO_CODEC
         if isinstance(type, Unresolved):
-            return LateCodec(self._codec, type)
-        return self._codec.bind(type)
+            return LateCodec(self._codec, type, bind_checked)
+        return bind_checked(self._codec, type)
+
+    def resolved(self, codec: str | Codec) -> Codec:
+        """Return the codec that was given, within the bounds of this cache."""
+        return narrowed(resolve_codec(codec), self.options.max_value_bytes)
 
     def terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
         """Return the terms of a call. Calls spelled alike share one object."""

@@ -23,6 +23,7 @@ from uuid import UUID
 from freshwell.errors import ConfigurationError, KeyRejected
 
 __all__ = [
+    "DIGEST_BYTES",
     "check_key",
     "check_namespace",
     "check_version",
@@ -37,6 +38,7 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:/+=,-]*")
+DIGEST_BYTES: Final = 8
 _MAX_TEXT: Final = 200
 _MAX_DEPTH: Final = 16
 _MAX_ITEMS: Final = 10_000
@@ -45,7 +47,7 @@ _MAX_DECIMAL_BITS: Final = 256
 
 def digest8(key: bytes) -> bytes:
     """Return the 8-byte digest that an L2 frame carries of its key."""
-    return blake2b(key, digest_size=8).digest()
+    return blake2b(key, digest_size=DIGEST_BYTES).digest()
 
 
 def short_digest(key: str) -> str:
