@@ -24,6 +24,7 @@ from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.downs import is_down
 from freshwell.ground.globs import check_glob
 from freshwell.ground.journaling import BehindOptions, journal_name, journal_spec
+from freshwell.ground.keys import check_count
 from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
 from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
@@ -257,7 +258,7 @@ class Scope:
             InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
             KeyRejected: A key is wrong; nothing was invalidated.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if names:
             self._core.engine().writes.invalidate(names)
 
@@ -267,7 +268,7 @@ class Scope:
         Unlike `invalidate`, callers with a `stale_ttl` go on being served while one load
         runs. Loads under way are void. Raises as `invalidate` does.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if names:
             self._core.engine().writes.expire(names)
 
@@ -282,6 +283,7 @@ class Scope:
             InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
             KeyRejected: A tag is wrong; nothing was invalidated.
         """
+        check_count(len(tags))
         inner = [user_tag(check_tag(tag)) for tag in tags]
         if inner:
             self._core.engine().writes.invalidate_tags(inner, pulse=True)
@@ -329,9 +331,10 @@ class Scope:
                 stay absent for `intent`; an exception of the block goes before.
             KeyRejected: A key or tag is wrong.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if isinstance(tags, str):
             raise KeyRejected("the tags are one text: give a list of tags")
+        check_count(len(tags))
         inner = [user_tag(check_tag(tag)) for tag in tags]
         return Writing(self._core.engine, names, inner)
 
@@ -578,6 +581,10 @@ class Scope:
         """Return the inner name of a key. Raises `KeyRejected` for what is none."""
         return self._name_of(self._core.checked(key))
 
+    def _each_name(self, keys: Sequence[str]) -> list[str]:
+        check_count(len(keys))
+        return [self._name(key) for key in keys]
+
     def _name_of(self, key: str) -> str:
         if self._hiding:
             key = self._core.names.hidden(self._namespace, key)
@@ -587,6 +594,7 @@ class Scope:
         """Return the keys by their inner names."""
         if isinstance(keys, str):
             raise KeyRejected("the keys are one text: give a list of keys")
+        check_count(len(keys))
         return {self._name(key): key for key in keys}
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:
