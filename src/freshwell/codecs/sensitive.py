@@ -97,7 +97,10 @@ def sensitive_path(type_: Any) -> str | None:
 
     What cannot be resolved is left to the codec, which cannot write it either.
     """
-    return _find(type_, _called(type_), set(), _is_sensitive)
+    path = _find(type_, "", set(), _is_sensitive)
+    if path == "":
+        return type_.__qualname__ if isinstance(type_, type) else "the type"
+    return path
 
 
 def holds_secrets(type_: Any) -> bool:
@@ -112,7 +115,9 @@ def _find(type_: Any, path: str, seen: set[int], is_wanted: Callable[[Any], bool
     if is_wanted(type_):
         return path
     for name, part in _parts(type_):
-        found = _find(part, f"{path}.{name}" if name else path, seen, is_wanted)
+        # The record that comes first gives its name to the path.
+        whole = f"{path or type_.__qualname__}.{name}" if name else path
+        found = _find(part, whole, seen, is_wanted)
         if found is not None:
             return found
     return None
@@ -166,10 +171,6 @@ def _hints(type_: type) -> dict[str, Any]:
         return typing.get_type_hints(type_, include_extras=True)
     except (NameError, TypeError, AttributeError, SyntaxError):
         return {}
-
-
-def _called(type_: Any) -> str:
-    return getattr(type_, "__qualname__", None) or "the type"
 
 
 # -- values -----------------------------------------------------------------------------------
