@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
 from tests.support.blocking import blocking_allowed
 from tests.support.servers import Server
 
-__all__ = ["held_by", "told_to"]
+__all__ = ["files_in", "held_by", "told_to"]
 
 _READ: Final[dict[bytes, tuple[str, ...]]] = {
     b"string": ("GET", "KEY"),
@@ -31,6 +32,11 @@ def held_by(server: Server) -> bytes:
         words = _READ[server.ask("TYPE", key)]
         found += [key, *_flat(server.ask(*(key if word == "KEY" else word for word in words)))]
     return b"\n".join(found)
+
+
+def files_in(folder: Path) -> bytes:
+    """Return what the files of a folder hold, one after the other."""
+    return b"\n".join(file.read_bytes() for file in folder.iterdir() if file.is_file())
 
 
 @contextmanager

@@ -227,8 +227,9 @@ class Scope:
             CodecError: The value cannot be written, or is larger than `max_value_bytes`.
             KeyRejected, ConfigurationError: The key or an option is wrong.
         """
+        values = {self._core.checked(key): value}
         self.set_many(
-            {key: value}, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
+            values, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
         )
 
     def set_many(
