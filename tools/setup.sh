@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh demo      .venv with the library, its command line and what that needs
 #   tools/setup.sh dev       the same with every extra and the tools for development
+#   tools/setup.sh fuzz      the fuzzer, into a .venv that has the above
 #   tools/setup.sh servers   a Redis or Valkey server and PostgreSQL, from the system's packages
 #                            where there is none
 #
@@ -224,6 +225,7 @@ servers() {
 case ${1:-} in
     demo) install demo --editable ".[cli,redis]" ;;
     dev) install dev --editable ".[all]" --group dev ;;
+    fuzz) install fuzz --group fuzz ;;
     servers) servers ;;
-    *) fail "use: tools/setup.sh demo | dev | servers" ;;
+    *) fail "use: tools/setup.sh demo | dev | fuzz | servers" ;;
 esac

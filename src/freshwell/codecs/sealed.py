@@ -34,7 +34,7 @@ class Sealed:
 
     Not hidden are the names of keys (see `hash_keys`), how large values are, and when they are
     read and written. Keys should be changed before one has made 2**32 writes. Needs
-    ``freshwell[crypto]``. Cost: about 2 µs for each write and read of 1 KB, and 29 bytes and the
+    ``freshwell[crypto]``. Cost: 4 to 7 µs for each write and read of 1 KB, and 29 bytes and the
     key's id more in L2.
 
     Args:
