@@ -63,9 +63,11 @@ def _fuzz(name: str, seconds: int, seed: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["freshwell"]):
-        from tests.fuzz.targets import TARGETS
+        from tests.fuzz.targets import HINTS, TARGETS
     own = FOLDER / name
     own.mkdir(parents=True, exist_ok=True)
+    for number, hint in enumerate(HINTS[name]):
+        (own / f"hint-{number}").write_bytes(hint)
     flags = {
         "max_total_time": seconds,
         "seed": seed,

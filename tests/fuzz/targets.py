@@ -49,7 +49,7 @@ from freshwell.ground.records import DeadLetter, Record
 from freshwell.ground.streams import letter_in, record_in
 from freshwell.ground.templates import compile_template
 
-__all__ = ["TARGETS"]
+__all__ = ["HINTS", "TARGETS"]
 
 KEY: Final = b"fw:e:shop:user:1"
 DIGEST: Final = digest8(KEY)
@@ -158,14 +158,15 @@ def _shown(found: Record | DeadLetter) -> None:
 
 def urls(data: bytes) -> None:
     """A URL can be used, or is refused; neither tells its password."""
-    text = data.decode("utf-8", "surrogateescape")
-    for scheme in ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel", text[:6]):
-        for url in (f"{scheme}://user:{PASSWORD}@{text}", f"{scheme}://:{text}{PASSWORD}@h:1/0"):
-            try:
-                said = repr(place_of(url))
-            except ConfigurationError as error:
-                said = f"{error} {error!r} {error.__cause__!r}"
-            assert PASSWORD not in said, url
+    text = data[1:].decode("utf-8", "surrogateescape")
+    schemes = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel", text[:6])
+    scheme = schemes[data[0] % len(schemes)] if data else ""
+    for url in (f"{scheme}://user:{PASSWORD}@{text}", f"{scheme}://:{text}{PASSWORD}@h:1/0"):
+        try:
+            said = repr(place_of(url))
+        except ConfigurationError as error:
+            said = f"{error} {error!r} {error.__cause__!r}"
+        assert PASSWORD not in said, url
 
 
 def names(data: bytes) -> None:
@@ -203,3 +204,23 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "names": names,
 }
 """By the names that ``make fuzz`` takes."""
+
+ELSEWHERE: Final = b"fw:e:shop:user:2"
+HINTS: Final[dict[str, list[bytes]]] = {
+    "frames": [
+        b"fw\1",
+        encode(state=State.VALUE, digest=DIGEST, codec=1, payload=b"[1]"),
+        encode(state=State.VALUE, digest=DIGEST, flags=5, codec=1, stamps=((bytes(8), bytes(8)),)),
+    ],
+    "codecs": [
+        *(bytes([n, 0]) + c.bind(Any).encode([1], ELSEWHERE) for n, c in enumerate(CODECS)),
+        *(
+            bytes([n, 1]) + c.bind(Any).encode({"name": "a", "tags": ["b"]}, ELSEWHERE)
+            for n, c in enumerate(CODECS)
+        ),
+    ],
+    "records": [b"\xff1\xffi\xff\1[1]", b"\1[1]", b"\0\4\1", b'{"u": "', bytes(40)],
+    "urls": [b"\0h:1/0", b"\3h:1,i:2", b"\4h:1,i:2/main/0", b"\1h?db=1", b"\0[::1]:7/"],
+    "names": [b"a:{a}:{b.c}", b"*[^a-z]?\\*", b"{a}" * 9, b"\x1fx/y:a"],
+}
+"""Bytes from which it is not far to what a target is about. What is guarded is another key's."""

@@ -10,6 +10,7 @@ from freshwell._sync.assembly import Opened, open_here
 from freshwell._kit.threads import home, home_is_gone
 from freshwell._kit.places import Place
 from freshwell.codecs.base import BoundCodec, Codec, narrowed, resolve_codec
+from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
 from freshwell.codecs.sensitive import bind_checked
@@ -55,6 +56,7 @@ class Core:
         self.closed = False
         self.shown = "<AsyncCache>"
         self._codec = None if place is None else self.resolved(codec)
+        self._bindings = Bindings(self._bound_anew)
         self._mutex = Lock()
         self._plain_terms = self._new_terms(Any, None, {})
         self._known_terms: dict[Any, Terms] = {}
@@ -78,6 +80,10 @@ class Core:
             return NO_CODEC
         if isinstance(type, Unresolved):
             return LateCodec(self._codec, type, bind_checked)
+        return self._bindings.of(type)
+
+    def _bound_anew(self, type: Any) -> BoundCodec:
+        assert self._codec is not None
         return bind_checked(self._codec, type)
 
     def resolved(self, codec: str | Codec) -> Codec:
