@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from freshwell import Cache, CodecError, ConfigurationError, Sealed, Sensitive, Signed
+from freshwell import Cache, CodecError, Compressed, ConfigurationError, Sealed, Sensitive, Signed
 from freshwell.codecs.json import JsonCodec
 from freshwell.codecs.late import LateCodec
 from freshwell.codecs.pickle import PickleCodec
@@ -127,6 +127,13 @@ def test_values_that_hold_themselves_are_looked_at_once() -> None:
     ring: list[Any] = []
     ring.append(ring)
     assert len(bound.decode(bound.encode(ring, b"k"), b"k")) == 1
+
+
+def test_values_are_looked_at_where_the_codec_does_not_refuse_what_a_type_does_not_say() -> None:
+    plain: list[Any] = [JsonCodec(), Signed("msgpack", KEYS), Compressed("json")]
+    for codec in plain:
+        assert type(bind_checked(codec, Any)) is type(codec.bind(Any))
+    assert type(bind_checked(PICKLE, Any)) is not type(PICKLE.bind(Any))
 
 
 def test_reading_costs_what_it_did() -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "check_codec",
     "flags_of",
     "guarding",
+    "is_exact",
     "narrowed",
     "resolve_codec",
 ]
@@ -62,7 +63,8 @@ class Codec(Protocol):
     """A way of writing values. `id` is 1 to 3 for those of freshwell, 64 to 255 for others.
 
     A codec, bound or not, may also have `flags`: what it does to its bytes (see ``ground/frame``);
-    and ``within(max_bytes)``, which returns it with a bound on what it makes of bytes.
+    ``within(max_bytes)``, which returns it with a bound on what it makes of bytes; and `exact`
+    (see `is_exact`).
     """
 
     name: str
@@ -87,6 +89,11 @@ def guarding(codec: BoundCodec) -> GuardingCodec | None:
     """Return the codec if what it writes cannot be forged, else None."""
     guards = flags_of(codec) & GUARDED and hasattr(codec, "encode_absent")
     return cast("GuardingCodec", codec) if guards else None
+
+
+def is_exact(codec: Codec) -> bool:
+    """Tell whether a codec writes what a type says, and refuses whatever else a value holds."""
+    return getattr(codec, "exact", False) is True
 
 
 def narrowed(codec: Codec, max_bytes: int) -> Codec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from threading import local
 from typing import Any, Final
 
-from freshwell.codecs.base import BoundCodec, Codec, flags_of
+from freshwell.codecs.base import BoundCodec, Codec, flags_of, is_exact
 from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.wrapping import inner_codec
 from freshwell.errors import CodecError, ConfigurationError
@@ -67,6 +67,7 @@ class Compressed:
         self.name = f"compressed {self._inner.name}"
         self.id = self._inner.id
         self.flags = Flag.COMPRESSED
+        self.exact = is_exact(self._inner)
         self._bindings = Bindings(self._bound)
 
     def __repr__(self) -> str:

@@ -46,7 +46,8 @@ class Guarded:
         self.flags = flags_of(inner) | flag
         self._inner = inner
         self._guard = guard
-        about = bytes([FORMAT, FRAME_VERSION, self.id, self.flags, len(name)]) + name.encode()
+        called = name.encode()
+        about = bytes([FORMAT, FRAME_VERSION, self.id, self.flags, len(called)]) + called
         self._value = _DOMAIN + _VALUE + about
         self._absent = _DOMAIN + _ABSENT + about
         self._id = _DOMAIN + _ID + about

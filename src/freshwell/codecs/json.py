@@ -23,6 +23,7 @@ class JsonCodec:
     """
 
     name = "json"
+    exact = True
     id = 1
 
     def __init__(self) -> None:

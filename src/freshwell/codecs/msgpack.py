@@ -24,6 +24,7 @@ class MsgpackCodec:
     """
 
     name = "msgpack"
+    exact = True
     id = 2
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from freshwell.codecs.base import BoundCodec, Codec, flags_of, narrowed
+from freshwell.codecs.base import BoundCodec, Codec, flags_of, is_exact, narrowed
 from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.guards import Guarded, heading, named_in
 from freshwell.codecs.keyring import Keyring
@@ -65,6 +65,7 @@ class Sealed:
         self.name = f"sealed {self._inner.name}"
         self.id = self._inner.id
         self.flags = flags_of(self._inner) | Flag.SEALED
+        self.exact = is_exact(self._inner)
         self._bindings = Bindings(self._bound)
 
     def __repr__(self) -> str:

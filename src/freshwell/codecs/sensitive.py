@@ -12,15 +12,13 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from freshwell.codecs.base import BoundCodec, Codec, flags_of
+from freshwell.codecs.base import BoundCodec, Codec, flags_of, is_exact
 from freshwell.errors import CodecError, ConfigurationError
 from freshwell.ground.frame import Flag
 
 __all__ = ["Sensitive", "bind_checked", "holds_secrets", "is_secret", "sensitive_path"]
 
 _SECRETS: Final = frozenset({"SecretStr", "SecretBytes", "Secret", "_SecretBase"})
-_EXACT: Final = frozenset({"json", "msgpack"})
-"""Codecs that write what the type says, and refuse whatever else a value holds."""
 _MAX_PARTS: Final = 100_000
 _ATOMS: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
@@ -62,7 +60,7 @@ def bind_checked(codec: Codec, type_: Any) -> BoundCodec:
             'cache codec=Sealed("json", Keyring.from_env()), or leave it out of what is cached'
         )
     bound = codec.bind(type_)
-    return bound if codec.name in _EXACT else _Vetted(bound)
+    return bound if is_exact(codec) else _Vetted(bound)
 
 
 class _Vetted:

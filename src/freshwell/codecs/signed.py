@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Any, Final
 
-from freshwell.codecs.base import BoundCodec, Codec, flags_of, narrowed
+from freshwell.codecs.base import BoundCodec, Codec, flags_of, is_exact, narrowed
 from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.guards import Guarded, heading, keyed, named_in, signature
 from freshwell.codecs.keyring import Keyring
@@ -43,6 +43,7 @@ class Signed:
         self.name = f"signed {self._inner.name}"
         self.id = self._inner.id
         self.flags = flags_of(self._inner) | Flag.SIGNED
+        self.exact = is_exact(self._inner)
         self._bindings = Bindings(self._bound)
 
     def __repr__(self) -> str:
