@@ -73,7 +73,7 @@ def test_what_follows_a_frame_is_found() -> None:
             codec.decode(data + more, KEY)
 
 
-@examples(200)
+@examples(200, deadline=None)
 @given(
     data=st.binary(max_size=300),
     mark=st.sampled_from([b"", b"\0", b"\1", b"\2", b"\1\x28\xb5\x2f\xfd"]),
@@ -84,7 +84,7 @@ def test_any_bytes_are_a_codec_error_or_a_value(data: bytes, mark: bytes) -> Non
         codec.decode(mark + data, KEY)
 
 
-@examples(100)
+@examples(100, deadline=None)
 @given(place=st.integers(0, 10_000), change=st.integers(1, 255))
 def test_a_changed_byte_never_raises_anything_else(place: int, change: int) -> None:
     codec = bound(Compressed("json", threshold_bytes=0, max_bytes=MB))

@@ -35,7 +35,7 @@ def test_what_was_written_comes_back(make: Make) -> None:
 
 
 @each_guard
-@examples(60)
+@examples(60, deadline=None)
 @given(place=st.integers(0, 10_000), change=st.integers(1, 255))
 def test_a_changed_byte_anywhere_is_found(make: Make, place: int, change: int) -> None:
     codec = bound(make(KEYS))
@@ -164,7 +164,7 @@ def test_sealed_bytes_tell_nothing_and_signed_bytes_can_be_read() -> None:
 
 
 @each_guard
-@examples(100)
+@examples(100, deadline=None)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_a_codec_error(make: Make, data: bytes) -> None:
     codec = bound(make(KEYS))
