@@ -45,6 +45,7 @@ _TWINS: Final = {
     "AsyncWritableSource": "WritableSource",
     "AsyncBatchSource": "BatchSource",
 }
+_CODECS: Final = ("Sealed", "Signed", "Compressed", "Sensitive", "Keyring")
 _VALUES: Final = (
     *("Lookup", "Ack", "Batch", "Write", "Outcome", "Saved", "Backlog", "Stats"),
     *("Trace", "Served", "Hot", "Subscription"),
@@ -70,6 +71,7 @@ def page() -> str:
     for name, twin in _TWINS.items():
         parts.append(_class(getattr(freshwell, name), name, f"Sync: `{twin}`."))
     parts += [_class(getattr(freshwell, name), name) for name in _VALUES]
+    parts += [_class(getattr(freshwell, name), name) for name in _CODECS]
     parts.append(_events())
     parts.append(_duration())
     parts.append(_errors())
@@ -123,7 +125,11 @@ def _class(cls: type, name: str, note: str = "") -> str:
         parts.append(f"{note}\n")
     if fields:
         parts.append(_code(f"{name}{_listed(fields)}"))
-    elif name == "AsyncCache" or name in reference_testing.BUILT:
+    elif (
+        name == "AsyncCache"
+        or name in reference_testing.BUILT
+        or (name in _CODECS and "__init__" in vars(cls))
+    ):
         parts.append(_code(f"{name}{_parameters(_function(vars(cls)['__init__']))}"))
     parts.append(_prose(_docstring(cls)))
     for member, value in _members(cls, name):

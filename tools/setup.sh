@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh demo      .venv with the library, its command line and what that needs
 #   tools/setup.sh dev       the same with every extra and the tools for development
+#   tools/setup.sh fuzz      the fuzzer, into a .venv that has the above
 #   tools/setup.sh rivals    .venv-rivals with the library and the caches it is compared with
 #   tools/setup.sh servers   a Redis or Valkey server and PostgreSQL, from the system's packages
 #                            where there is none
@@ -226,11 +227,12 @@ servers() {
 case ${1:-} in
     demo) install demo --editable ".[cli,redis]" ;;
     dev) install dev --editable ".[all]" --group dev ;;
+    fuzz) install fuzz --group fuzz ;;
     rivals)
         VENV=.venv-rivals
         REQUIREMENTS=benchmarks/rivals/requirements.txt
         install rivals --editable ".[redis]" --requirement $REQUIREMENTS
         ;;
     servers) servers ;;
-    *) fail "use: tools/setup.sh demo | dev | rivals | servers" ;;
+    *) fail "use: tools/setup.sh demo | dev | fuzz | rivals | servers" ;;
 esac

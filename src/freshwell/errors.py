@@ -62,8 +62,15 @@ class KeyRejected(FreshwellError, ValueError):
 class CodecError(FreshwellError):
     """A value cannot be written, or bytes cannot be read, by the codec in force.
 
-    Bytes from L2 never raise it to a caller: they are a counted miss.
+    Bytes from L2 never raise it to a caller: they are a counted miss. ``reason`` says in a few
+    words what is wrong with bytes: ``"codec"`` (another codec, type or version of the code),
+    ``"unguarded"`` (neither sealed nor signed in the way that is configured), ``"unknown key"``,
+    ``"not authentic"`` (changed, or another entry's), ``"truncated"``, ``"too large"``.
     """
+
+    def __init__(self, message: str, reason: str = "codec") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LoadError(FreshwellError):

@@ -10,7 +10,7 @@ from tests.tidy.places import REPOSITORY
 
 EXTRAS = (
     *("redis", "hiredis", "msgspec", "pydantic", "pydantic_core", "orjson"),
-    *("rich", "typer", "click", "matplotlib", "cryptography", "psycopg", "sqlalchemy"),
+    *("rich", "typer", "click", "matplotlib", "cryptography", "zstandard", "psycopg", "sqlalchemy"),
 )
 SLOW = (
     *("freshwell.cli", "freshwell.testing", "pytest", "sqlite3", "multiprocessing"),

@@ -12,7 +12,8 @@ from freshwell._async.namespace import AsyncNamespace
 from freshwell._async.scope import Scope
 from freshwell._async.snapshots import Publication
 from freshwell._kit.places import place_of
-from freshwell.codecs.base import Codec, check_codec, resolve_codec
+from freshwell.codecs.base import Codec, check_codec
+from freshwell.codecs.keyring import Keyring, hashing_key
 from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
 from freshwell.engines.hot import Hot
@@ -68,6 +69,10 @@ class AsyncCache(Scope):
             stored together do not expire together.
         beta: How eagerly entries are refreshed before they expire (XFetch). 0: never.
         codec: ``"json"``, ``"msgpack"`` or a codec object: how values are written to L2.
+            `Sealed` encrypts them, `Signed` signs them, `Compressed` makes them smaller.
+        hash_keys: Keys and tags have names in L2, and in journals, that do not tell them:
+            HMACs under the keyring's primary key, or under at least 32 random bytes. Patterns
+            cannot be invalidated then. Another key is another cache: all entries are misses.
         l1: Whether this process keeps copies in front of L2. Without L2 it always does.
         max_staleness: For how long after an acknowledged invalidation elsewhere L1 may serve
             the old value at the most. When all is well it is about a millisecond.
@@ -112,6 +117,7 @@ class AsyncCache(Scope):
         jitter: float = 0.05,
         beta: float = 1.0,
         codec: str | Codec = "json",
+        hash_keys: Keyring | bytes | None = None,
         l1: bool = True,
         max_staleness: Duration = 2,
         read: ReadLevelName = "eventual",
@@ -164,9 +170,10 @@ class AsyncCache(Scope):
         core = Core(
             options,
             place,
-            None if place is None else resolve_codec(codec),
+            codec,
             l1=as_bool(l1, "l1"),
             seams=Seams() if clock is None else Seams(check_clock(clock)),
+            hash_key=None if hash_keys is None else hashing_key(hash_keys),
         )
         super().__init__(core)
         core.shown = repr(self)

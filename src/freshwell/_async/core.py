@@ -11,9 +11,11 @@ from freshwell._async.coordination.spooling import end_spool, new_spool
 from freshwell._async.snapshots import Publication, snapshot_of
 from freshwell._kit.aio import home, home_is_gone
 from freshwell._kit.places import Place
-from freshwell.codecs.base import BoundCodec, Codec
+from freshwell.codecs.base import BoundCodec, Codec, narrowed, resolve_codec
+from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
+from freshwell.codecs.sensitive import bind_checked
 from freshwell.codecs.types import Unresolved
 from freshwell.engines.counters import Counters, Stats
 from freshwell.engines.incidents import Incidents
@@ -23,6 +25,7 @@ from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
 from freshwell.errors import CacheClosed, ConfigurationError
+from freshwell.ground.hiding import Hiding
 from freshwell.ground.keys import check_key
 from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions, as_read_level
@@ -42,14 +45,17 @@ class Core:
         self,
         options: CacheOptions,
         place: Place | None,
-        codec: Codec | None,
+        codec: str | Codec,
         *,
         l1: bool,
+        hash_key: bytes | None = None,
         seams: Seams,
     ) -> None:
         self.options = options
         self.place = place
-        self.names = Names(options.namespace, options.version)
+        self.given_codec = codec
+        hiding = None if hash_key is None else Hiding(hash_key, options.namespace)
+        self.names = Names(options.namespace, options.version, hiding)
         self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
         self.seams = seams
         self.table = Table(
@@ -70,7 +76,8 @@ class Core:
         self.opened: Opened | None = None
         self.closed = False
         self.shown = "<AsyncCache>"
-        self._codec = codec
+        self._codec = None if place is None else self.resolved(codec)
+        self._bindings = Bindings(self._bound_anew)
         self._publication: Publication | None = None
         self._mutex = Lock()
         self._plain_terms = self._new_terms(Any, None, {})
@@ -97,8 +104,16 @@ class Core:
         if self._codec is None:
             return NO_CODEC
         if isinstance(type, Unresolved):
-            return LateCodec(self._codec, type)
-        return self._codec.bind(type)
+            return LateCodec(self._codec, type, bind_checked)
+        return self._bindings.of(type)
+
+    def _bound_anew(self, type: Any) -> BoundCodec:
+        assert self._codec is not None
+        return bind_checked(self._codec, type)
+
+    def resolved(self, codec: str | Codec) -> Codec:
+        """Return the codec that was given, within the bounds of this cache."""
+        return narrowed(resolve_codec(codec), self.options.max_value_bytes)
 
     def terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
         """Return the terms of a call. Calls spelled alike share one object."""

@@ -13,15 +13,18 @@ from freshwell._sync.core import Core
 from freshwell._sync.stores.journal import Journal
 from freshwell._sync.stores.journal_places import open_journal
 from freshwell._sync.stores.redis_journal import Layout
+from freshwell._sync.strategies.delivering import Delivery
 from freshwell._kit.threads import ASYNCHRONOUS
 from freshwell._kit.places import place_of
-from freshwell.codecs.base import BoundCodec, Codec, resolve_codec
+from freshwell.codecs.base import BoundCodec, Codec, flags_of
 from freshwell.codecs.plain import PlainJsonCodec
+from freshwell.codecs.sensitive import bind_checked
 from freshwell.errors import ConfigurationError
+from freshwell.ground.frame import GUARDED, Flag
 from freshwell.ground.journaling import BehindOptions, JournalKind, JournalSpec
 from freshwell.ground.records import Durability
 
-__all__ = ["journal_opener", "payload_codec"]
+__all__ = ["delivery_to", "journal_opener"]
 
 _METHODS = (
     *("check", "accept", "latest", "own", "release", "take", "settle"),
@@ -29,16 +32,22 @@ _METHODS = (
 )
 
 
-def payload_codec(core: Core, codec: str | Codec | None, type: Any) -> BoundCodec:
-    """Return how values are written to a journal: as to L2, unless said otherwise.
+def delivery_to(
+    core: Core,
+    source: Any,
+    codec: str | Codec | None,
+    type: Any,
+    is_down: Callable[[BaseException], bool],
+    spec: JournalSpec,
+) -> Delivery:
+    """Return the way from a journal to a source, for values of a type.
 
-    Without L2 and with nothing installed, as plain JSON.
+    `codec` None: as to L2. Raises `ConfigurationError` for a source that cannot be written behind
+    to, and for a codec that would tell what the cache hides.
     """
-    if codec is None and core.place is not None:
-        return core.bound(type)
-    if codec in (None, "json") and find_spec("msgspec") is None:
-        return PlainJsonCodec().bind(type)
-    return resolve_codec("json" if codec is None else codec).bind(type)
+    bound = _payload_codec(core, codec, type)
+    hides_ids = _hides_ids(core, bound, spec)
+    return Delivery(source, bound, is_down, namespace=core.options.namespace, hides_ids=hides_ids)
 
 
 def journal_opener(
@@ -143,3 +152,38 @@ class _Local:
                 )
                 self._opened = self._wrap(journal)
             return self._opened
+
+
+def _payload_codec(core: Core, codec: str | Codec | None, type: Any) -> BoundCodec:
+    """Return how values are written to a journal: as to L2, unless said otherwise.
+
+    Without L2 and with nothing installed, as plain JSON. Raises `ConfigurationError` where the
+    cache seals or signs, and the journal would not.
+    """
+    spec = core.given_codec if codec is None else codec
+    if spec == "json" and core.place is None and find_spec("msgspec") is None:
+        return PlainJsonCodec().bind(type)
+    chosen = core.resolved(spec)
+    missing = flags_of(core.given_codec) & GUARDED & ~flags_of(chosen)
+    if missing:
+        raise ConfigurationError(
+            f"the cache's codec is {'sealed' if missing & Flag.SEALED else 'signed'}, and codec= "
+            "would write what waits for the source without that: leave it out, or give one that "
+            "does the same"
+        )
+    return bind_checked(chosen, type)
+
+
+def _hides_ids(core: Core, codec: BoundCodec, spec: JournalSpec) -> bool:
+    """Tell whether ids are to be sealed in a journal: names that are hashed would tell no less.
+
+    Raises `ConfigurationError` where the codec does not seal.
+    """
+    if core.names.hiding is None or spec.kind is JournalKind.MEMORY:
+        return False
+    if not flags_of(codec) & Flag.SEALED:
+        raise ConfigurationError(
+            "this cache has hash_keys, and a journal needs the ids themselves, to give them to the "
+            'source: give the cache codec=Sealed("json", keyring), so that they are sealed'
+        )
+    return True

@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar
 from freshwell._sync.coordination.sweeps import Progress
 from freshwell._sync.core import Core
 from freshwell._sync.decorators import Decoration, check_decorating, decorate
-from freshwell._sync.journals import journal_opener, payload_codec
+from freshwell._sync.journals import delivery_to, journal_opener
 from freshwell._sync.strategies.cache_aside import as_lookup, single
 from freshwell._sync.strategies.calls import Host
-from freshwell._sync.strategies.delivering import BatchSource, Delivery
+from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
@@ -20,10 +20,11 @@ from freshwell._kit.threads import resolve
 from freshwell.codecs.base import Codec
 from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.shelf import Terms
-from freshwell.errors import KeyRejected
+from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.downs import is_down
 from freshwell.ground.globs import check_glob
 from freshwell.ground.journaling import BehindOptions, journal_name, journal_spec
+from freshwell.ground.keys import check_count
 from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
 from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
@@ -43,6 +44,7 @@ class Scope:
         self._namespace = namespace
         parts = namespace.split("/") if namespace else []
         paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+        self._hiding = core.names.hiding is not None
         self._implied = tuple(namespace_tag(path) for path in paths)
         self._host = Host(
             core.engine,
@@ -227,8 +229,9 @@ class Scope:
             CodecError: The value cannot be written, or is larger than `max_value_bytes`.
             KeyRejected, ConfigurationError: The key or an option is wrong.
         """
+        values = {self._core.checked(key): value}
         self.set_many(
-            {key: value}, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
+            values, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
         )
 
     def set_many(
@@ -263,7 +266,7 @@ class Scope:
                 repeat.
             KeyRejected: A key is wrong; nothing was invalidated.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if names:
             self._core.engine().writes.invalidate(names)
 
@@ -273,7 +276,7 @@ class Scope:
         Unlike `invalidate`, callers with a `stale_ttl` go on being served while one load
         runs. Loads under way are void. Raises as `invalidate` does.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if names:
             self._core.engine().writes.expire(names)
 
@@ -289,6 +292,7 @@ class Scope:
                 repeat.
             KeyRejected: A tag is wrong; nothing was invalidated.
         """
+        check_count(len(tags))
         inner = [user_tag(check_tag(tag)) for tag in tags]
         if inner:
             self._core.engine().writes.invalidate_tags(inner, pulse=True)
@@ -304,8 +308,14 @@ class Scope:
         Raises:
             InvalidationError: L2 stopped answering in between: repeat the call.
             KeyRejected: The pattern is empty or too long.
+            ConfigurationError: The cache has `hash_keys`: its names in L2 match no pattern.
         """
         glob = check_glob(pattern)
+        if self._hiding:
+            raise ConfigurationError(
+                "this cache has hash_keys, and hashed names match no pattern: invalidate by keys "
+                "or tags, or clear a namespace"
+            )
         sweeps = self._core.engine().sweeps
         return sweeps.invalidate(self._namespace, glob, progress)
 
@@ -330,9 +340,10 @@ class Scope:
                 entries stay absent for `intent`; an exception of the block goes before.
             KeyRejected: A key or tag is wrong.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if isinstance(tags, str):
             raise KeyRejected("the tags are one text: give a list of tags")
+        check_count(len(tags))
         inner = [user_tag(check_tag(tag)) for tag in tags]
         return Writing(self._core.engine, names, inner)
 
@@ -562,7 +573,7 @@ class Scope:
             key,
             terms,
             split_tags(tags),
-            delivery=Delivery(source, payload_codec(self._core, codec, type), is_down),
+            delivery=delivery_to(self._core, source, codec, type, is_down, spec),
             open_journal=journal_opener(
                 self._core,
                 spec,
@@ -582,13 +593,20 @@ class Scope:
         """Return the inner name of a key. Raises `KeyRejected` for what is none."""
         return self._name_of(self._core.checked(key))
 
+    def _each_name(self, keys: Sequence[str]) -> list[str]:
+        check_count(len(keys))
+        return [self._name(key) for key in keys]
+
     def _name_of(self, key: str) -> str:
+        if self._hiding:
+            key = self._core.names.hidden(self._namespace, key)
         return named(self._namespace, key) if self._namespace else key
 
     def _names(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the keys by their inner names."""
         if isinstance(keys, str):
             raise KeyRejected("the keys are one text: give a list of keys")
+        check_count(len(keys))
         return {self._name(key): key for key in keys}
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:

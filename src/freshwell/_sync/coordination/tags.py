@@ -277,7 +277,8 @@ class Tags:
     ) -> Mark:
         """Return a new version of a tag, to be stored (`stamp`: it, where it is not to be made)."""
         key = self._names.version_key(self._names.digest(tag))
-        return Mark(key, stamp_frame(key, stamp or self._new_stamp(), tag), keep_ms, busy_ms)
+        frame = stamp_frame(key, stamp or self._new_stamp(), self._names.told(tag))
+        return Mark(key, frame, keep_ms, busy_ms)
 
 
 OUTDATED = ABSENT._replace(reason="tags")

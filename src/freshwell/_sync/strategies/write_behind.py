@@ -32,11 +32,10 @@ from freshwell.errors import (
 )
 from freshwell.ground.batches import Ack
 from freshwell.ground.durations import duration_ns
-from freshwell.ground.ids import encode_id
 from freshwell.ground.journaling import BehindOptions
 from freshwell.ground.keys import short_digest
 from freshwell.ground.options import Duration
-from freshwell.ground.records import TOKEN_BYTES, Backlog, Draft, Kind
+from freshwell.ground.records import TOKEN_BYTES, Backlog, Draft
 from freshwell.ground.tags import Computed
 from freshwell.typing import DurabilityName
 
@@ -159,15 +158,13 @@ class WriteBehind(ReadThrough[V]):
         }
 
     def _draft(self, name: str, id: Any, value: V | None) -> Draft:
-        kind, payload = Kind.DELETE, b""
-        if value is not None:
-            kind, payload = Kind.PUT, self._delivery.payload(name, value)
+        its_id, kind, payload = self._delivery.written(name, id, value)
         if len(payload) > self._options.max_backlog_bytes:
             raise CodecError(
                 f"the value for key {short_digest(name)} is larger than max_backlog_bytes, all "
                 "that the journal may hold: nothing was accepted"
             )
-        return Draft(name, encode_id(id), kind, payload, self._new_token())
+        return Draft(name, its_id, kind, payload, self._new_token())
 
     def _accept(self, parts: _Parts, drafts: list[Draft], change: Change) -> list[int]:
         """Accept writes, waiting for room where that is wanted."""
