@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from typer.models import ArgumentInfo, Context, OptionInfo
 
+from freshwell.cli.fleet.top import top
 from freshwell.cli.inspect import inspect as inspect_command
 from freshwell.cli.invalidate import invalidate
 from freshwell.cli.journal import drop, export, list_, retry, show, status
@@ -32,6 +33,7 @@ COMMANDS: Final = {
     "journal drop": drop,
     "journal export": export,
     "flush-worker": flush_worker,
+    "top": top,
     "lab": lab,
     "lab coherence": coherence,
 }

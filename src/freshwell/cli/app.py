@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from freshwell.cli.fleet.top import top
 from freshwell.cli.inspect import inspect
 from freshwell.cli.invalidate import invalidate
 from freshwell.cli.journal import journals
@@ -31,6 +32,7 @@ app.command()(invalidate)
 app.command()(inspect)
 app.add_typer(journals, name="journal")
 app.command()(flush_worker)
+app.command()(top)
 
 
 def _show_version(wanted: bool) -> None:
