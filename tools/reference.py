@@ -43,7 +43,7 @@ _TWINS: Final = {
     "AsyncBatchSource": "BatchSource",
 }
 _VALUES: Final = (
-    *("Lookup", "Ack", "Batch", "Write", "Outcome", "Backlog", "Stats"),
+    *("Lookup", "Ack", "Batch", "Write", "Outcome", "Saved", "Backlog", "Stats"),
     *("Trace", "Served", "Hot", "Subscription"),
 )
 _EVENTS: Final = ("LoadEnded", "Invalidated", "Degraded", "CoherenceChanged")

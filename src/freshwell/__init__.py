@@ -44,6 +44,7 @@ from freshwell.errors import (
 from freshwell.ground.batches import Ack, Batch, Outcome, Write
 from freshwell.ground.events import CoherenceChanged, Degraded, Event, Invalidated, LoadEnded
 from freshwell.ground.records import Backlog
+from freshwell.ground.saved import Saved
 from freshwell.typing import Duration, Lookup
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "NestedLoadError",
     "Outcome",
     "ReadThrough",
+    "Saved",
     "Served",
     "Source",
     "Stats",

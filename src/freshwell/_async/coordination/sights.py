@@ -59,8 +59,13 @@ class Sights:
         keys: Sequence[str],
         terms: Terms,
         taggings: Callable[[str], Tagging] = untagged,
+        *,
+        timed: bool = False,
     ) -> dict[str, Sight]:
-        """Look for many entries at the cost of one round trip, or two where tags are unknown."""
+        """Look for many entries at the cost of one round trip, or two where tags are unknown.
+
+        `timed`: the readings are to have their times, even where no tier keeps them.
+        """
         shared = self._t.store.shared
         absent_step = plan(Verdict.ABSENT, None, shared=shared)
         sights: dict[str, Sight] = {}
@@ -76,7 +81,7 @@ class Sights:
             if step is Plan.ASK_L2:
                 asked.append(key)
         if asked:
-            for key, found in (await self._ask_many(asked, terms, taggings)).items():
+            for key, found in (await self._ask_many(asked, terms, taggings, timed)).items():
                 sights[key] = _judged(sights[key][0], found)
         return sights
 
@@ -145,7 +150,8 @@ class Sights:
             return DOWN
         if blob is None:
             return ABSENT
-        reading = self._read(key, l2_key, blob, asked_ns, terms)
+        timed = self._t.session.mode is not CoherenceMode.OFF
+        reading = self._read(key, l2_key, blob, asked_ns, terms, timed)
         if reading.stamps or tagging.digests:
             if self._t.tags.needs(reading, versions, terms.level):
                 judged = await self._verified({key: reading}, terms, lambda _: tagging, versions)
@@ -157,8 +163,9 @@ class Sights:
         return reading
 
     async def _ask_many(
-        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
+        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging], timed: bool
     ) -> dict[str, Reading]:
+        timed = timed or self._t.session.mode is not CoherenceMode.OFF
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
         expected = dict.fromkeys(digest for key in keys for digest in taggings(key).digests)
         unknown = self._t.tags.unknown(expected, terms.level) if expected else []
@@ -169,7 +176,7 @@ class Sights:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
         readings = {
-            key: ABSENT if blob is None else self._read(key, l2_key, blob, asked_ns, terms)
+            key: ABSENT if blob is None else self._read(key, l2_key, blob, asked_ns, terms, timed)
             for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
         }
         if expected or any(reading.stamps for reading in readings.values()):
@@ -178,7 +185,9 @@ class Sights:
             self._keep(key, reading, asked_ns, since, terms)
         return readings
 
-    def _read(self, key: str, l2_key: bytes, blob: bytes, asked_ns: int, terms: Terms) -> Reading:
+    def _read(
+        self, key: str, l2_key: bytes, blob: bytes, asked_ns: int, terms: Terms, timed: bool
+    ) -> Reading:
         """Say what a frame is worth: in the usual case at little cost."""
         reading = self._t.shelf.read_calm(
             l2_key,
@@ -186,7 +195,7 @@ class Sights:
             terms,
             now_ns=asked_ns,
             server_ms=self._t.store.server_ms(l2_key),
-            timed=self._t.session.mode is not CoherenceMode.OFF,
+            timed=timed,
         )
         return self._keeper.read(key, blob, terms) if reading is None else reading
 

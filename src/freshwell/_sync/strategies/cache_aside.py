@@ -276,7 +276,8 @@ class CacheAside:
 
     def look(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
-        return self._sights.many([key], terms, lambda name: tagging)[key][0]
+        sights = self._sights.many([key], terms, lambda name: tagging, timed=True)
+        return sights[key][0]
 
     def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
         """Return a fresh entry, or None."""
