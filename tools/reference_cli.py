@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from typer.models import ArgumentInfo, Context, OptionInfo
 
+from freshwell.cli.dashboard import dashboard
 from freshwell.cli.fleet.top import top
 from freshwell.cli.inspect import inspect as inspect_command
 from freshwell.cli.invalidate import invalidate
@@ -34,6 +35,7 @@ COMMANDS: Final = {
     "journal export": export,
     "flush-worker": flush_worker,
     "top": top,
+    "dashboard": dashboard,
     "lab": lab,
     "lab coherence": coherence,
 }

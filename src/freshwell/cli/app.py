@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from freshwell.cli.dashboard import dashboard
 from freshwell.cli.fleet.top import top
 from freshwell.cli.inspect import inspect
 from freshwell.cli.invalidate import invalidate
@@ -33,6 +34,7 @@ app.command()(inspect)
 app.add_typer(journals, name="journal")
 app.command()(flush_worker)
 app.command()(top)
+app.command()(dashboard)
 
 
 def _show_version(wanted: bool) -> None:
