@@ -162,6 +162,8 @@ async def _events(looking: Looking, request: Request) -> AsyncIterator[str]:
 async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
     try:
         return JSONResponse(await run_in_threadpool(work))
+    except ConfigurationError as error:  # there is no such journal
+        return _refusal(404, str(error))
     except (StoreUnavailable, JournalUnavailable) as error:
         return _refusal(503, str(error))
 

@@ -65,7 +65,10 @@ class Letters:
             "bytes": backlog.bytes,
             "dead": backlog.dead,
             "oldest_age_s": backlog.oldest_age_s,
-            "letters": [letter_facts(letter) for letter in dead],
+            # Sequences as text: a browser's numbers are not wide enough.
+            "letters": [
+                facts | {"sequence": str(facts["sequence"])} for facts in map(letter_facts, dead)
+            ],
         }
 
     @contextmanager

@@ -37,16 +37,20 @@ def serve(
 
     Raises `ConfigurationError` where an argument is wrong, or nothing can be bound there.
     """
+    if not 0 <= port <= 65_535:
+        raise ConfigurationError(f"port {port} cannot be bound: use 0 (any that is free) to 65535")
     app = create_app(url, token=token, hosts=(host, *hosts), public=public, interval=interval)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ConfigurationError(f"{host} port {port} cannot be bound: {error}") from None
     with listening:
         bound = listening.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         # Behind the number sign: browsers do not send that part to anybody.
         ready(f"http://{shown}:{bound}/" + ("" if token is None or public else f"#{token}"))
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, lifespan="off"
+        )
         _Server(config).run(sockets=[listening])
