@@ -9,7 +9,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from freshwell._sync.coordination.writing import Intents
 from freshwell._sync.stores.base import NullStore, Store
 from freshwell._sync.stores.cluster import ClusterLink
 from freshwell._sync.stores.cluster_waits import ClusterWaits
+from freshwell._sync.stores.guard import Guard, GuardedLink, GuardedWaits, Guards
 from freshwell._sync.stores.redis import Commands, RedisStore
 from freshwell._sync.stores.sentinel import SentinelLink
 from freshwell._sync.stores.topology import Topology
@@ -36,14 +37,16 @@ from freshwell._kit.threads import Gate, Owner, home
 from freshwell._kit.threads_feed import FeedLine
 from freshwell._kit.threads_link import Link
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.places import Place, SentinelPlace
+from freshwell._kit.places import ClusterPlace, Place
+from freshwell.engines.breaker import Breaker
 from freshwell.engines.counters import Counters
+from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.table import Table
 from freshwell.engines.tokens import Tokens
-from freshwell.ground.names import Names
+from freshwell.ground.names import PULSE, Names
 from freshwell.ground.options import CacheOptions
 
 __all__ = ["Opened", "open_here"]
@@ -52,6 +55,8 @@ _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_CHORES = 256
 _CHORES_DRAIN_S = 0.2
+_FIRST_PAUSE_NS = 100 * _NS_PER_MS
+"""Before the first probe: a hiccup is over by then."""
 _FAILOVER_NS = 60 * _NS_PER_S
 """A failover may take this long, and what came just before it may be lost."""
 _RETURN_NS = 5 * _NS_PER_S
@@ -69,8 +74,9 @@ class Listening(Protocol):
 class Opened:
     """One cache, open in one home."""
 
-    def __init__(self, options: CacheOptions, tiers: Tiers, chores: Owner) -> None:
+    def __init__(self, options: CacheOptions, tiers: Tiers, chores: Owner, guards: Guards) -> None:
         self.home = home()
+        self.guards = guards
         self.tiers = tiers
         self.aside = CacheAside(tiers)
         self.writes = Writes(tiers, self.aside.keeper, self.aside)
@@ -111,6 +117,7 @@ class Opened:
         finally:
             if self._listening is not None:
                 self._listening.stop()
+            self.guards.stop()
             self.tiers.heart.stop()
             self.intents.stop()
             try:
@@ -130,9 +137,11 @@ def open_here(
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
-    store, topology = _store(options, place)
     watch = Watch()
     incidents = Incidents(counters, options.namespace)
+    gutter = Gutter(table, ttl_ns=options.gutter_ns, now_ns=time.monotonic_ns)
+    guards = _guards(options, chores, incidents, gutter)
+    store, topology = _store(options, place, guards, names.version_key(names.digest(PULSE)))
     tiers = Tiers(
         table=table,
         session=session,
@@ -155,12 +164,14 @@ def open_here(
             now_ns=time.monotonic_ns,
             new_stamp=Tokens(8),
         ),
+        gutter=gutter,
         now_ns=time.monotonic_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
+        l2_timeout_ns=options.l2_timeout_ns,
         new_token=Tokens(8),
     )
-    opened = Opened(options, tiers, chores)
+    opened = Opened(options, tiers, chores, guards)
     if isinstance(place, Endpoint):
         if session.mode is CoherenceMode.FEED:
             opened.listen(_coherence(tiers, opened, place, session))
@@ -180,7 +191,34 @@ def open_here(
     return opened
 
 
-def _store(options: CacheOptions, place: Place | None) -> tuple[Store, Topology | None]:
+def _guards(options: CacheOptions, chores: Owner, incidents: Incidents, gutter: Gutter) -> Guards:
+    """Return what leaves servers alone that are down."""
+
+    def is_back(after_ns: int) -> None:
+        gutter.clear()
+        incidents.l2_is_back(after_ns)
+
+    def new_guard(probe: Callable[[], object]) -> Guard:
+        return Guard(
+            probe,
+            breaker=Breaker(
+                base_ns=min(_FIRST_PAUSE_NS, options.breaker_pause_ns),
+                most_ns=options.breaker_pause_ns,
+                threshold=options.breaker_failures,
+            ),
+            spawn=chores.spawn,
+            now_ns=time.monotonic_ns,
+            uniform=random.random,
+            on_open=incidents.l2_left_alone,
+            on_return=is_back,
+        )
+
+    return Guards(new_guard)
+
+
+def _store(
+    options: CacheOptions, place: Place | None, guards: Guards, probe_key: bytes
+) -> tuple[Store, Topology | None]:
     """Return the store at a place, and what tells who its primaries are where they may change."""
     if place is None:
         return NullStore(), None
@@ -192,14 +230,20 @@ def _store(options: CacheOptions, place: Place | None) -> tuple[Store, Topology 
     link: Commands
     sure_link: Waits | None
     topology: Topology | None
-    if isinstance(place, Endpoint):
-        link, topology = Link(place, **limits), None
-        sure_link = _sure_link(place, limits, wait_ms) if wait_ms else None
-    elif isinstance(place, SentinelPlace):
-        link = sure_link = topology = SentinelLink(place, replica_wait_ms=wait_ms, **limits)
-    else:
-        link = topology = cluster = ClusterLink(place, **limits)
+    if isinstance(place, ClusterPlace):
+        link = topology = cluster = ClusterLink(
+            place, guard_of=guards.of, probe_key=probe_key, **limits
+        )
         sure_link = ClusterWaits(cluster, replica_wait_ms=wait_ms, **limits) if wait_ms else None
+    else:
+        if isinstance(place, Endpoint):
+            link, topology = Link(place, **limits), None
+            sure_link = _sure_link(place, limits, wait_ms) if wait_ms else None
+        else:
+            link = sure_link = topology = SentinelLink(place, replica_wait_ms=wait_ms, **limits)
+        guard = guards.of("server", partial(_ask, link, probe_key))
+        link = GuardedLink(link, guard)
+        sure_link = None if sure_link is None else GuardedWaits(sure_link, guard)
     store = RedisStore(
         link,
         lease_ms=options.lease_ms,
@@ -209,6 +253,10 @@ def _store(options: CacheOptions, place: Place | None) -> tuple[Store, Topology 
         sure_link=sure_link,
     )
     return store, topology
+
+
+def _ask(link: Commands, probe_key: bytes, name: object) -> None:
+    link.get(probe_key)
 
 
 def _sure_link(place: Endpoint, limits: Mapping[str, Any], wait_ms: int) -> WaitedLink:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from freshwell._sync.core import Core
 from freshwell._sync.namespace import Namespace
 from freshwell._sync.scope import Scope
+from freshwell._sync.stores.guard import worst_of
 from freshwell._kit.places import place_of
 from freshwell.codecs.base import Codec, check_codec, resolve_codec
 from freshwell.engines.counters import Stats
@@ -70,7 +71,17 @@ class Cache(Scope):
         max_key_bytes, max_value_bytes: Longer keys are refused; values that take more bytes in
             L2 are not stored. Without L2 only `max_bytes` bounds them.
         max_refreshes: How many background refreshes run at a time.
-        connect_timeout, command_timeout: Time limits of L2.
+        connect_timeout, command_timeout: Time limits of L2, for each connection and command.
+        l2_timeout: For how long L2 may keep a load in all, over several commands; after that
+            the load goes on without it. None: twice the two limits above.
+        breaker_failures: After how many failures in a row (a time limit, no connection, a
+            server that serves nobody) L2 is left alone, so that nobody waits for it until
+            a probe is answered. In a Cluster, each server by itself.
+        breaker_pause: The longest pause between two probes; 10 ms to 1 min. Once L2 is back, it
+            is used again after this at the latest.
+        gutter_ttl: For how long a value that was loaded while L2 was down may be served again,
+            as stale, until L2 is back. What other processes change meanwhile is not seen for
+            as long. 0: not at all.
         drain: How long `close` waits for loads under way.
 
     Raises:
@@ -105,6 +116,10 @@ class Cache(Scope):
         max_refreshes: int = 32,
         connect_timeout: Duration = 0.5,
         command_timeout: Duration = 0.25,
+        l2_timeout: Duration | None = None,
+        breaker_failures: int = 1,
+        breaker_pause: Duration = 1,
+        gutter_ttl: Duration = 0,
         drain: Duration = 5,
     ) -> None:
         options = CacheOptions.checked(
@@ -130,6 +145,10 @@ class Cache(Scope):
             max_refreshes=max_refreshes,
             connect_timeout=connect_timeout,
             command_timeout=command_timeout,
+            l2_timeout=l2_timeout,
+            breaker_failures=breaker_failures,
+            breaker_pause=breaker_pause,
+            gutter_ttl=gutter_ttl,
             drain=drain,
         )
         place = None if url is None else place_of(url)
@@ -183,6 +202,7 @@ class Cache(Scope):
         """Return the counters and sizes as they are now. Costs no I/O."""
         core = self._core
         table, session, opened = core.table, core.session, core.opened
+        states = [] if opened is None else opened.guards.states()
         return Stats.of(
             core.counters,
             entries=table.entries,
@@ -191,5 +211,7 @@ class Cache(Scope):
             expirations=table.expirations,
             coherence=session.mode.value,
             l1_live=time.monotonic_ns() < session.live_until_ns,
+            breaker=worst_of(states),
+            servers_down=sum(state != "closed" for state in states),
             in_flight=0 if opened is None else opened.aside.in_flight,
         )

@@ -43,6 +43,11 @@ class Breaker:
         return self._openings > 0
 
     @property
+    def is_probing(self) -> bool:
+        """Whether it is open, and a probe is under way: half-open."""
+        return self._probe_until_ns is not None
+
+    @property
     def opens_until_ns(self) -> int:
         """When a probe may go. 0: it is closed."""
         return self._until_ns

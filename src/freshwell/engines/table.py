@@ -154,8 +154,11 @@ class Table:
         """Return the present moment, for `put`. Ask for it before the source or L2 is asked."""
         return self._drops.moment()
 
-    def dropped_since(self, since: int, key: str) -> bool:
-        """Tell whether `key` was dropped after the moment `since`, or may have been. No lock."""
+    def dropped_since(self, since: int, key: str | bytes) -> bool:
+        """Tell whether a key, or a tag (by its digest), was dropped after the moment `since`.
+
+        True too where that is not remembered. No lock.
+        """
         return self._drops.overtook(since, key)
 
     def put(

@@ -15,6 +15,7 @@ from freshwell._async.coordination.watch import Watch
 from freshwell._async.stores.base import Fill, Store
 from freshwell._kit.aio import Gate, Owner
 from freshwell.engines.counters import Counters
+from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
@@ -48,9 +49,11 @@ class Tiers:
     incidents: Incidents
     names: Names
     tags: Tags
+    gutter: Gutter
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
     load_wait_ns: int
+    l2_timeout_ns: int
     new_token: Callable[[], bytes]
 
 

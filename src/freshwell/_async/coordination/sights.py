@@ -13,6 +13,7 @@ from freshwell._async.coordination.keeper import Keeper, Tiers
 from freshwell._async.coordination.loads import untagged
 from freshwell._async.coordination.tags import OUTDATED
 from freshwell.engines.entry import TaggedEntry
+from freshwell.engines.gutter import GUTTER
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import ABSENT, DOWN, Reading, Terms
 from freshwell.engines.table import Entry
@@ -56,7 +57,7 @@ class Sights:
         if found.word is L2Word.FRESH:
             # As the plan says, whatever L1 has; most answers of L2 end here.
             return found, Plan.SERVE_L2
-        return _judged(seen, found)
+        return self._in_need(key, terms, tagging, _judged(seen, found))
 
     async def many(
         self,
@@ -74,7 +75,8 @@ class Sights:
         asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
         if asked:
             for key, found in (await self._ask_many(asked, terms, taggings)).items():
-                sights[key] = _judged(seen[key], found)
+                sight = _judged(seen[key], found)
+                sights[key] = self._in_need(key, terms, taggings(key), sight)
         return sights
 
     def served(self, reading: Reading) -> None:
@@ -86,6 +88,8 @@ class Sights:
             counters.hits_l2 += 1
         if reading.word is L2Word.STALE:
             counters.stale_serves += 1
+            if reading.reason == GUTTER:
+                counters.gutter_serves += 1
         if reading.negative:
             counters.negative_hits += 1
 
@@ -121,6 +125,14 @@ class Sights:
             return _NOT_IN_L1._replace(reason="expired", times=times)
         return Reading(WORDS[verdict], value, entry.negative, times, verdict.value, tier="l1")
 
+    def _in_need(self, key: str, terms: Terms, tagging: Tagging, sight: Sight) -> Sight:
+        """Return what there is where L2 is down and L1 has nothing, by the caller's choice."""
+        if sight[1] is Plan.LOAD_ALONE and terms.level is ReadLevel.EVENTUAL:
+            kept = self._t.gutter.get(key, tagging.digests)
+            if kept is not None:
+                return kept, Plan.SERVE_L1
+        return sight
+
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
     async def _ask(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
@@ -134,7 +146,7 @@ class Sights:
             else:
                 blob = await self._t.store.fetch(l2_key)
         except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
+            self._down(error, 1)
             return DOWN
         if blob is None:
             return ABSENT
@@ -168,7 +180,7 @@ class Sights:
         try:
             blobs, versions = await self._t.tags.fetch(l2_keys, unknown)
         except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
+            self._down(error, len(keys))
             return dict.fromkeys(keys, DOWN)
         readings = {
             key: self._keeper.read(key, blob, terms) for key, blob in zip(keys, blobs, strict=True)
@@ -190,10 +202,14 @@ class Sights:
         try:
             judged = await self._t.tags.verified(readings, taggings, terms.level, versions)
         except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
+            self._down(error, len(readings))
             return dict.fromkeys(readings, DOWN)
         self._t.counters.outdated += sum(found is OUTDATED for found in judged.values())
         return judged
+
+    def _down(self, error: StoreUnavailable, reads: int) -> None:
+        self._t.incidents.l2_failed(error)
+        self._t.counters.degraded += reads
 
     def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
         if reading.times is not None and reading.word is not L2Word.ABSENT:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from freshwell._sync.coordination.heart import Lease
 from freshwell._sync.coordination.keeper import Keeper, Tiers
-from freshwell._sync.coordination.tags import Tagged
+from freshwell._sync.coordination.tags import Tagged, tags_of
 from freshwell._sync.stores.base import Acquired, Fill, Grant
+from freshwell.engines.allowance import Allowance
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import Reading, Terms
 from freshwell.engines.stamps import Bonds
@@ -67,6 +68,7 @@ class Errand:
     - `forced`: load even where a tier has a fresh value.
     - `refresh_within_ms`: replace values with at most this much freshness left (None: a
       foreground load, which waits where another process is loading; a refresh gives up).
+    - `l2_spent_ns`: for how long L2 has kept the caller already.
     """
 
     load: Load
@@ -75,6 +77,28 @@ class Errand:
     nested: bool = False
     forced: bool = False
     refresh_within_ms: int | None = None
+    l2_spent_ns: int = 0
+
+
+class _Course:
+    """What has come of one errand on its way: `useless` values of L2, and keys loaded `alone`."""
+
+    __slots__ = ("allowance", "alone", "is_too_slow", "useless")
+
+    def __init__(self, allowance: Allowance) -> None:
+        self.useless: dict[bytes, bytes] = {}
+        self.alone: set[str] = set()
+        self.allowance = allowance
+        self.is_too_slow = False
+
+
+class _Run(NamedTuple):
+    """One call of a loader: when it began, what it took, and what stood before it."""
+
+    began_ns: int
+    cost_ns: int
+    since: int
+    before: Tagged | None
 
 
 class Loads:
@@ -93,15 +117,16 @@ class Loads:
         """
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
-        useless: dict[bytes, bytes] = {}
+        left_ns = self._t.l2_timeout_ns - errand.l2_spent_ns
+        course = _Course(Allowance(left_ns, self._t.now_ns))
         while todo:
             since, held_ms = self._t.table.moment(), 0
             if self._t.store.shared:
-                leases, held_ms = self._acquire(todo, errand, results, since, useless)
+                leases, held_ms = self._acquire(todo, errand, results, since, course)
             else:
                 leases = dict.fromkeys(todo, b"")
             if leases:
-                results.update(self._load(leases, errand))
+                results.update(self._load(leases, errand, course))
             todo = [key for key in todo if key not in results]
             if todo and errand.refresh_within_ms is not None:
                 return results | dict.fromkeys(todo, NOTHING)
@@ -136,11 +161,11 @@ class Loads:
         errand: Errand,
         results: dict[str, Loaded],
         since: int,
-        useless: dict[bytes, bytes],
+        course: _Course,
     ) -> tuple[dict[str, bytes], int]:
         """Ask for the leases. Returns the tokens granted, by key (empty: load without a lease).
 
-        Values found on the way go to `results`, those of no use to `useless`; the second part
+        Values found on the way go to `results`, those of no use to the `course`; the second part
         of the answer is how long the shortest lease of another process still stands, in
         milliseconds.
         """
@@ -150,32 +175,45 @@ class Loads:
             if not todo:
                 break
             asked_ns, frames = self._t.now_ns(), {}
-            for key, answer in zip(todo, self._ask(todo, errand, useless), strict=True):
+            for key, answer in zip(todo, self._ask(todo, errand, course), strict=True):
                 if answer.grant is Grant.HELD:
                     held_ms = min(held_ms, max(1, answer.left_ms))
                 elif answer.grant is not Grant.FRESH:
                     leases[key] = answer.token
+                    if answer.grant is Grant.ALONE:
+                        course.alone.add(key)
                 elif answer.frame is not None:
                     frames[key] = answer.frame
-            results.update(self._found(frames, errand, asked_ns, since))
+            with course.allowance:
+                results.update(self._found(frames, errand, asked_ns, since))
             # What is stored is of no use: it is asked again, and said which value that is.
             todo = [key for key in frames if key not in results]
-            useless.update((self._t.names.entry(key), identity_of(frames[key])) for key in todo)
+            course.useless.update(
+                (self._t.names.entry(key), identity_of(frames[key])) for key in todo
+            )
         return leases | dict.fromkeys(todo, b""), held_ms
 
-    def _ask(
-        self, keys: Sequence[str], errand: Errand, useless: Mapping[bytes, bytes]
-    ) -> list[Acquired]:
-        try:
-            return self._t.store.acquire(
-                [self._t.names.entry(key) for key in keys],
-                fresh_beyond_ms=errand.refresh_within_ms or 0,
-                forced=errand.forced,
-                useless=useless,
-            )
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-            return [Acquired(Grant.GRANTED, b"")] * len(keys)
+    def _ask(self, keys: Sequence[str], errand: Errand, course: _Course) -> list[Acquired]:
+        if not self._is_too_slow(course):
+            try:
+                with course.allowance:
+                    return self._t.store.acquire(
+                        [self._t.names.entry(key) for key in keys],
+                        fresh_beyond_ms=errand.refresh_within_ms or 0,
+                        forced=errand.forced,
+                        useless=course.useless,
+                    )
+            except StoreUnavailable as error:
+                self._t.incidents.l2_failed(error)
+        self._t.counters.loads_alone += len(keys)
+        return [Acquired(Grant.ALONE, b"")] * len(keys)
+
+    def _is_too_slow(self, course: _Course) -> bool:
+        """Tell whether L2 has had its time for this read, and is not to be waited for any more."""
+        if course.allowance.is_used_up and not course.is_too_slow and self._t.store.shared:
+            course.is_too_slow = True
+            self._t.incidents.l2_slow(self._t.l2_timeout_ns)
+        return course.is_too_slow
 
     def _found(
         self, frames: Mapping[str, bytes], errand: Errand, asked_ns: int, since: int
@@ -218,7 +256,9 @@ class Loads:
 
     # -- the load ----------------------------------------------------------------------------
 
-    def _load(self, tokens: Mapping[str, bytes], errand: Errand) -> dict[str, Loaded]:
+    def _load(
+        self, tokens: Mapping[str, bytes], errand: Errand, course: _Course
+    ) -> dict[str, Loaded]:
         """Load the keys that are leased, and store what comes back.
 
         However the load ends, leases that did not become values are given back.
@@ -226,25 +266,31 @@ class Loads:
         leases = [(self._t.names.entry(key), token) for key, token in tokens.items() if token]
         self._t.heart.hold(leases)
         try:
-            before = self._before(tokens, errand)
+            before = self._before(tokens, errand, course)
             since = self._t.table.moment() if before is None else before.since
             began_ns, values = self._call(list(tokens), errand)
             cost_ns = self._t.now_ns() - began_ns
-            return self._store(tokens, values, errand, began_ns, cost_ns, since, before)
+            run = _Run(began_ns, cost_ns, since, before)
+            return self._store(tokens, values, errand, run, course)
         except BaseException:
             self._give_back(leases)
             raise
         finally:
             self._t.heart.drop(leases)
 
-    def _before(self, tokens: Mapping[str, bytes], errand: Errand) -> Tagged | None:
+    def _before(
+        self, tokens: Mapping[str, bytes], errand: Errand, course: _Course
+    ) -> Tagged | None:
         """Capture the versions of tags, where there are any and something can be stored."""
         taggings = [errand.taggings(key) for key in tokens]
         if all(tagging is UNTAGGED for tagging in taggings):
             return None
         policy = errand.terms.policy
         longest_ns = max(policy.ttl_ns, policy.negative_ns or 0) + policy.stale_ns
-        return self._t.tags.before_load(taggings, longest_ns)
+        if course.alone.issuperset(tokens) or self._is_too_slow(course):
+            return Tagged({}, longest_ns, self._t.table.moment(), self._t.now_ns(), 0)
+        with course.allowance:
+            return self._t.tags.before_load(taggings, longest_ns)
 
     def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
         gated, wait_s = not errand.nested, self._t.load_wait_ns / _NS_PER_S
@@ -284,39 +330,51 @@ class Loads:
         tokens: Mapping[str, bytes],
         values: Mapping[str, Any],
         errand: Errand,
-        began_ns: int,
-        cost_ns: int,
-        since: int,
-        before: Tagged | None,
+        run: _Run,
+        course: _Course,
     ) -> dict[str, Loaded]:
         """Fill L2 under the leases, then L1 with what stands."""
-        terms = errand.terms
-        drafts = {key: self._keeper.draft(key, values, terms, cost_ns) for key in tokens}
-        bonds: dict[str, Bonds | None] = {}
-        if before is not None:
-            given = {key: draft.value for key, draft in drafts.items()}
-            bonds = self._t.tags.after_load(before, given, errand.taggings)
+        terms, since = errand.terms, run.since
+        drafts = {key: self._keeper.draft(key, values, terms, run.cost_ns) for key in tokens}
+        bonds = self._bonds(drafts, errand, run, course)
         if self._t.store.shared:
             # L2 decides whether the value stands; what L1 must watch begins with the fill.
             since = self._t.table.moment()
         sent_ns = self._t.now_ns()
-        stood = self._fill(tokens, drafts, terms, cost_ns, bonds)
+        stood = self._fill(tokens, drafts, errand, run, course, bonds)
         loaded: dict[str, Loaded] = {}
         for key, draft in drafts.items():
             own = bonds.get(key)
             if key in stood and draft.times is not None:
                 self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own)
+            elif key in course.alone and self._t.gutter.is_used:
+                tags = map(self._t.names.digest, tags_of(draft.value, errand.taggings(key)))
+                self._t.gutter.keep(key, draft, run.began_ns, run.since, tuple(tags))
             # That it stood says nothing of its tags, which stand elsewhere.
-            valid_at_ns = sent_ns if key in stood and own is None else began_ns
-            loaded[key] = Loaded(draft.value, draft.negative, began_ns, valid_at_ns)
+            valid_at_ns = sent_ns if key in stood and own is None else run.began_ns
+            loaded[key] = Loaded(draft.value, draft.negative, run.began_ns, valid_at_ns)
         return loaded
+
+    def _bonds(
+        self, drafts: Mapping[str, Reading], errand: Errand, run: _Run, course: _Course
+    ) -> dict[str, Bonds | None]:
+        """Return by which versions of tags the values stand: see `Tags.after_load`."""
+        before = run.before
+        if before is None:
+            return {}
+        if self._is_too_slow(course):
+            before = before._replace(versions={})  # nothing is asked then, and nothing stands
+        given = {key: draft.value for key, draft in drafts.items()}
+        with course.allowance:
+            return self._t.tags.after_load(before, given, errand.taggings)
 
     def _fill(
         self,
         tokens: Mapping[str, bytes],
         drafts: Mapping[str, Reading],
-        terms: Terms,
-        cost_ns: int,
+        errand: Errand,
+        run: _Run,
+        course: _Course,
         bonds: Mapping[str, Bonds | None],
     ) -> set[str]:
         """Store the drafts in L2. Returns the keys whose values stand."""
@@ -325,26 +383,31 @@ class Loads:
         if not self._t.store.shared:
             self._t.counters.fills += len(drafts) - len(unbound)
             return drafts.keys() - unbound
+        if self._is_too_slow(course):
+            unbound = set(drafts)
         fills: list[tuple[str, Fill]] = []
         spare: list[Lease] = []
         for key, draft in drafts.items():
             token, fill = tokens[key], None
             if token and key not in unbound:
-                fill = self._keeper.fill_of(key, draft, terms, token, cost_ns, bonds.get(key))
+                own = bonds.get(key)
+                fill = self._keeper.fill_of(key, draft, errand.terms, token, run.cost_ns, own)
             if fill is not None:
                 fills.append((key, fill))
             elif token:
                 spare.append((self._t.names.entry(key), token))
         self._give_back(spare)
-        return self._send(fills)
+        return self._send(fills, course)
 
-    def _send(self, fills: Sequence[tuple[str, Fill]]) -> set[str]:
+    def _send(self, fills: Sequence[tuple[str, Fill]], course: _Course) -> set[str]:
         if not fills:
             return set()
         try:
-            done = self._t.store.fill([fill for _, fill in fills])
+            with course.allowance:
+                done = self._t.store.fill([fill for _, fill in fills])
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
+            course.alone.update(key for key, _ in fills)
             return set()
         stood = {key for (key, _), stored in zip(fills, done, strict=True) if stored}
         self._t.counters.fills += len(stood)

@@ -175,7 +175,14 @@ class CacheAside:
         caller already knows of. The next flight begins after this call, so two rounds suffice.
         """
         forced = terms.level is ReadLevel.SOURCE
-        errand = Errand(load, terms, taggings, nested=in_flight(), forced=forced)
+        errand = Errand(
+            load,
+            terms,
+            taggings,
+            nested=in_flight(),
+            forced=forced,
+            l2_spent_ns=self._t.now_ns() - began_ns,
+        )
         results: dict[str, Loaded] = {}
         todo = list(keys)
         self._note_tags(keys, taggings)
