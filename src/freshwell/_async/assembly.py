@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from freshwell._async.coordination.coherence import Coherence
 from freshwell._async.coordination.feeds import Feeds
@@ -23,22 +22,15 @@ from freshwell._async.coordination.tags import Tags
 from freshwell._async.coordination.watch import Watch
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.coordination.writing import Intents
-from freshwell._async.stores.base import NullStore, Store
-from freshwell._async.stores.cluster import ClusterLink
-from freshwell._async.stores.cluster_waits import ClusterWaits
-from freshwell._async.stores.guard import Guard, GuardedLink, GuardedWaits, Guards
-from freshwell._async.stores.redis import Commands, RedisStore
-from freshwell._async.stores.sentinel import SentinelLink
+from freshwell._async.stores.guard import Guards
 from freshwell._async.stores.topology import Topology
-from freshwell._async.stores.waited import WaitedLink, Waits
+from freshwell._async.stores.ways import guards_of, store_at
 from freshwell._async.strategies.cache_aside import CacheAside
 from freshwell._async.strategies.calls import Attached
 from freshwell._kit.aio import Gate, Owner, home
 from freshwell._kit.aio_feed import FeedLine
-from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.places import ClusterPlace, Place
-from freshwell.engines.breaker import Breaker
+from freshwell._kit.places import Place
 from freshwell.engines.counters import Counters
 from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
@@ -55,8 +47,6 @@ _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_CHORES = 256
 _CHORES_DRAIN_S = 0.2
-_FIRST_PAUSE_NS = 100 * _NS_PER_MS
-"""Before the first probe: a hiccup is over by then."""
 _FAILOVER_NS = 60 * _NS_PER_S
 """A failover may take this long, and what came just before it may be lost."""
 _RETURN_NS = 5 * _NS_PER_S
@@ -140,8 +130,8 @@ def open_here(
     watch = Watch()
     incidents = Incidents(counters, options.namespace)
     gutter = Gutter(table, ttl_ns=options.gutter_ns, now_ns=time.monotonic_ns)
-    guards = _guards(options, chores, incidents, gutter)
-    store, topology = _store(options, place, guards, names.version_key(names.digest(PULSE)))
+    guards = guards_of(options, chores, incidents, gutter)
+    store, topology = store_at(options, place, guards, names.version_key(names.digest(PULSE)))
     tiers = Tiers(
         table=table,
         session=session,
@@ -176,94 +166,21 @@ def open_here(
         if session.mode is CoherenceMode.FEED:
             opened.listen(_coherence(tiers, opened, place, session))
     elif topology is not None:
-        opened.listen(
-            Feeds(
-                topology,
-                new_coherence=partial(_coherence, tiers, opened),
-                owner=chores,
-                session=session,
-                table=table,
-                incidents=incidents,
-                now_ns=time.monotonic_ns,
-                on_change=partial(opened.say_again, _FAILOVER_NS),
-            )
-        )
+        opened.listen(_feeds(tiers, opened, topology))
     return opened
 
 
-def _guards(options: CacheOptions, chores: Owner, incidents: Incidents, gutter: Gutter) -> Guards:
-    """Return what leaves servers alone that are down."""
-
-    def is_back(after_ns: int) -> None:
-        gutter.clear()
-        incidents.l2_is_back(after_ns)
-
-    def new_guard(probe: Callable[[], Awaitable[object]]) -> Guard:
-        return Guard(
-            probe,
-            breaker=Breaker(
-                base_ns=min(_FIRST_PAUSE_NS, options.breaker_pause_ns),
-                most_ns=options.breaker_pause_ns,
-                threshold=options.breaker_failures,
-            ),
-            spawn=chores.spawn,
-            now_ns=time.monotonic_ns,
-            uniform=random.random,
-            on_open=incidents.l2_left_alone,
-            on_return=is_back,
-        )
-
-    return Guards(new_guard)
-
-
-def _store(
-    options: CacheOptions, place: Place | None, guards: Guards, probe_key: bytes
-) -> tuple[Store, Topology | None]:
-    """Return the store at a place, and what tells who its primaries are where they may change."""
-    if place is None:
-        return NullStore(), None
-    limits: dict[str, Any] = {
-        "connect_timeout_s": options.connect_timeout_ns / _NS_PER_S,
-        "command_timeout_s": options.command_timeout_ns / _NS_PER_S,
-    }
-    wait_ms = max(1, options.command_timeout_ns // _NS_PER_MS) if options.min_replicas else 0
-    link: Commands
-    sure_link: Waits | None
-    topology: Topology | None
-    if isinstance(place, ClusterPlace):
-        link = topology = cluster = ClusterLink(
-            place, guard_of=guards.of, probe_key=probe_key, **limits
-        )
-        sure_link = ClusterWaits(cluster, replica_wait_ms=wait_ms, **limits) if wait_ms else None
-    else:
-        if isinstance(place, Endpoint):
-            link, topology = Link(place, **limits), None
-            sure_link = _sure_link(place, limits, wait_ms) if wait_ms else None
-        else:
-            link = sure_link = topology = SentinelLink(place, replica_wait_ms=wait_ms, **limits)
-        guard = guards.of("server", partial(_ask, link, probe_key))
-        link = GuardedLink(link, guard)
-        sure_link = None if sure_link is None else GuardedWaits(sure_link, guard)
-    store = RedisStore(
-        link,
-        lease_ms=options.lease_ms,
-        new_token=Tokens(8),
-        min_replicas=options.min_replicas,
-        replica_wait_ms=wait_ms,
-        sure_link=sure_link,
+def _feeds(tiers: Tiers, opened: Opened, topology: Topology) -> Feeds:
+    return Feeds(
+        topology,
+        new_coherence=partial(_coherence, tiers, opened),
+        owner=tiers.chores,
+        session=tiers.session,
+        table=tiers.table,
+        incidents=tiers.incidents,
+        now_ns=tiers.now_ns,
+        on_change=partial(opened.say_again, _FAILOVER_NS),
     )
-    return store, topology
-
-
-async def _ask(link: Commands, probe_key: bytes, name: object) -> None:
-    await link.get(probe_key)
-
-
-def _sure_link(place: Endpoint, limits: Mapping[str, Any], wait_ms: int) -> WaitedLink:
-    wait_s = wait_ms / 1_000
-    longest_s = sum(limits.values()) + wait_s
-    limits = {**limits, "command_timeout_s": limits["command_timeout_s"] + wait_s}
-    return WaitedLink(Link(place, **limits), patience_s=2 * longest_s)
 
 
 def _coherence(

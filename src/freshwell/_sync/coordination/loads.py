@@ -7,98 +7,36 @@ before an invalidation can be stored after it.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from freshwell._sync.coordination.heart import Lease
+from freshwell._sync.coordination.errands import (
+    NOTHING,
+    Course,
+    Errand,
+    Load,
+    Loaded,
+    Run,
+    untagged,
+)
 from freshwell._sync.coordination.keeper import Keeper, Tiers
-from freshwell._sync.coordination.tags import Tagged, tags_of
-from freshwell._sync.stores.base import Acquired, Fill, Grant
+from freshwell._sync.coordination.storing import Storing
+from freshwell._sync.coordination.tags import Tagged
+from freshwell._sync.stores.base import Acquired, Grant
 from freshwell.engines.allowance import Allowance
 from freshwell.engines.session import CoherenceMode
-from freshwell.engines.shelf import Reading, Terms
-from freshwell.engines.stamps import Bonds
 from freshwell.errors import LoadShed, StoreUnavailable
 from freshwell.ground.frame import identity_of
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.tags import UNTAGGED, Tagging
+from freshwell.ground.tags import UNTAGGED
 
-__all__ = ["Errand", "Loaded", "Loads", "untagged"]
+__all__ = ["Errand", "Load", "Loaded", "Loads", "untagged"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_USELESS = 4
 _TOLD_PAUSES_S = (0.25, 1.0)
 _ASKING_PAUSES_S = (0.02, 0.1)
-
-Load = Callable[[Sequence[str]], Mapping[str, Any]]
-"""A loader of many keys at once. Keys that it leaves out do not exist in the source."""
-
-
-class Loaded(NamedTuple):
-    """A value that a flight brings back.
-
-    `began_ns` is when its load began (-1: it was found in a tier); `valid_at_ns` is an instant
-    at which it is known to have been current. Both are this process's monotonic clock.
-    """
-
-    value: Any
-    negative: bool
-    began_ns: int
-    valid_at_ns: int
-    found: bool = True
-
-
-def untagged(name: str) -> Tagging:
-    """Return what tags an entry has where none are given: none."""
-    return UNTAGGED
-
-
-NOTHING = Loaded(None, False, -1, -1, found=False)
-"""A refresh that somebody else is doing already."""
-
-
-@dataclass(slots=True)
-class Errand:
-    """What a flight's leader is to do.
-
-    - `load`: asks the source. `taggings`: the tags of each entry.
-    - `nested`: the caller is itself a loader, whose slot covers this.
-    - `forced`: load even where a tier has a fresh value.
-    - `refresh_within_ms`: replace values with at most this much freshness left (None: a
-      foreground load, which waits where another process is loading; a refresh gives up).
-    - `l2_spent_ns`: for how long L2 has kept the caller already.
-    """
-
-    load: Load
-    terms: Terms
-    taggings: Callable[[str], Tagging] = untagged
-    nested: bool = False
-    forced: bool = False
-    refresh_within_ms: int | None = None
-    l2_spent_ns: int = 0
-
-
-class _Course:
-    """What has come of one errand on its way: `useless` values of L2, and keys loaded `alone`."""
-
-    __slots__ = ("allowance", "alone", "is_too_slow", "useless")
-
-    def __init__(self, allowance: Allowance) -> None:
-        self.useless: dict[bytes, bytes] = {}
-        self.alone: set[str] = set()
-        self.allowance = allowance
-        self.is_too_slow = False
-
-
-class _Run(NamedTuple):
-    """One call of a loader: when it began, what it took, and what stood before it."""
-
-    began_ns: int
-    cost_ns: int
-    since: int
-    before: Tagged | None
 
 
 class Loads:
@@ -107,6 +45,7 @@ class Loads:
     def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
         self._keeper = keeper
+        self._storing = Storing(tiers, keeper)
 
     def do(self, keys: Sequence[str], errand: Errand) -> dict[str, Loaded]:
         """Return a value for each key: found in L2, loaded here, or loaded by another process.
@@ -118,7 +57,7 @@ class Loads:
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
         left_ns = self._t.l2_timeout_ns - errand.l2_spent_ns
-        course = _Course(Allowance(left_ns, self._t.now_ns))
+        course = Course(Allowance(left_ns, self._t.now_ns))
         while todo:
             since, held_ms = self._t.table.moment(), 0
             if self._t.store.shared:
@@ -161,7 +100,7 @@ class Loads:
         errand: Errand,
         results: dict[str, Loaded],
         since: int,
-        course: _Course,
+        course: Course,
     ) -> tuple[dict[str, bytes], int]:
         """Ask for the leases. Returns the tokens granted, by key (empty: load without a lease).
 
@@ -193,8 +132,8 @@ class Loads:
             )
         return leases | dict.fromkeys(todo, b""), held_ms
 
-    def _ask(self, keys: Sequence[str], errand: Errand, course: _Course) -> list[Acquired]:
-        if not self._is_too_slow(course):
+    def _ask(self, keys: Sequence[str], errand: Errand, course: Course) -> list[Acquired]:
+        if not self._storing.is_too_slow(course):
             try:
                 with course.allowance:
                     return self._t.store.acquire(
@@ -207,13 +146,6 @@ class Loads:
                 self._t.incidents.l2_failed(error)
         self._t.counters.loads_alone += len(keys)
         return [Acquired(Grant.ALONE, b"")] * len(keys)
-
-    def _is_too_slow(self, course: _Course) -> bool:
-        """Tell whether L2 has had its time for this read, and is not to be waited for any more."""
-        if course.allowance.is_used_up and not course.is_too_slow and self._t.store.shared:
-            course.is_too_slow = True
-            self._t.incidents.l2_slow(self._t.l2_timeout_ns)
-        return course.is_too_slow
 
     def _found(
         self, frames: Mapping[str, bytes], errand: Errand, asked_ns: int, since: int
@@ -257,7 +189,7 @@ class Loads:
     # -- the load ----------------------------------------------------------------------------
 
     def _load(
-        self, tokens: Mapping[str, bytes], errand: Errand, course: _Course
+        self, tokens: Mapping[str, bytes], errand: Errand, course: Course
     ) -> dict[str, Loaded]:
         """Load the keys that are leased, and store what comes back.
 
@@ -270,16 +202,16 @@ class Loads:
             since = self._t.table.moment() if before is None else before.since
             began_ns, values = self._call(list(tokens), errand)
             cost_ns = self._t.now_ns() - began_ns
-            run = _Run(began_ns, cost_ns, since, before)
-            return self._store(tokens, values, errand, run, course)
+            run = Run(began_ns, cost_ns, since, before)
+            return self._storing.store(tokens, values, errand, run, course)
         except BaseException:
-            self._give_back(leases)
+            self._storing.give_back(leases)
             raise
         finally:
             self._t.heart.drop(leases)
 
     def _before(
-        self, tokens: Mapping[str, bytes], errand: Errand, course: _Course
+        self, tokens: Mapping[str, bytes], errand: Errand, course: Course
     ) -> Tagged | None:
         """Capture the versions of tags, where there are any and something can be stored."""
         taggings = [errand.taggings(key) for key in tokens]
@@ -287,7 +219,7 @@ class Loads:
             return None
         policy = errand.terms.policy
         longest_ns = max(policy.ttl_ns, policy.negative_ns or 0) + policy.stale_ns
-        if course.alone.issuperset(tokens) or self._is_too_slow(course):
+        if course.alone.issuperset(tokens) or self._storing.is_too_slow(course):
             return Tagged({}, longest_ns, self._t.table.moment(), self._t.now_ns(), 0)
         with course.allowance:
             return self._t.tags.before_load(taggings, longest_ns)
@@ -311,105 +243,3 @@ class Loads:
             counters.load_ns += self._t.now_ns() - began_ns
             if gated:
                 self._t.gate.leave()
-
-    def _give_back(self, leases: Sequence[Lease]) -> None:
-        """Release in the background: the caller may be on its way out, cancelled."""
-        if leases and self._t.store.shared:
-            self._t.chores.spawn("release", lambda: self._release(leases))
-
-    def _release(self, leases: Sequence[Lease]) -> None:
-        try:
-            self._t.store.release(leases)
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-
-    # -- storing -----------------------------------------------------------------------------
-
-    def _store(
-        self,
-        tokens: Mapping[str, bytes],
-        values: Mapping[str, Any],
-        errand: Errand,
-        run: _Run,
-        course: _Course,
-    ) -> dict[str, Loaded]:
-        """Fill L2 under the leases, then L1 with what stands."""
-        terms, since = errand.terms, run.since
-        drafts = {key: self._keeper.draft(key, values, terms, run.cost_ns) for key in tokens}
-        bonds = self._bonds(drafts, errand, run, course)
-        if self._t.store.shared:
-            # L2 decides whether the value stands; what L1 must watch begins with the fill.
-            since = self._t.table.moment()
-        sent_ns = self._t.now_ns()
-        stood = self._fill(tokens, drafts, errand, run, course, bonds)
-        loaded: dict[str, Loaded] = {}
-        for key, draft in drafts.items():
-            own = bonds.get(key)
-            if key in stood and draft.times is not None:
-                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own)
-            elif key in course.alone and self._t.gutter.is_used:
-                tags = map(self._t.names.digest, tags_of(draft.value, errand.taggings(key)))
-                self._t.gutter.keep(key, draft, run.began_ns, run.since, tuple(tags))
-            # That it stood says nothing of its tags, which stand elsewhere.
-            valid_at_ns = sent_ns if key in stood and own is None else run.began_ns
-            loaded[key] = Loaded(draft.value, draft.negative, run.began_ns, valid_at_ns)
-        return loaded
-
-    def _bonds(
-        self, drafts: Mapping[str, Reading], errand: Errand, run: _Run, course: _Course
-    ) -> dict[str, Bonds | None]:
-        """Return by which versions of tags the values stand: see `Tags.after_load`."""
-        before = run.before
-        if before is None:
-            return {}
-        if self._is_too_slow(course):
-            before = before._replace(versions={})  # nothing is asked then, and nothing stands
-        given = {key: draft.value for key, draft in drafts.items()}
-        with course.allowance:
-            return self._t.tags.after_load(before, given, errand.taggings)
-
-    def _fill(
-        self,
-        tokens: Mapping[str, bytes],
-        drafts: Mapping[str, Reading],
-        errand: Errand,
-        run: _Run,
-        course: _Course,
-        bonds: Mapping[str, Bonds | None],
-    ) -> set[str]:
-        """Store the drafts in L2. Returns the keys whose values stand."""
-        unbound = {key for key in drafts if key in bonds and bonds[key] is None}
-        self._t.counters.fills_refused += len(unbound)
-        if not self._t.store.shared:
-            self._t.counters.fills += len(drafts) - len(unbound)
-            return drafts.keys() - unbound
-        if self._is_too_slow(course):
-            unbound = set(drafts)
-        fills: list[tuple[str, Fill]] = []
-        spare: list[Lease] = []
-        for key, draft in drafts.items():
-            token, fill = tokens[key], None
-            if token and key not in unbound:
-                own = bonds.get(key)
-                fill = self._keeper.fill_of(key, draft, errand.terms, token, run.cost_ns, own)
-            if fill is not None:
-                fills.append((key, fill))
-            elif token:
-                spare.append((self._t.names.entry(key), token))
-        self._give_back(spare)
-        return self._send(fills, course)
-
-    def _send(self, fills: Sequence[tuple[str, Fill]], course: _Course) -> set[str]:
-        if not fills:
-            return set()
-        try:
-            with course.allowance:
-                done = self._t.store.fill([fill for _, fill in fills])
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-            course.alone.update(key for key, _ in fills)
-            return set()
-        stood = {key for (key, _), stored in zip(fills, done, strict=True) if stored}
-        self._t.counters.fills += len(stood)
-        self._t.counters.fills_refused += len(fills) - len(stood)
-        return stood
