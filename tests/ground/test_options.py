@@ -48,7 +48,7 @@ GOOD: dict[str, Any] = {
     "command_timeout": 0.05,
     "l2_timeout": "300ms",
     "breaker_failures": 3,
-    "breaker_pause": "2s",
+    "breaker_pause": "0.5s",
     "gutter_ttl": "10s",
     "drain": "1s",
 }
@@ -79,7 +79,7 @@ def test_good_options_become_integers() -> None:
         command_timeout_ns=50 * MS,
         l2_timeout_ns=300 * MS,
         breaker_failures=3,
-        breaker_pause_ns=2 * SECOND,
+        breaker_pause_ns=500 * MS,
         gutter_ns=10 * SECOND,
         drain_ns=SECOND,
     )
@@ -112,7 +112,7 @@ BAD: dict[str, list[Any]] = {
     "command_timeout": [None, 0, *NO_DURATION],
     "l2_timeout": [0, *NO_DURATION],
     "breaker_failures": NO_COUNT,
-    "breaker_pause": [None, 0, "9ms", "61s", *NO_DURATION],
+    "breaker_pause": [None, 0, "9ms", "1.1s", *NO_DURATION],
     "gutter_ttl": [None, "8d", *NO_DURATION],
     "drain": [None, *NO_DURATION],
 }

@@ -87,8 +87,19 @@ class Opened:
         """Close a part with this cache, before the cache itself."""
         self._attached.append(part)
 
+    def l2_is_back(self, after_ns: int) -> None:
+        """Use L2 again, and do at once what could not be done while it was left alone."""
+        self.tiers.gutter.clear()
+        self.tiers.incidents.l2_is_back(after_ns)
+        self.tiers.heart.hurry()
+        self.intents.hurry()
+
     def say_again(self, within_ns: int) -> None:
-        """Invalidate in the background, once more, what was invalidated lately."""
+        """Invalidate in the background, once more, what was invalidated lately.
+
+        A server is there again, or another: if it is still left alone, it is probed now.
+        """
+        self.guards.hurry()
         self._chores.spawn("say again", lambda: self.writes.say_again(within_ns))
 
     def close(self) -> None:
@@ -130,7 +141,7 @@ def open_here(
     watch = Watch()
     incidents = Incidents(counters, options.namespace)
     gutter = Gutter(table, ttl_ns=options.gutter_ns, now_ns=time.monotonic_ns)
-    guards = guards_of(options, chores, incidents, gutter)
+    guards = guards_of(options, chores, incidents, lambda after_ns: opened.l2_is_back(after_ns))
     store, topology = store_at(options, place, guards, names.version_key(names.digest(PULSE)))
     tiers = Tiers(
         table=table,

@@ -77,7 +77,7 @@ class Cache(Scope):
         breaker_failures: After how many failures in a row (a time limit, no connection, a
             server that serves nobody) L2 is left alone, so that nobody waits for it until
             a probe is answered. In a Cluster, each server by itself.
-        breaker_pause: The longest pause between two probes; 10 ms to 1 min. Once L2 is back, it
+        breaker_pause: The longest pause between two probes; 10 ms to 1 s. Once L2 is back, it
             is used again after this at the latest.
         gutter_ttl: For how long a value that was loaded while L2 was down may be served again,
             as stale, until L2 is back. What other processes change meanwhile is not seen for

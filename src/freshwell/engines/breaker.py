@@ -89,6 +89,11 @@ class Breaker:
                 self._openings, base_ns=self._base_ns, most_ns=self._most_ns, u=u
             )
 
+    def hurry(self, now_ns: int) -> None:
+        """Let a probe go now: there is a sign of life."""
+        with self._mutex:
+            self._until_ns = min(self._until_ns, now_ns)
+
     def gave_up(self) -> None:
         """Let another probe: this one ended without an answer. Nothing where there is none."""
         with self._mutex:

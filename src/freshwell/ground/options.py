@@ -38,7 +38,8 @@ _LEAST_INTENT_MS = 3_000
 _MOST_INTENT_MS = 600_000
 _LIMITS_PER_READ = 2
 _LEAST_PAUSE_NS = 10 * _NS_PER_MS
-_MOST_PAUSE_NS = 60_000 * _NS_PER_MS
+_MOST_PAUSE_NS = 1_000 * _NS_PER_MS
+"""A third of the shortest `intent`: announcements are prolonged in time when L2 is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +230,10 @@ def _intent_ms(value: Duration) -> int:
 
 
 def _pause_ns(value: Duration) -> int:
-    """Return the longest pause between probes: without one they would be an attack."""
+    """Return the longest pause between probes."""
     given_ns = duration_ns(value, name="breaker_pause")
     if not _LEAST_PAUSE_NS <= given_ns <= _MOST_PAUSE_NS:
-        raise ConfigurationError(f"breaker_pause is {value!r}: use 10 milliseconds to a minute")
+        raise ConfigurationError(f"breaker_pause is {value!r}: use 10 milliseconds to 1 second")
     return given_ns
 
 

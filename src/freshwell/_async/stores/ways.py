@@ -21,7 +21,6 @@ from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.places import ClusterPlace, Place
 from freshwell.engines.breaker import Breaker
-from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.tokens import Tokens
 from freshwell.ground.options import CacheOptions
@@ -34,12 +33,13 @@ _FIRST_PAUSE_NS = 100 * _NS_PER_MS
 """Before the first probe: a hiccup is over by then."""
 
 
-def guards_of(options: CacheOptions, chores: Owner, incidents: Incidents, gutter: Gutter) -> Guards:
-    """Return what leaves servers alone that are down."""
-
-    def is_back(after_ns: int) -> None:
-        gutter.clear()
-        incidents.l2_is_back(after_ns)
+def guards_of(
+    options: CacheOptions,
+    chores: Owner,
+    incidents: Incidents,
+    on_return: Callable[[int], object],
+) -> Guards:
+    """Return what leaves servers alone that are down. `on_return`: one is back, after so long."""
 
     def new_guard(probe: Callable[[], Awaitable[object]]) -> Guard:
         return Guard(
@@ -53,7 +53,7 @@ def guards_of(options: CacheOptions, chores: Owner, incidents: Incidents, gutter
             now_ns=time.monotonic_ns,
             uniform=random.random,
             on_open=incidents.l2_left_alone,
-            on_return=is_back,
+            on_return=on_return,
         )
 
     return Guards(new_guard)

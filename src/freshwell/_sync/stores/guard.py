@@ -90,7 +90,7 @@ class Guard:
         self._on_open = on_open
         self._on_return = on_return
         self._mutex = Lock()
-        self._stop = Signal()
+        self._wake = Signal()
         self._stopping = False
         self._watching = False
         self._opened_ns = 0
@@ -167,10 +167,16 @@ class Guard:
             self.answered()
         return answer
 
+    def hurry(self) -> None:
+        """Probe now, if it is open: there is a sign that the server is back."""
+        if not self.calm:
+            self._breaker.hurry(self._now_ns())
+            self._wake.notify()
+
     def stop(self) -> None:
         """End the background work soon."""
         self._stopping = True
-        self._stop.notify()
+        self._wake.notify()
 
     # -- probes ------------------------------------------------------------------------------
 
@@ -187,9 +193,8 @@ class Guard:
         try:
             while self._breaker.is_open and not self._stopping:
                 pause_ns = self._breaker.opens_until_ns - self._now_ns()
-                if self._stop.wait(max(0.001, pause_ns / _NS_PER_S)):
-                    return
-                if self._breaker.allows(self._now_ns()) is Passage.PROBE:
+                self._wake.wait(max(0.001, pause_ns / _NS_PER_S))
+                if not self._stopping and self._breaker.allows(self._now_ns()) is Passage.PROBE:
                     self._probe_once()
         finally:
             self._end_watch()
@@ -264,6 +269,12 @@ class Guards:
         """Return how each breaker stands."""
         with self._mutex:
             return [guard.state for guard in self._guards.values()]
+
+    def hurry(self) -> None:
+        """Probe now what is left alone."""
+        with self._mutex:
+            for guard in self._guards.values():
+                guard.hurry()
 
     def stop(self) -> None:
         """End the background work soon."""
