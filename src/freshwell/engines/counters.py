@@ -106,9 +106,10 @@ class Stats:
     - ``l2_errors``: calls of L2 that failed; ``l2_refused``: calls that were not made, because
       L2 was being left alone; ``l2_openings``: how often that began; ``l2_slow``: loads for
       which L2 had used up its time (`l2_timeout`).
-    - ``degraded``: reads that went on without L2, because it was down; ``loads_alone``: entries
-      loaded without its lease, and kept nowhere; ``gutter_serves``: of the stale answers, those
-      that `gutter_ttl` allowed.
+    - ``degraded``: answers given without L2, because it was down, too slow, or took nothing:
+      loaded and not shared, or from what this process had; ``loads_alone``: entries loaded
+      without a lease for that reason; ``gutter_serves``: of the stale answers, those that
+      `gutter_ttl` allowed.
     - ``rejected_frames``: bytes from L2 that were no
       entry of ours; ``codec_errors``: entries of ours that the codec could not read.
     - ``writes_stored``: writes accepted by write-behind that the source has, or a later one of

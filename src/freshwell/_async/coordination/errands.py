@@ -21,7 +21,8 @@ class Loaded(NamedTuple):
     """A value that a flight brings back.
 
     `began_ns` is when its load began (-1: it was found in a tier); `valid_at_ns` is an instant
-    at which it is known to have been current. Both are this process's monotonic clock.
+    at which it is known to have been current. Both are this process's monotonic clock. `alone`:
+    L2 had no part in it, and does not have it.
     """
 
     value: Any
@@ -29,6 +30,7 @@ class Loaded(NamedTuple):
     began_ns: int
     valid_at_ns: int
     found: bool = True
+    alone: bool = False
 
 
 def untagged(name: str) -> Tagging:

@@ -88,8 +88,9 @@ class Sights:
             counters.hits_l2 += 1
         if reading.word is L2Word.STALE:
             counters.stale_serves += 1
-            if reading.reason == GUTTER:
-                counters.gutter_serves += 1
+            if reading.tier == "l1" and self._t.store.shared:  # L2 is down: see `plan`
+                counters.degraded += 1
+                counters.gutter_serves += reading.reason == GUTTER
         if reading.negative:
             counters.negative_hits += 1
 
@@ -146,7 +147,7 @@ class Sights:
             else:
                 blob = await self._t.store.fetch(l2_key)
         except StoreUnavailable as error:
-            self._down(error, 1)
+            self._t.incidents.l2_failed(error)
             return DOWN
         if blob is None:
             return ABSENT
@@ -180,7 +181,7 @@ class Sights:
         try:
             blobs, versions = await self._t.tags.fetch(l2_keys, unknown)
         except StoreUnavailable as error:
-            self._down(error, len(keys))
+            self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
         readings = {
             key: self._keeper.read(key, blob, terms) for key, blob in zip(keys, blobs, strict=True)
@@ -202,14 +203,10 @@ class Sights:
         try:
             judged = await self._t.tags.verified(readings, taggings, terms.level, versions)
         except StoreUnavailable as error:
-            self._down(error, len(readings))
+            self._t.incidents.l2_failed(error)
             return dict.fromkeys(readings, DOWN)
         self._t.counters.outdated += sum(found is OUTDATED for found in judged.values())
         return judged
-
-    def _down(self, error: StoreUnavailable, reads: int) -> None:
-        self._t.incidents.l2_failed(error)
-        self._t.counters.degraded += reads
 
     def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
         if reading.times is not None and reading.word is not L2Word.ABSENT:

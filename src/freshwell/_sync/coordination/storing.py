@@ -68,12 +68,15 @@ class Storing:
             own = bonds.get(key)
             if key in stood and draft.times is not None:
                 self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own)
-            elif key in course.alone and self._t.gutter.is_used:
+            alone = key in course.alone
+            if alone and self._t.gutter.is_used:
                 tags = map(self._t.names.digest, tags_of(draft.value, errand.taggings(key)))
                 self._t.gutter.keep(key, draft, run.began_ns, run.since, tuple(tags))
             # That it stood says nothing of its tags, which stand elsewhere.
             valid_at_ns = sent_ns if key in stood and own is None else run.began_ns
-            loaded[key] = Loaded(draft.value, draft.negative, run.began_ns, valid_at_ns)
+            loaded[key] = Loaded(
+                draft.value, draft.negative, run.began_ns, valid_at_ns, alone=alone
+            )
         return loaded
 
     def _bonds(
@@ -106,6 +109,7 @@ class Storing:
             return drafts.keys() - unbound
         if self.is_too_slow(course):
             unbound = set(drafts)
+            course.alone.update(drafts)
         fills: list[tuple[str, Fill]] = []
         spare: list[Lease] = []
         for key, draft in drafts.items():

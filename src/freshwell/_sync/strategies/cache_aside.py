@@ -193,6 +193,7 @@ class CacheAside:
                 todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
         finally:
             self._forget_tags(keys, taggings)
+        self._t.counters.degraded += sum(loaded.alone for loaded in results.values())
         return results
 
     def _note_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
@@ -286,7 +287,7 @@ class CacheAside:
         if reading.word in _FRESH:
             self._sights.served(reading)
             return reading
-        self._t.counters.misses += 1
+        self._missed(reading)
         return None
 
     def get_many(
@@ -300,8 +301,12 @@ class CacheAside:
                 if not reading.negative:
                     found[key] = reading.value
             else:
-                self._t.counters.misses += 1
+                self._missed(reading)
         return found
+
+    def _missed(self, reading: Reading) -> None:
+        self._t.counters.misses += 1
+        self._t.counters.degraded += reading.word is L2Word.DOWN
 
 
 def _left_ms(times: Times | None, now_ns: int) -> int:
