@@ -8,8 +8,9 @@ SEED := $(shell date +%s)
 MINUTES := 10
 KILLS := 50
 TOPOLOGY := all
+SECONDS := 60
 
-.PHONY: help demo test quick check bench torture kills twin setup setup-demo servers
+.PHONY: help demo test quick check bench torture kills outage twin setup setup-demo servers
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -41,6 +42,9 @@ torture: setup servers  ## look for stale reads while everything breaks (MINUTES
 
 kills: setup servers  ## kill what writes and flushes behind, and look for lost writes (KILLS=50 SEED=)
 	@$(PY) -m tests.faults.behind --kills $(KILLS) --seed $(SEED)
+
+outage: setup servers  ## let Redis fail in ten ways under readers, and show what it costs them (SECONDS=60)
+	@$(PY) -m benchmarks.outage --seconds $(SECONDS)
 
 twin: setup  ## write src/freshwell/_sync and tests/**/_sync anew from _async
 	@$(PY) tools/twin.py

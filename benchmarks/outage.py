@@ -1,4 +1,4 @@
-"""Readers while L2 is down: ``python -m benchmarks.outage [--seconds 5] [--rate 200] [--only NAME]``.
+"""Readers while L2 is down: ``python -m benchmarks.outage [--seconds 5] [--rate 200] [--only X]``.
 
 For each outage of ``tests/support/outages.py`` and each subject, a server of its own is filled,
 fails under an even stream of reads, and comes back. Reads begin on time whether earlier ones have
