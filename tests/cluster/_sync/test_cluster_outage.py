@@ -79,7 +79,7 @@ def a_cluster_of_which_no_node_answers_costs_its_callers_little(
                 all_of(*reads)
                 counted = cache.stats()
                 assert load.calls == 2 * len(KEYS)
-                assert counted.l2_errors - first.l2_errors <= 5, "but for the surveys"
+                assert counted.l2_errors - first.l2_errors <= 20, "but for the surveys"
             for node in nodes:
                 node.thaw()
             for cache in (known, unknown):

