@@ -18,7 +18,10 @@ from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
+from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
+from freshwell.engines.hot import Hot
+from freshwell.engines.tracing import Served, Trace
 from freshwell.errors import (
     BacklogFull,
     BacklogLeft,
@@ -39,7 +42,9 @@ from freshwell.errors import (
     StoreUnavailable,
 )
 from freshwell.ground.batches import Ack, Batch, Outcome, Write
+from freshwell.ground.events import CoherenceChanged, Degraded, Event, Invalidated, LoadEnded
 from freshwell.ground.records import Backlog
+from freshwell.ground.saved import Saved
 from freshwell.typing import Duration, Lookup
 
 __all__ = [
@@ -62,9 +67,14 @@ __all__ = [
     "CacheClosed",
     "CachedFunction",
     "CodecError",
+    "CoherenceChanged",
     "ConfigurationError",
+    "Degraded",
     "Duration",
+    "Event",
     "FreshwellError",
+    "Hot",
+    "Invalidated",
     "InvalidationError",
     "JournalError",
     "JournalUnavailable",
@@ -72,6 +82,7 @@ __all__ = [
     "KeyRejected",
     "LetterSuperseded",
     "LoadCancelled",
+    "LoadEnded",
     "LoadError",
     "LoadShed",
     "Lookup",
@@ -79,9 +90,13 @@ __all__ = [
     "NestedLoadError",
     "Outcome",
     "ReadThrough",
+    "Saved",
+    "Served",
     "Source",
     "Stats",
     "StoreUnavailable",
+    "Subscription",
+    "Trace",
     "WritableSource",
     "Write",
     "WriteBehind",

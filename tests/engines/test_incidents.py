@@ -102,3 +102,19 @@ def test_calls_that_were_not_made_are_counted_and_not_said(
     ]
     assert (counters.l2_openings, counters.l2_refused, counters.l2_errors) == (1, 5, 0)
     assert counters.l2_slow == 1
+
+
+def test_what_becomes_of_invalidations_that_l2_did_not_take_is_counted_and_said(
+    incidents: Incidents, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.spooled(2, 5)
+    incidents.spool_refused("the spool holds 5, and max_spool is 5")
+    incidents.spool_failed(JournalUnavailable("the disk is full"))
+    incidents.spool_left(3, durable=False)
+    assert caplog.messages == [
+        "cache app: invalidations wait for L2: the spool holds 5",
+        "cache app: the spool refused invalidations: the spool holds 5, and max_spool is 5",
+        "cache app: the spool failed: the disk is full",
+        "cache app: a cache was closed with invalidations in its spool: 3 are lost",
+    ]
+    assert counters.spooled == 2

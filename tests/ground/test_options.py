@@ -51,6 +51,8 @@ GOOD: dict[str, Any] = {
     "breaker_pause": "0.5s",
     "gutter_ttl": "10s",
     "drain": "1s",
+    "spool": "sqlite:///spool.db",
+    "max_spool": 100,
 }
 
 
@@ -82,7 +84,17 @@ def test_good_options_become_integers() -> None:
         breaker_pause_ns=500 * MS,
         gutter_ns=10 * SECOND,
         drain_ns=SECOND,
+        spool_path="spool.db",
+        max_spool=100,
     )
+
+
+@pytest.mark.parametrize(
+    ("spool", "path"),
+    [(None, None), ("memory", ""), ("sqlite:////var/spool.db", "/var/spool.db")],
+)
+def test_a_spool_is_nowhere_in_memory_or_in_a_file(spool: str | None, path: str | None) -> None:
+    assert options(spool=spool).spool_path == path
 
 
 NO_DURATION: list[Any] = [math.inf, math.nan, -1, "-1s", "", "soon", True, [], timedelta(-1)]
@@ -115,6 +127,8 @@ BAD: dict[str, list[Any]] = {
     "breaker_pause": [None, 0, "9ms", "1.1s", *NO_DURATION],
     "gutter_ttl": [None, "8d", *NO_DURATION],
     "drain": [None, *NO_DURATION],
+    "spool": ["", "redis", "sqlite:", "sqlite:///", "sqlite:///:memory:", "spool.db", True, 1, []],
+    "max_spool": NO_COUNT,
 }
 
 

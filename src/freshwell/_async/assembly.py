@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from freshwell._async.coordination.coherence import Coherence
 from freshwell._async.coordination.feeds import Feeds
 from freshwell._async.coordination.heart import Heart
 from freshwell._async.coordination.keeper import Tiers
+from freshwell._async.coordination.publishing import Publisher
 from freshwell._async.coordination.saving import Saves
 from freshwell._async.coordination.sweeps import Sweeps
 from freshwell._async.coordination.tags import Tags
@@ -34,12 +36,15 @@ from freshwell._kit.places import Place
 from freshwell.engines.counters import Counters
 from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
+from freshwell.engines.spool import Spool
 from freshwell.engines.table import Table
 from freshwell.engines.tokens import Tokens
 from freshwell.ground.names import PULSE, Names
 from freshwell.ground.options import CacheOptions
+from freshwell.ground.snapshots import Snapshot
 
 __all__ = ["Opened", "open_here"]
 
@@ -77,11 +82,24 @@ class Opened:
         self._chores = chores
         self._listening: Listening | None = None
         self._attached: list[Attached] = []
+        self._publisher: Publisher | None = None
 
     def listen(self, listening: Listening) -> None:
         """Keep L1 coherent from now on."""
         self._listening = listening
         self._chores.spawn("feed", listening.run)
+
+    @property
+    def attached(self) -> Sequence[Attached]:
+        """What is open with this cache."""
+        return self._attached
+
+    def publish(self, snapshot: Callable[[], Awaitable[Snapshot]], every_ms: int) -> None:
+        """Publish snapshots from now on, in place of what was published before."""
+        if self._publisher is not None:
+            self._publisher.stop()
+        self._publisher = Publisher(self.tiers.store, snapshot, every_ms=every_ms)
+        self._chores.spawn("publish", self._publisher.run)
 
     def attach(self, part: Attached) -> None:
         """Close a part with this cache, before the cache itself."""
@@ -93,13 +111,16 @@ class Opened:
         self.tiers.incidents.l2_is_back(after_ns)
         self.tiers.heart.hurry()
         self.intents.hurry()
+        self.writes.spooling.hurry()
 
     def say_again(self, within_ns: int) -> None:
         """Invalidate in the background, once more, what was invalidated lately.
 
-        A server is there again, or another: if it is still left alone, it is probed now.
+        L2 may be there again, or another server: what it has missed comes too, and where it is
+        still left alone it is probed now.
         """
         self.guards.hurry()
+        self.writes.spooling.hurry()
         self._chores.spawn("say again", lambda: self.writes.say_again(within_ns))
 
     async def aclose(self) -> None:
@@ -115,11 +136,14 @@ class Opened:
         try:
             await self.tiers.owner.aclose(self._drain_s)
             await self.aside.aclose(max(0.0, until_s - time.monotonic()))
+            await self.writes.spooling.aclose(max(0.0, until_s - time.monotonic()))
         finally:
             if self._listening is not None:
                 self._listening.stop()
             self.guards.stop()
             self.tiers.heart.stop()
+            if self._publisher is not None:
+                self._publisher.stop()
             self.intents.stop()
             try:
                 await self._chores.aclose(_CHORES_DRAIN_S)
@@ -135,14 +159,18 @@ def open_here(
     table: Table,
     session: Session,
     counters: Counters,
+    observing: Observing,
+    spool: Spool,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
     watch = Watch()
-    incidents = Incidents(counters, options.namespace)
+    incidents = Incidents(counters, options.namespace, bus=observing.bus)
     gutter = Gutter(table, ttl_ns=options.gutter_ns, now_ns=time.monotonic_ns)
     guards = guards_of(options, chores, incidents, lambda after_ns: opened.l2_is_back(after_ns))
     store, topology = store_at(options, place, guards, names.version_key(names.digest(PULSE)))
+    stamp, now_ns = Tokens(8), time.monotonic_ns
+    tags = Tags(store, table, session, names, incidents, spool, now_ns=now_ns, new_stamp=stamp)
     tiers = Tiers(
         table=table,
         session=session,
@@ -155,17 +183,11 @@ def open_here(
         chores=chores,
         counters=counters,
         incidents=incidents,
+        observing=observing,
         names=names,
-        tags=Tags(
-            store,
-            table,
-            session,
-            names,
-            incidents,
-            now_ns=time.monotonic_ns,
-            new_stamp=Tokens(8),
-        ),
+        tags=tags,
         gutter=gutter,
+        spool=spool,
         now_ns=time.monotonic_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
@@ -173,6 +195,7 @@ def open_here(
         new_token=Tokens(8),
     )
     opened = Opened(options, tiers, chores, guards)
+    opened.writes.spooling.start()
     if isinstance(place, Endpoint):
         if session.mode is CoherenceMode.FEED:
             opened.listen(_coherence(tiers, opened, place, session))
@@ -205,6 +228,7 @@ def _coherence(
         watch=tiers.watch,
         counters=tiers.counters,
         incidents=tiers.incidents,
+        observing=tiers.observing,
         now_ns=tiers.now_ns,
         on_return=partial(opened.say_again, _RETURN_NS),
     )

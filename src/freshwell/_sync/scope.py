@@ -49,6 +49,7 @@ class Scope:
             core.table,
             core.session,
             core.counters,
+            core.observing.traces,
             core.checked,
             self._name_of,
             self._with_tags,
@@ -252,8 +253,13 @@ class Scope:
         nothing loaded before is stored afterwards anywhere, this process serves nothing older,
         and others serve it from L1 for `max_staleness` at the most. One round trip.
 
+        With a `spool`, it returns too where L2 may not have taken it: what the keys name is not
+        served by this process until L2 has it, and others may serve the old value until then, up
+        to its TTL (`stats().spool_records`).
+
         Raises:
-            InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
+            InvalidationError: L2 may not have taken it, nor a spool: repeat the call. Safe to
+                repeat.
             KeyRejected: A key is wrong; nothing was invalidated.
         """
         names = [self._name(key) for key in keys]
@@ -275,10 +281,11 @@ class Scope:
 
         Loads of such entries that are under way are void. One round trip (two in a Cluster) and
         one write for each tag, however many entries it has. The ack means what it means of
-        `invalidate`. Tags belong to the whole cache, not to a namespace.
+        `invalidate`, and a `spool` does too. Tags belong to the whole cache, not to a namespace.
 
         Raises:
-            InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
+            InvalidationError: L2 may not have taken it, nor a spool: repeat the call. Safe to
+                repeat.
             KeyRejected: A tag is wrong; nothing was invalidated.
         """
         inner = [user_tag(check_tag(tag)) for tag in tags]
@@ -291,7 +298,7 @@ class Scope:
         ``*``, ``?``, ``[abc]``, ``[a-z]``, ``[^a]`` and a backslash mean what they mean to Redis.
         Costs L2 a look at each of its keys, on every primary, in small steps that its other
         clients do not notice: prefer tags. `progress` is called after each step with the count so
-        far. When the call returns, the ack means what it means of `invalidate`.
+        far. When the call returns, the ack means what it means of `invalidate`. No spool takes it.
 
         Raises:
             InvalidationError: L2 stopped answering in between: repeat the call.
@@ -318,8 +325,8 @@ class Scope:
 
         Raises:
             InvalidationError: On entering: L2 may not have taken the announcement, and the
-                block was not run. On leaving: L2 may not have taken its end, and the entries
-                stay absent for `intent`; an exception of the block goes before.
+                block was not run. On leaving: L2 may not have taken its end, nor a spool, and the
+                entries stay absent for `intent`; an exception of the block goes before.
             KeyRejected: A key or tag is wrong.
         """
         names = [self._name(key) for key in keys]
@@ -546,6 +553,7 @@ class Scope:
             beta=beta,
         )
         spec = journal_spec(journal, durability, shared=self._core.place is not None)
+        called = journal_name(name, key)
         return WriteBehind(
             self._host,
             source,
@@ -558,9 +566,10 @@ class Scope:
                 spec,
                 options,
                 namespace=self._namespace,
-                name=journal_name(name, key),
+                name=called,
                 owner=key,
             ),
+            journal_name=called,
             options=options,
             hides_from_l2=spec.is_local and self._core.place is not None,
         )

@@ -42,7 +42,9 @@ class Counters:
         "oversize",
         "refresh_errors",
         "rejected_frames",
+        "replayed",
         "shed",
+        "spooled",
         "stale_serves",
         "writes_dead",
         "writes_lost",
@@ -80,7 +82,9 @@ class Counters:
     oversize: int
     refresh_errors: int
     rejected_frames: int
+    replayed: int
     shed: int
+    spooled: int
     stale_serves: int
     writes_dead: int
     writes_lost: int
@@ -103,6 +107,9 @@ class Stats:
       begun before expiry; ``refresh_errors``: background refreshes that failed.
     - ``invalidations``: keys, tags and namespaces invalidated here; ``notices``: keys and tags
       that the feed named; ``outdated``: entries found in L2 whose tags had changed.
+    - ``spooled``: invalidations of keys, tags and namespaces that L2 did not take and the spool
+      did; ``replayed``: those that L2 has taken from it since; ``spool_records``: how many wait
+      in it, and ``spool_age_s``: for how many seconds the oldest of them has.
     - ``l2_errors``: calls of L2 that failed; ``l2_refused``: calls that were not made, because
       L2 was being left alone; ``l2_openings``: how often that began; ``l2_slow``: loads for
       which L2 had used up its time (`l2_timeout`).
@@ -143,6 +150,10 @@ class Stats:
     invalidations: int
     notices: int
     outdated: int
+    spooled: int
+    replayed: int
+    spool_records: int
+    spool_age_s: float
     l2_errors: int
     l2_refused: int
     l2_slow: int
@@ -185,6 +196,6 @@ class Stats:
         counts = {name: getattr(counters, name) for name in Counters.__slots__}
         return cls(**counts, **rest)
 
-    def as_dict(self) -> dict[str, int | str | bool]:
+    def as_dict(self) -> dict[str, int | float | str | bool]:
         """Return the fields by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

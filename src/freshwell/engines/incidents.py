@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from freshwell.engines.bus import Bus
 from freshwell.engines.counters import Counters
 from freshwell.errors import JournalError, StoreUnavailable
+from freshwell.ground.events import Degraded
 
 __all__ = ["Incidents"]
 
@@ -31,9 +33,12 @@ class Incidents:
         counters: Counters,
         namespace: str,
         now_ns: Callable[[], int] = time.monotonic_ns,
+        *,
+        bus: Bus | None = None,
     ) -> None:
         self._counters = counters
         self._namespace = namespace
+        self._bus = bus
         self._now_ns = now_ns
         self._said_ns: dict[str, int] = {}
         self._unsaid: dict[str, int] = {}
@@ -59,6 +64,24 @@ class Incidents:
         """L2 has had its time for one read, which goes on without it."""
         self._counters.l2_slow += 1
         self._say("L2 was too slow for a read", f"{allowed_ns / _NS_PER_S:g} s were not enough")
+
+    def spooled(self, records: int, waiting: int) -> None:
+        """L2 did not take invalidations, and the spool did."""
+        self._counters.spooled += records
+        self._say("invalidations wait for L2", f"the spool holds {waiting}")
+
+    def spool_refused(self, reason: str) -> None:
+        """The spool did not take invalidations either: their callers are told by an exception."""
+        self._say("the spool refused invalidations", reason)
+
+    def spool_failed(self, error: JournalError) -> None:
+        """What L2 has been told stays in the spool's file, and will be told once more."""
+        self._say("the spool failed", str(error))
+
+    def spool_left(self, records: int, *, durable: bool) -> None:
+        """A cache was closed before L2 was told of all."""
+        kept = "kept for the next process that opens the file" if durable else "lost"
+        self._say("a cache was closed with invalidations in its spool", f"{records} are {kept}")
 
     def untracked(self, error: StoreUnavailable) -> None:
         """L2 will not tell of changes: L1 lives by its bound alone."""
@@ -125,6 +148,8 @@ class Incidents:
         self._say("a journal was closed with writes in it", f"{records} are {lost}")
 
     def _say(self, kind: str, detail: str) -> None:
+        if self._bus is not None and self._bus.heard:
+            self._bus.tell(Degraded(self._namespace, kind, detail))
         now_ns = self._now_ns()
         said_ns = self._said_ns.get(kind)
         if said_ns is not None and now_ns - said_ns < _QUIET_NS:

@@ -69,21 +69,37 @@ class Names:
 
     - `prefixes`: what every L2 key of this cache begins with, entries and tags. None is the
       beginning of another.
-    - `versioned`: there is a schema version.
+    - `version`: the schema version. Empty, and not `versioned`: there is none.
     """
 
-    __slots__ = ("_digests", "_inner", "_root", "_tags", "prefixes", "scan_root", "versioned")
+    __slots__ = (
+        "_digests",
+        "_inner",
+        "_namespace",
+        "_root",
+        "_tags",
+        "prefixes",
+        "scan_root",
+        "version",
+        "versioned",
+    )
 
     def __init__(self, namespace: str, version: str = "") -> None:
         stem = f"fw:e:{namespace}@{version}" if version else f"fw:e:{namespace}"
         self._root = f"{stem}:".encode()
         self._inner = f"{stem}/".encode()
         self._tags = f"fw:t:{namespace}:".encode()
+        self._namespace = namespace
         self._digests: dict[str, bytes] = {}
         self.prefixes: tuple[bytes, ...] = (self._root, self._inner, self._tags)
+        self.version = version
         self.versioned = bool(version)
         self.scan_root = f"fw:e:{namespace}@*".encode() if version else stem.encode()
         """Begins a pattern over the entries of all schema versions."""
+
+    def of_version(self, version: str) -> Names:
+        """Return the names of a cache that has another schema version, or none."""
+        return self if version == self.version else Names(self._namespace, version)
 
     def entry(self, name: str) -> bytes:
         """Return the L2 key of an entry."""

@@ -15,6 +15,7 @@ from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns, format_ns
 from freshwell.ground.keys import check_namespace, check_version
 from freshwell.ground.plan import ReadLevel
+from freshwell.ground.spooling import spool_path
 
 __all__ = [
     "PRESETS",
@@ -113,6 +114,9 @@ class CacheOptions:
     breaker_pause_ns: int
     gutter_ns: int
     drain_ns: int
+    spool_path: str | None
+    """Empty: in memory; None: there is no spool."""
+    max_spool: int
 
     @classmethod
     def checked(
@@ -145,6 +149,8 @@ class CacheOptions:
         breaker_pause: Duration,
         gutter_ttl: Duration,
         drain: Duration,
+        spool: str | None,
+        max_spool: int,
     ) -> CacheOptions:
         """Check every option. Raises `ConfigurationError` naming the first that is wrong."""
         check_namespace(namespace)
@@ -181,6 +187,8 @@ class CacheOptions:
             breaker_pause_ns=_pause_ns(breaker_pause),
             gutter_ns=_bounded_ns(gutter_ttl, "gutter_ttl", max_ttl_ns),
             drain_ns=duration_ns(drain, name="drain", allow_zero=True),
+            spool_path=spool_path(spool),
+            max_spool=bounded_int(max_spool, "max_spool", 1),
         )
 
 

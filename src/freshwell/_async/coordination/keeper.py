@@ -17,8 +17,10 @@ from freshwell._kit.aio import Gate, Owner
 from freshwell.engines.counters import Counters
 from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
+from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.ground.freshness import Times, times_after_load
@@ -47,9 +49,11 @@ class Tiers:
     chores: Owner
     counters: Counters
     incidents: Incidents
+    observing: Observing
     names: Names
     tags: Tags
     gutter: Gutter
+    spool: Spool
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
     load_wait_ns: int

@@ -28,6 +28,7 @@ Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
 
 _NOT_IN_L1 = ABSENT._replace(tier="l1")
+_WITHHELD = ABSENT._replace(reason="spooled")
 _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
 
 
@@ -53,6 +54,8 @@ class Sights:
                 return seen, step
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
+        if self._t.spool.withholds(key, tagging.digests):
+            return _WITHHELD, Plan.LOAD
         found = await self._ask(key, terms, tagging)
         if found.word is L2Word.FRESH:
             # As the plan says, whatever L1 has; most answers of L2 end here.
@@ -64,18 +67,35 @@ class Sights:
         keys: Sequence[str],
         terms: Terms,
         taggings: Callable[[str], Tagging] = untagged,
+        *,
+        timed: bool = False,
     ) -> dict[str, Sight]:
-        """Look for many entries at the cost of one round trip, or two where tags are unknown."""
+        """Look for many entries at the cost of one round trip, or two where tags are unknown.
+
+        `timed`: the readings are to have their times, even where no tier keeps them.
+        """
         shared = self._t.store.shared
-        seen = {key: self._in_l1(key, terms, taggings(key)) for key in keys}
-        sights: dict[str, Sight] = {
-            key: (reading, plan(VERDICTS[reading.word], None, shared=shared))
-            for key, reading in seen.items()
-        }
-        asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
+        absent_step = plan(Verdict.ABSENT, None, shared=shared)
+        sights: dict[str, Sight] = {}
+        asked: list[str] = []
+        for key in keys:
+            seen = self._in_l1(key, terms, taggings(key))
+            step = (
+                absent_step
+                if seen is _NOT_IN_L1
+                else plan(VERDICTS[seen.word], None, shared=shared)
+            )
+            sights[key] = seen, step
+            if step is Plan.ASK_L2:
+                asked.append(key)
+        spool = self._t.spool
+        if len(spool):
+            held = {key for key in asked if spool.withholds(key, taggings(key).digests)}
+            sights.update(dict.fromkeys(held, (_WITHHELD, Plan.LOAD)))
+            asked = [key for key in asked if key not in held]
         if asked:
-            for key, found in (await self._ask_many(asked, terms, taggings)).items():
-                sight = _judged(seen[key], found)
+            for key, found in (await self._ask_many(asked, terms, taggings, timed)).items():
+                sight = _judged(sights[key][0], found)
                 sights[key] = self._in_need(key, terms, taggings(key), sight)
         return sights
 
@@ -144,36 +164,34 @@ class Sights:
             if tagging.digests:
                 unknown = self._t.tags.unknown(tagging.digests, terms.level)
                 (blob,), versions = await self._t.tags.fetch((l2_key,), unknown)
-            else:
+            elif self._t.observing.spans.opener is None:
                 blob = await self._t.store.fetch(l2_key)
+            else:
+                with self._t.observing.spans("read", keys=[key], tier="l2") as note:
+                    blob = await self._t.store.fetch(l2_key)
+                    note(result="miss" if blob is None else "hit")
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return DOWN
         if blob is None:
             return ABSENT
-        reading = self._t.shelf.read_calm(
-            l2_key,
-            blob,
-            terms,
-            now_ns=asked_ns,
-            server_ms=self._t.store.server_ms(l2_key),
-            timed=self._t.session.mode is not CoherenceMode.OFF,
-        )
-        if reading is None:
-            reading = self._keeper.read(key, blob, terms)
+        timed = self._t.session.mode is not CoherenceMode.OFF
+        reading = self._read(key, l2_key, blob, asked_ns, terms, timed)
         if reading.stamps or tagging.digests:
             if self._t.tags.needs(reading, versions, terms.level):
-                judged = await self._verified({key: reading}, terms, lambda _: tagging, versions)
+                readings, taggings = {key: reading}, lambda _: tagging
+                judged = await self._verified(readings, terms, taggings, versions, since)
                 reading = judged[key]
-            elif not self._t.tags.stands(reading, tagging, versions):
+            elif not self._t.tags.stands(reading, tagging, versions, since):
                 self._t.counters.outdated += 1
                 reading = OUTDATED
         self._keep(key, reading, asked_ns, since, terms)
         return reading
 
     async def _ask_many(
-        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
+        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging], timed: bool
     ) -> dict[str, Reading]:
+        timed = timed or self._t.session.mode is not CoherenceMode.OFF
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
         expected = dict.fromkeys(digest for key in keys for digest in taggings(key).digests)
         unknown = self._t.tags.unknown(expected, terms.level) if expected else []
@@ -184,13 +202,28 @@ class Sights:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
         readings = {
-            key: self._keeper.read(key, blob, terms) for key, blob in zip(keys, blobs, strict=True)
+            key: ABSENT if blob is None else self._read(key, l2_key, blob, asked_ns, terms, timed)
+            for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
         }
         if expected or any(reading.stamps for reading in readings.values()):
-            readings = await self._verified(readings, terms, taggings, versions)
+            readings = await self._verified(readings, terms, taggings, versions, since)
         for key, reading in readings.items():
             self._keep(key, reading, asked_ns, since, terms)
         return readings
+
+    def _read(
+        self, key: str, l2_key: bytes, blob: bytes, asked_ns: int, terms: Terms, timed: bool
+    ) -> Reading:
+        """Say what a frame is worth: in the usual case at little cost."""
+        reading = self._t.shelf.read_calm(
+            l2_key,
+            blob,
+            terms,
+            now_ns=asked_ns,
+            server_ms=self._t.store.server_ms(l2_key),
+            timed=timed,
+        )
+        return self._keeper.read(key, blob, terms) if reading is None else reading
 
     async def _verified(
         self,
@@ -198,10 +231,11 @@ class Sights:
         terms: Terms,
         taggings: Callable[[str], Tagging],
         versions: Mapping[bytes, bytes | None],
+        since: int,
     ) -> dict[str, Reading]:
         """Put absence in the place of entries whose tags have changed."""
         try:
-            judged = await self._t.tags.verified(readings, taggings, terms.level, versions)
+            judged = await self._t.tags.verified(readings, taggings, terms.level, versions, since)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(readings, DOWN)
@@ -214,5 +248,8 @@ class Sights:
 
 
 def _judged(l1: Reading, l2: Reading) -> Sight:
+    if l2.word is L2Word.FRESH:
+        # As the plan says, whatever L1 has; most answers of L2 end here.
+        return l2, Plan.SERVE_L2
     step = plan(VERDICTS[l1.word], l2.word, shared=True)
     return (l1 if step in _L1_PLANS else l2), step

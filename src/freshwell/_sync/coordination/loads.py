@@ -7,7 +7,7 @@ before an invalidation can be stored after it.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from freshwell._sync.coordination.errands import (
@@ -108,8 +108,9 @@ class Loads:
         of the answer is how long the shortest lease of another process still stands, in
         milliseconds.
         """
-        leases: dict[str, bytes] = {}
-        held_ms, todo = 2**31, list(keys)
+        leases = dict.fromkeys(self._withheld(keys, errand), b"")
+        self._alone(leases, course)
+        held_ms, todo = 2**31, [key for key in keys if key not in leases]
         for _ in range(_MAX_USELESS):
             if not todo:
                 break
@@ -120,7 +121,7 @@ class Loads:
                 elif answer.grant is not Grant.FRESH:
                     leases[key] = answer.token
                     if answer.grant is Grant.ALONE:
-                        course.alone.add(key)
+                        self._alone((key,), course)
                 elif answer.frame is not None:
                     frames[key] = answer.frame
             with course.allowance:
@@ -131,6 +132,13 @@ class Loads:
                 (self._t.names.entry(key), identity_of(frames[key])) for key in todo
             )
         return leases | dict.fromkeys(todo, b""), held_ms
+
+    def _withheld(self, keys: Sequence[str], errand: Errand) -> list[str]:
+        """Return the keys that L2 may answer for with what was invalidated."""
+        spool = self._t.spool
+        if not len(spool):
+            return []
+        return [key for key in keys if spool.withholds(key, errand.taggings(key).digests)]
 
     def _ask(self, keys: Sequence[str], errand: Errand, course: Course) -> list[Acquired]:
         if not self._storing.is_too_slow(course):
@@ -144,8 +152,12 @@ class Loads:
                     )
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
-        self._t.counters.loads_alone += len(keys)
         return [Acquired(Grant.ALONE, b"")] * len(keys)
+
+    def _alone(self, keys: Collection[str], course: Course) -> None:
+        """Note that keys are loaded without L2."""
+        course.alone.update(keys)
+        self._t.counters.loads_alone += len(keys)
 
     def _found(
         self, frames: Mapping[str, bytes], errand: Errand, asked_ns: int, since: int
@@ -155,7 +167,9 @@ class Loads:
         readings = {key: self._keeper.read(key, frame, terms) for key, frame in frames.items()}
         if any(reading.stamps or errand.taggings(key).digests for key, reading in readings.items()):
             try:
-                readings = self._t.tags.verified(readings, errand.taggings, terms.level, {})
+                readings = self._t.tags.verified(
+                    readings, errand.taggings, terms.level, {}, since
+                )
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
                 return {}
@@ -232,14 +246,18 @@ class Loads:
                 f"{wait_s:g} s went by without a free load slot: the "
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
             )
-        counters, began_ns = self._t.counters, self._t.now_ns()
+        counters, began_ns, error = self._t.counters, self._t.now_ns(), ""
         counters.loads += 1
         try:
-            return began_ns, errand.load(keys)
-        except BaseException:
+            with self._t.observing.spans("load", keys=keys):
+                return began_ns, errand.load(keys)
+        except BaseException as raised:
             counters.load_errors += 1
+            error = type(raised).__qualname__
             raise
         finally:
-            counters.load_ns += self._t.now_ns() - began_ns
+            taken_ns = self._t.now_ns() - began_ns
+            counters.load_ns += taken_ns
+            self._t.observing.loaded(keys, taken_ns, error)
             if gated:
                 self._t.gate.leave()

@@ -114,7 +114,7 @@ class Storing:
         spare: list[Lease] = []
         for key, draft in drafts.items():
             token, fill = tokens[key], None
-            if token and key not in unbound:
+            if token and key not in unbound and not self._t.spool.withholds(key):
                 own = bonds.get(key)
                 fill = self._keeper.fill_of(key, draft, errand.terms, token, run.cost_ns, own)
             if fill is not None:

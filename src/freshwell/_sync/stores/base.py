@@ -100,11 +100,16 @@ class Peeked(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """The end of a write: `left` is what it leaves, or `fill` where it was alone all the time."""
+    """The end of a write: `left` is what it leaves, or `fill` where it was alone all the time.
+
+    With `version`, the source's, `fill` is left too where only writers with versions overlapped
+    and this is the highest of them.
+    """
 
     token: bytes
     left: Mark
     fill: Fill | None = None
+    version: int | None = None
 
 
 class Store(Protocol):
@@ -178,7 +183,7 @@ class Store(Protocol):
         """Announce a writer on keys. Return how many others each has (-1: too many)."""
 
     def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """End a writer's announcements. True where its value was stored."""
+        """End a writer's announcements. True where its value stands, or a later one."""
 
     def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
         """Return some keys that match a glob, and from which place to go on. None: that is all.
@@ -188,6 +193,9 @@ class Store(Protocol):
 
     def forget(self, keys: Sequence[bytes]) -> int:
         """Remove keys, but for announcements of writers. Return how many held a value."""
+
+    def post(self, key: bytes, data: bytes, keep_ms: int) -> None:
+        """Leave bytes under a key that is no entry's, for so long."""
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
@@ -257,6 +265,9 @@ class NullStore:
 
     def forget(self, keys: Sequence[bytes]) -> int:
         return 0
+
+    def post(self, key: bytes, data: bytes, keep_ms: int) -> None:
+        return None
 
     def close(self) -> None:
         return None

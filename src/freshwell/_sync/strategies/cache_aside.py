@@ -9,7 +9,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.loads import Errand, Load, Loaded, Loads, untagged
@@ -17,8 +17,10 @@ from freshwell._sync.coordination.sights import Sights
 from freshwell._kit.threads import Flights, in_flight, resolve
 from freshwell.engines.results import storable
 from freshwell.engines.shelf import Reading, Terms
+from freshwell.engines.tracing import Served
 from freshwell.errors import ConfigurationError
 from freshwell.ground.freshness import Times
+from freshwell.ground.names import split
 from freshwell.ground.plan import L2Word, Plan, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
 from freshwell.typing import Lookup
@@ -138,11 +140,11 @@ class CacheAside:
         if terms.level is not ReadLevel.SOURCE:
             reading, step = self._sights.one(key, terms, tagging, self._flights)
             if step in _SERVING:
-                self._sights.served(reading)
+                self._answered(key, reading)
                 if step in _REFRESHING:
                     self.refresh_later({key: reading.times}, load, terms, lambda name: tagging)
                 return reading.value
-        self._t.counters.misses += 1
+        self._missed([key])
         taggings = untagged if tagging is UNTAGGED else lambda name: tagging
         return self._load([key], load, terms, taggings, began_ns)[key].value
 
@@ -156,13 +158,13 @@ class CacheAside:
             sights = self._sights.many(keys, terms, taggings)
             due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
             found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
-            for seen in found.values():
-                self._sights.served(seen)
+            for key, seen in found.items():
+                self._answered(key, seen)
             if due:
                 self.refresh_later(due, load, terms, taggings)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
-            self._t.counters.misses += len(missing)
+            self._missed(missing)
             found.update(self._load(missing, load, terms, taggings, began_ns))
         return {key: found[key].value for key in keys if not found[key].negative}
 
@@ -194,6 +196,9 @@ class CacheAside:
         finally:
             self._forget_tags(keys, taggings)
         self._t.counters.degraded += sum(loaded.alone for loaded in results.values())
+        for trace in self._t.observing.traces.here():
+            for key, value in results.items():
+                trace.add(_served_by_load(key, value))
         return results
 
     def _note_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
@@ -279,15 +284,16 @@ class CacheAside:
 
     def look(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
-        return self._sights.many([key], terms, lambda name: tagging)[key][0]
+        sights = self._sights.many([key], terms, lambda name: tagging, timed=True)
+        return sights[key][0]
 
     def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
         """Return a fresh entry, or None."""
         reading, _ = self._sights.one(key, terms, tagging)
         if reading.word in _FRESH:
-            self._sights.served(reading)
+            self._answered(key, reading)
             return reading
-        self._missed(reading)
+        self._found_nothing(key, reading)
         return None
 
     def get_many(
@@ -297,16 +303,51 @@ class CacheAside:
         found: dict[str, Any] = {}
         for key, (reading, _) in self._sights.many(keys, terms, taggings).items():
             if reading.word in _FRESH:
-                self._sights.served(reading)
+                self._answered(key, reading)
                 if not reading.negative:
                     found[key] = reading.value
             else:
-                self._missed(reading)
+                self._found_nothing(key, reading)
         return found
 
-    def _missed(self, reading: Reading) -> None:
-        self._t.counters.misses += 1
+    # -- what was answered: counted, and told to those who trace ------------------------------
+
+    def _answered(self, key: str, reading: Reading) -> None:
+        self._sights.served(reading)
+        if reading.tier == "l2":
+            self._t.observing.hot.add(key)
+        self._trace(key, reading, reading.tier)
+
+    def _missed(self, keys: Sequence[str]) -> None:
+        self._t.counters.misses += len(keys)
+        for key in keys:
+            self._t.observing.hot.add(key)
+
+    def _found_nothing(self, key: str, reading: Reading) -> None:
+        self._missed([key])
         self._t.counters.degraded += reading.word is L2Word.DOWN
+        self._trace(key, reading, None)
+
+    def _trace(self, key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> None:
+        for trace in self._t.observing.traces.here():
+            trace.add(_served_by_tier(key, reading, source))
+
+
+def _served_by_tier(key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> Served:
+    seen = as_lookup(reading)
+    state = seen.state if source else "absent"
+    return Served(_shown(key), source, state, seen.age_s, seen.ttl_left_s, seen.reason)
+
+
+def _served_by_load(key: str, loaded: Loaded) -> Served:
+    """Describe a value that a flight brought; it may have found it in a tier after all."""
+    source: Literal["l2", "loader"] = "l2" if loaded.began_ns < 0 else "loader"
+    return Served(_shown(key), source, "fresh", None, None, "loaded")
+
+
+def _shown(name: str) -> str:
+    namespace, key = split(name)
+    return f"{namespace}:{key}" if namespace else key
 
 
 def _left_ms(times: Times | None, now_ns: int) -> int:
