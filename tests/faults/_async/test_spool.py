@@ -125,7 +125,9 @@ async def test_a_set_comes_after_what_was_spooled_before_it(
         cache_of(between.url, spool="memory", l1=False) as cache,
         cache_of(own_redis.url, l1=False) as other,
     ):
-        cache._core.engine().writes.spooling._pause_s = lambda failures: 60.0  # type: ignore[method-assign]
+        spooling = cache._core.engine().writes.spooling
+        spooling._pause_s = lambda failures: 60.0  # type: ignore[method-assign]
+        spooling.hurry = lambda: None  # type: ignore[method-assign]
         reports = cache.namespace("reports")
         await reports.set("a", 1, tags=["t"])
         between.refuse()
