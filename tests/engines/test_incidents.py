@@ -10,7 +10,7 @@ from freshwell._kit.link_errors import LeftAlone
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import JournalUnavailable, StoreUnavailable
-from tests.support.clock import ManualClock
+from freshwell.testing import FakeClock
 
 
 @pytest.fixture
@@ -19,9 +19,7 @@ def counters() -> Counters:
 
 
 @pytest.fixture
-def incidents(
-    counters: Counters, clock: ManualClock, caplog: pytest.LogCaptureFixture
-) -> Incidents:
+def incidents(counters: Counters, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> Incidents:
     caplog.set_level(logging.WARNING, "freshwell")
     return Incidents(counters, "app", clock)
 
@@ -36,7 +34,7 @@ def test_the_first_of_a_kind_is_said(
 def test_the_next_within_a_minute_are_counted_and_told_afterwards(
     incidents: Incidents,
     counters: Counters,
-    clock: ManualClock,
+    clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for _ in range(5):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from freshwell.ground.options import (
     EntryPolicy,
     as_read_level,
     bounded_int,
+    check_clock,
     ttl_ns,
 )
 from freshwell.ground.plan import ReadLevel
@@ -262,3 +264,17 @@ def test_what_there_is_not_lives_as_long_as_values_unless_said_otherwise() -> No
     assert POLICY.lifetime_ns(negative=True) == SECOND
     assert POLICY.lifetime_ns(negative=False) == 3_600 * SECOND
     assert POLICY.narrowed(negative_ttl=0).lifetime_ns(negative=True) == 0
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [0, "now", time.monotonic, lambda: True, lambda: None],
+    ids=["0", "text", "seconds", "a bool", "nothing"],
+)
+def test_a_clock_that_tells_no_nanoseconds_is_refused(clock: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"clock is .*FakeClock\(\)"):
+        check_clock(clock)
+
+
+def test_a_clock_that_tells_nanoseconds_is_taken() -> None:
+    assert check_clock(time.monotonic_ns) is time.monotonic_ns

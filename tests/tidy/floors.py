@@ -15,7 +15,7 @@ FLOORS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("coordination", ("freshwell._async.coordination", "freshwell._sync.coordination")),
     ("strategies", ("freshwell._async.strategies", "freshwell._sync.strategies")),
     ("facade", ("freshwell._async", "freshwell._sync")),
-    ("shop window", (ROOT,)),
+    ("shop window", (ROOT, "freshwell.journals")),
     (
         "doors",
         (

@@ -37,6 +37,7 @@ from freshwell.engines.counters import Counters
 from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.observing import Observing
+from freshwell.engines.seams import Seams
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.spool import Spool
@@ -161,15 +162,18 @@ def open_here(
     counters: Counters,
     observing: Observing,
     spool: Spool,
+    incidents: Incidents,
+    seams: Seams,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
     watch = Watch()
-    incidents = Incidents(counters, options.namespace, bus=observing.bus)
-    gutter = Gutter(table, ttl_ns=options.gutter_ns, now_ns=time.monotonic_ns)
+    stamp, now_ns = Tokens(8), seams.now_ns
+    gutter = Gutter(table, ttl_ns=options.gutter_ns, now_ns=now_ns)
     guards = guards_of(options, chores, incidents, lambda after_ns: opened.l2_is_back(after_ns))
-    store, topology = store_at(options, place, guards, names.version_key(names.digest(PULSE)))
-    stamp, now_ns = Tokens(8), time.monotonic_ns
+    probe_key = names.version_key(names.digest(PULSE))
+    store, topology = store_at(options, place, guards, probe_key)
+    store = seams.wrap("store", store)
     tags = Tags(store, table, session, names, incidents, spool, now_ns=now_ns, new_stamp=stamp)
     tiers = Tiers(
         table=table,
@@ -188,7 +192,7 @@ def open_here(
         tags=tags,
         gutter=gutter,
         spool=spool,
-        now_ns=time.monotonic_ns,
+        now_ns=now_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
         l2_timeout_ns=options.l2_timeout_ns,
@@ -198,16 +202,16 @@ def open_here(
     opened.writes.spooling.start()
     if isinstance(place, Endpoint):
         if session.mode is CoherenceMode.FEED:
-            opened.listen(_coherence(tiers, opened, place, session))
+            opened.listen(_coherence(tiers, opened, seams, place, session))
     elif topology is not None:
-        opened.listen(_feeds(tiers, opened, topology))
+        opened.listen(_feeds(tiers, opened, seams, topology))
     return opened
 
 
-def _feeds(tiers: Tiers, opened: Opened, topology: Topology) -> Feeds:
+def _feeds(tiers: Tiers, opened: Opened, seams: Seams, topology: Topology) -> Feeds:
     return Feeds(
         topology,
-        new_coherence=partial(_coherence, tiers, opened),
+        new_coherence=partial(_coherence, tiers, opened, seams),
         owner=tiers.chores,
         session=tiers.session,
         table=tiers.table,
@@ -218,10 +222,10 @@ def _feeds(tiers: Tiers, opened: Opened, topology: Topology) -> Feeds:
 
 
 def _coherence(
-    tiers: Tiers, opened: Opened, endpoint: Endpoint, session: Session | Share
+    tiers: Tiers, opened: Opened, seams: Seams, endpoint: Endpoint, session: Session | Share
 ) -> Coherence:
     return Coherence(
-        new_line=partial(FeedLine, endpoint, tiers.names.prefixes),
+        new_line=lambda: seams.wrap("feed", FeedLine(endpoint, tiers.names.prefixes)),
         names=tiers.names,
         table=tiers.table,
         session=session,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -17,11 +18,12 @@ from freshwell.engines.counters import Stats
 from freshwell.engines.hot import Hot
 from freshwell.engines.metrics import Observation
 from freshwell.engines.observing import Observing
+from freshwell.engines.seams import Seams
 from freshwell.engines.tracing import Trace
 from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns
 from freshwell.ground.keys import check_namespace
-from freshwell.ground.options import CacheOptions, Duration, as_bool, bounded_int
+from freshwell.ground.options import CacheOptions, Duration, as_bool, bounded_int, check_clock
 from freshwell.typing import ReadLevelName
 
 __all__ = ["AsyncCache"]
@@ -98,6 +100,10 @@ class AsyncCache(Scope):
             machine that survives the process and the loss of power, and that processes may
             share. None: nowhere, and `InvalidationError` is raised. Without L2 of no use.
         max_spool: How many invalidations may wait in it. Beyond, `InvalidationError` is raised.
+        clock: For tests: returns the time, as `time.monotonic_ns` does, by which this process
+            judges its entries and L1 (see `freshwell.testing.FakeClock`). Redis goes by its own
+            time all the same, and so do time limits, leases and write-behind's flusher. None:
+            the machine's.
 
     Raises:
         ConfigurationError: An option is wrong, or an extra is not installed.
@@ -138,6 +144,7 @@ class AsyncCache(Scope):
         drain: Duration = 5,
         spool: str | None = None,
         max_spool: int = 10_000,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         options = CacheOptions.checked(
             namespace=namespace,
@@ -177,6 +184,7 @@ class AsyncCache(Scope):
             place,
             None if place is None else resolve_codec(codec),
             l1=as_bool(l1, "l1"),
+            seams=Seams() if clock is None else Seams(check_clock(clock)),
         )
         super().__init__(core)
         core.shown = repr(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
@@ -18,7 +17,9 @@ from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
 from freshwell.codecs.types import Unresolved
 from freshwell.engines.counters import Counters, Stats
+from freshwell.engines.incidents import Incidents
 from freshwell.engines.observing import Observing
+from freshwell.engines.seams import Seams
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
@@ -39,13 +40,22 @@ class Core:
     """One cache without its verbs. Thread-safe. `shown` is what errors call it."""
 
     def __init__(
-        self, options: CacheOptions, place: Place | None, codec: Codec | None, *, l1: bool
+        self,
+        options: CacheOptions,
+        place: Place | None,
+        codec: Codec | None,
+        *,
+        l1: bool,
+        seams: Seams,
     ) -> None:
         self.options = options
         self.place = place
         self.names = Names(options.namespace, options.version)
         self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
-        self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
+        self.seams = seams
+        self.table = Table(
+            max_entries=options.max_entries, max_bytes=options.max_bytes, now_ns=seams.now_ns
+        )
         self.counters = Counters()
         self.observing = Observing(options.namespace)
         self.spool = new_spool(
@@ -53,7 +63,10 @@ class Core:
             options.namespace,
             None if place is None else options.spool_path,
             options.max_spool,
-            time.monotonic_ns(),
+            seams.now_ns(),
+        )
+        self.incidents = Incidents(
+            self.counters, options.namespace, seams.now_ns, bus=self.observing.bus
         )
         self.opened: Opened | None = None
         self.closed = False
@@ -117,7 +130,7 @@ class Core:
     def stats(self) -> Stats:
         """Return the counters and sizes as they are now."""
         table, session, opened = self.table, self.session, self.opened
-        now_ns = time.monotonic_ns()
+        now_ns = self.seams.now_ns()
         states = [] if opened is None else opened.guards.states()
         return Stats.of(
             self.counters,
@@ -184,6 +197,8 @@ class Core:
                 counters=self.counters,
                 observing=self.observing,
                 spool=self.spool,
+                incidents=self.incidents,
+                seams=self.seams,
             )
             self._publish_in(self.opened)
             return self.opened

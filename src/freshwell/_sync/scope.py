@@ -53,6 +53,7 @@ class Scope:
             core.checked,
             self._name_of,
             self._with_tags,
+            core.seams.now_ns,
         )
 
     # -- reading -----------------------------------------------------------------------------
@@ -200,7 +201,7 @@ class Scope:
         name = self._name(key)
         terms = self._core.terms(type, read, stale_ttl=stale_ttl)
         reading = self._core.engine().aside.look(name, terms, self._tagging(name))
-        return as_lookup(reading)
+        return as_lookup(reading, self._core.seams.now_ns())
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -498,7 +499,8 @@ class Scope:
 
         - `journal`: ``"sqlite:///pending.db"``, a file of this machine, for one process that
           writes; ``"redis"``, beside the entries on the cache's own Redis; the URL of another
-          Redis, or a client of redis-py; ``"memory"``, lost with the process.
+          Redis, or a client of redis-py; ``"memory"``, lost with the process; or a journal of
+          your own, an object as `freshwell.journals` says, which is closed with this.
         - `durability`: what an accepted write survives, where the journal leaves a choice:
           ``"redis"`` or ``"redis+wait"``, confirmed by `replicas` replicas.
         - `name`: what the journal is called on its Redis. None: after `key`.

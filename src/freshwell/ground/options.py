@@ -7,6 +7,7 @@ Public durations are seconds, `timedelta` or text such as ``"5m"``; they become 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -25,6 +26,7 @@ __all__ = [
     "as_bool",
     "as_read_level",
     "bounded_int",
+    "check_clock",
     "ttl_ns",
 ]
 
@@ -227,6 +229,17 @@ def bounded_int(value: int, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{name} is {value!r}: use a whole number of {least} or more")
     return value
+
+
+def check_clock(clock: Callable[[], int]) -> Callable[[], int]:
+    """Return `clock` if it tells nanoseconds, else raise `ConfigurationError`."""
+    told: object = clock() if callable(clock) else None
+    if isinstance(told, bool) or not isinstance(told, int):
+        raise ConfigurationError(
+            f"clock is {clock!r}: give what returns whole nanoseconds and never goes back, such as "
+            "freshwell.testing.FakeClock(), or leave it out"
+        )
+    return clock
 
 
 def _intent_ms(value: Duration) -> int:

@@ -302,8 +302,10 @@ class Writes:
 
         `dropped`: those that have left the table already.
         """
-        self.drop(lost)
-        self._dropped(dropped)
+        if lost:
+            self.drop(lost)
+        if dropped:
+            self._dropped(dropped)
         self._flying.forget(kept)
         self._t.counters.invalidations += len(kept) + len(lost) + len(dropped)
 

@@ -31,7 +31,7 @@ from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import stamp_frame, stamp_of
 from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.tags import Tagging
+from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["OUTDATED", "Tagged", "Tags", "tags_of"]
 
@@ -286,4 +286,6 @@ OUTDATED = ABSENT._replace(reason="tags")
 
 def tags_of(value: Any, tagging: Tagging) -> list[str]:
     """Return all tags of a value that is at hand. Raises as `Tagging.of_value` does."""
+    if tagging is UNTAGGED:
+        return []
     return [*tagging.known, *map(user_tag, tagging.of_value(value))]

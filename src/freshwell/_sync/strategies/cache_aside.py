@@ -6,7 +6,6 @@ Loads go through flights, so that callers of one key share one.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 import inspect
-import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Literal
@@ -64,9 +63,9 @@ def _no_loader(given: object) -> ConfigurationError:
     return ConfigurationError(f"the loader is an object of type {type(given).__name__}" + hint)
 
 
-def as_lookup(reading: Reading) -> Lookup:
-    """Return a reading in public form."""
-    times, now_ns = reading.times, time.monotonic_ns()
+def as_lookup(reading: Reading, now_ns: int) -> Lookup:
+    """Return a reading in public form, as it is at `now_ns`."""
+    times = reading.times
     found = reading.word is not L2Word.ABSENT and reading.word is not L2Word.DOWN
     state = reading.word.value if found else "absent" if times is None else "expired"
     return Lookup(
@@ -330,11 +329,13 @@ class CacheAside:
 
     def _trace(self, key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> None:
         for trace in self._t.observing.traces.here():
-            trace.add(_served_by_tier(key, reading, source))
+            trace.add(_served_by_tier(key, reading, source, self._t.now_ns()))
 
 
-def _served_by_tier(key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> Served:
-    seen = as_lookup(reading)
+def _served_by_tier(
+    key: str, reading: Reading, source: Literal["l1", "l2"] | None, now_ns: int
+) -> Served:
+    seen = as_lookup(reading, now_ns)
     state = seen.state if source else "absent"
     return Served(_shown(key), source, state, seen.age_s, seen.ttl_left_s, seen.reason)
 

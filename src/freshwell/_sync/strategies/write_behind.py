@@ -54,6 +54,7 @@ class _Parts(NamedTuple):
 
     engine: Engine
     journal: Journal
+    durability: DurabilityName
     accepting: Accepting
     flusher: Flusher
 
@@ -152,9 +153,8 @@ class WriteBehind(ReadThrough[V]):
         change = Change(list(id_of), left, self._call.terms, taggings.__getitem__)
         parts = self._open()
         sequences = self._accept(parts, drafts, change)
-        durability: DurabilityName = parts.journal.durability.value
         return {
-            id: Ack(durability, sequence, draft.token.hex())
+            id: Ack(parts.durability, sequence, draft.token.hex())
             for id, sequence, draft in zip(id_of.values(), sequences, drafts, strict=True)
         }
 
@@ -172,14 +172,12 @@ class WriteBehind(ReadThrough[V]):
     def _accept(self, parts: _Parts, drafts: list[Draft], change: Change) -> list[int]:
         """Accept writes, waiting for room where that is wanted."""
         until_ns = time.monotonic_ns() + self._options.full_wait_ns
-        sequences = dict.fromkeys(change.names, 0)
+        given = parts.accepting.accept(drafts, change)
+        if all(given):
+            return given
+        sequences = dict(zip(change.names, given, strict=True))
         pause_s = _FIRST_PAUSE_S
-        while True:
-            given = parts.accepting.accept(drafts, change)
-            sequences.update(zip(change.names, given, strict=True))
-            refused = [name for name, sequence in sequences.items() if not sequence]
-            if not refused:
-                return list(sequences.values())
+        while refused := [name for name, sequence in sequences.items() if not sequence]:
             if not self._options.blocks or time.monotonic_ns() >= until_ns:
                 raise _full(len(sequences) - len(refused), len(sequences))
             drafts = [draft for draft in drafts if draft.name in refused]
@@ -189,6 +187,9 @@ class WriteBehind(ReadThrough[V]):
                 parts.flusher.flush_now()
             sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            given = parts.accepting.accept(drafts, change)
+            sequences.update(zip(refused, given, strict=True))
+        return list(sequences.values())
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -311,7 +312,7 @@ class WriteBehind(ReadThrough[V]):
             incidents=tiers.incidents,
             is_down=self._delivery.is_down,
         )
-        parts = _Parts(engine, journal, accepting, flusher)
+        parts = _Parts(engine, journal, journal.durability.value, accepting, flusher)
         engine.attach(self)
         if self._options.flusher:
             flusher.start()
