@@ -92,8 +92,11 @@ class LoadCancelled(LoadError):
 class StoreUnavailable(FreshwellError):
     """L2 did not answer in time, could not be reached, or answered with an error.
 
-    Reads never raise it: they go on to the loader.
+    Reads never raise it: they go on to the loader. ``was_asked`` is False where L2 was left
+    alone because it had failed before: nothing was sent, and no time was lost.
     """
+
+    was_asked = True
 
 
 class InvalidationError(StoreUnavailable):

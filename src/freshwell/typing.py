@@ -29,7 +29,8 @@ class Lookup:
     - `tier`: ``"l1"`` (this process), ``"l2"`` (Redis or Valkey), None where nothing was found.
     - `age_s`, `ttl_left_s`: seconds since it was loaded, and until its TTL ends (negative
       after it); None where unknown.
-    - `reason`: one word on why, for logs.
+    - `reason`: one word on why, for logs: ``"l2 down"`` where L2 did not answer, ``"gutter"`` for
+      a value that was loaded meanwhile (`gutter_ttl`), ``"session"`` where L1 may not answer now.
     """
 
     found: bool

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from freshwell._kit.link_errors import LeftAlone
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import JournalUnavailable, StoreUnavailable
@@ -82,6 +83,23 @@ def test_what_becomes_of_accepted_writes_is_counted_and_said(
     ]
     assert (counters.writes_retried, counters.writes_dead, counters.writes_lost) == (1, 1, 3)
     assert counters.flush_errors == 3
+
+
+def test_calls_that_were_not_made_are_counted_and_not_said(
+    incidents: Incidents, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.l2_left_alone(StoreUnavailable("no reply came within the time limit"))
+    for _ in range(5):
+        incidents.l2_failed(LeftAlone("it has failed"))
+    incidents.l2_is_back(2_340_000_000)
+    incidents.l2_slow(600_000_000)
+    assert caplog.messages == [
+        "cache app: L2 is left alone: no reply came within the time limit",
+        "cache app: L2 is back: after 2.3 s",
+        "cache app: L2 was too slow for a read: 0.6 s were not enough",
+    ]
+    assert (counters.l2_openings, counters.l2_refused, counters.l2_errors) == (1, 5, 0)
+    assert counters.l2_slow == 1
 
 
 def test_what_becomes_of_invalidations_that_l2_did_not_take_is_counted_and_said(

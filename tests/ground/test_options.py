@@ -48,6 +48,10 @@ GOOD: dict[str, Any] = {
     "max_refreshes": 8,
     "connect_timeout": "250ms",
     "command_timeout": 0.05,
+    "l2_timeout": "300ms",
+    "breaker_failures": 3,
+    "breaker_pause": "0.5s",
+    "gutter_ttl": "10s",
     "drain": "1s",
     "spool": "sqlite:///spool.db",
     "max_spool": 100,
@@ -77,6 +81,10 @@ def test_good_options_become_integers() -> None:
         max_refreshes=8,
         connect_timeout_ns=250 * MS,
         command_timeout_ns=50 * MS,
+        l2_timeout_ns=300 * MS,
+        breaker_failures=3,
+        breaker_pause_ns=500 * MS,
+        gutter_ns=10 * SECOND,
         drain_ns=SECOND,
         spool_path="spool.db",
         max_spool=100,
@@ -116,6 +124,10 @@ BAD: dict[str, list[Any]] = {
     "max_refreshes": NO_COUNT,
     "connect_timeout": [None, 0, *NO_DURATION],
     "command_timeout": [None, 0, *NO_DURATION],
+    "l2_timeout": [0, *NO_DURATION],
+    "breaker_failures": NO_COUNT,
+    "breaker_pause": [None, 0, "9ms", "1.1s", *NO_DURATION],
+    "gutter_ttl": [None, "8d", *NO_DURATION],
     "drain": [None, *NO_DURATION],
     "spool": ["", "redis", "sqlite:", "sqlite:///", "sqlite:///:memory:", "spool.db", True, 1, []],
     "max_spool": NO_COUNT,
@@ -136,10 +148,14 @@ def test_a_bad_option_is_refused_by_its_name(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["stale_ttl", "load_wait", "drain", "negative_ttl", "jitter", "beta"]
+    "name", ["stale_ttl", "gutter_ttl", "load_wait", "drain", "negative_ttl", "jitter", "beta"]
 )
 def test_these_options_may_be_zero(name: str) -> None:
     assert isinstance(options(**{name: 0}), CacheOptions)
+
+
+def test_l2_has_twice_the_limits_of_a_command_for_a_load_unless_said_otherwise() -> None:
+    assert options(l2_timeout=None).l2_timeout_ns == 2 * (250 + 50) * MS
 
 
 def test_a_lease_lasts_a_millisecond_at_least() -> None:

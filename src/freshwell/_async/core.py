@@ -9,6 +9,7 @@ from typing import Any
 from freshwell._async.assembly import Opened, open_here
 from freshwell._async.coordination.spooling import end_spool, new_spool
 from freshwell._async.snapshots import Publication, snapshot_of
+from freshwell._async.stores.guard import worst_of
 from freshwell._kit.aio import home, home_is_gone
 from freshwell._kit.places import Place
 from freshwell.codecs.base import BoundCodec, Codec, narrowed, resolve_codec
@@ -145,6 +146,7 @@ class Core:
         """Return the counters and sizes as they are now."""
         table, session, opened = self.table, self.session, self.opened
         now_ns = self.seams.now_ns()
+        states = [] if opened is None else opened.guards.states()
         return Stats.of(
             self.counters,
             entries=table.entries,
@@ -155,6 +157,8 @@ class Core:
             l1_live=now_ns < session.live_until_ns,
             spool_records=len(self.spool),
             spool_age_s=self.spool.age_s(now_ns),
+            breaker=worst_of(states),
+            servers_down=sum(state != "closed" for state in states),
             in_flight=0 if opened is None else opened.aside.in_flight,
         )
 

@@ -88,7 +88,17 @@ class Cache(Scope):
         max_key_bytes, max_value_bytes: Longer keys are refused; values that take more bytes in
             L2 are not stored. Without L2 only `max_bytes` bounds them.
         max_refreshes: How many background refreshes run at a time.
-        connect_timeout, command_timeout: Time limits of L2.
+        connect_timeout, command_timeout: Time limits of L2, for each connection and command.
+        l2_timeout: For how long L2 may keep a load in all, over several commands; after that
+            the load goes on without it. None: twice the two limits above.
+        breaker_failures: After how many failures in a row (a time limit, no connection, a
+            server that serves nobody) L2 is left alone, so that nobody waits for it until
+            a probe is answered. In a Cluster, each server by itself.
+        breaker_pause: The longest pause between two probes; 10 ms to 1 s. Once L2 is back, it
+            is used again after this at the latest.
+        gutter_ttl: For how long a value that was loaded while L2 was down may be served again,
+            as stale, until L2 is back. What other processes change meanwhile is not seen for
+            as long. 0: not at all.
         drain: How long `close` waits for loads under way, and for L2 to take what is in the spool.
         spool: Where invalidations go that L2 does not take, to be made when it is back:
             ``"memory"`` (lost with the process) or ``"sqlite:///spool.db"``, a file of this
@@ -133,6 +143,10 @@ class Cache(Scope):
         max_refreshes: int = 32,
         connect_timeout: Duration = 0.5,
         command_timeout: Duration = 0.25,
+        l2_timeout: Duration | None = None,
+        breaker_failures: int = 1,
+        breaker_pause: Duration = 1,
+        gutter_ttl: Duration = 0,
         drain: Duration = 5,
         spool: str | None = None,
         max_spool: int = 10_000,
@@ -161,6 +175,10 @@ class Cache(Scope):
             max_refreshes=max_refreshes,
             connect_timeout=connect_timeout,
             command_timeout=command_timeout,
+            l2_timeout=l2_timeout,
+            breaker_failures=breaker_failures,
+            breaker_pause=breaker_pause,
+            gutter_ttl=gutter_ttl,
             drain=drain,
             spool=spool,
             max_spool=max_spool,

@@ -22,7 +22,8 @@ from freshwell.ground.events import Degraded
 __all__ = ["Incidents"]
 
 _LOGGER: Final = logging.getLogger("freshwell")
-_QUIET_NS: Final = 60_000_000_000
+_NS_PER_S: Final = 1_000_000_000
+_QUIET_NS: Final = 60 * _NS_PER_S
 
 
 class Incidents:
@@ -59,9 +60,26 @@ class Incidents:
             self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def l2_failed(self, error: StoreUnavailable) -> None:
-        """L2 did not answer, or with an error."""
+        """L2 did not answer, or with an error; or it was not asked, which was said before."""
+        if not error.was_asked:
+            self._counters.l2_refused += 1
+            return
         self._counters.l2_errors += 1
         self._say("L2 failed", str(error))
+
+    def l2_left_alone(self, error: StoreUnavailable) -> None:
+        """A server of L2 is not asked from now on, until a probe is answered."""
+        self._counters.l2_openings += 1
+        self._say("L2 is left alone", str(error))
+
+    def l2_is_back(self, after_ns: int) -> None:
+        """A server of L2 is asked again."""
+        self._say("L2 is back", f"after {after_ns / _NS_PER_S:.1f} s")
+
+    def l2_slow(self, allowed_ns: int) -> None:
+        """L2 has had its time for one read, which goes on without it."""
+        self._counters.l2_slow += 1
+        self._say("L2 was too slow for a read", f"{allowed_ns / _NS_PER_S:g} s were not enough")
 
     def spooled(self, records: int, waiting: int) -> None:
         """L2 did not take invalidations, and the spool did."""

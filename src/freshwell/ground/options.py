@@ -39,6 +39,10 @@ PRESETS: Final = {"default": "1h", "volatile": "5m"}
 _NS_PER_MS = 1_000_000
 _LEAST_INTENT_MS = 3_000
 _MOST_INTENT_MS = 600_000
+_LIMITS_PER_READ = 2
+_LEAST_PAUSE_NS = 10 * _NS_PER_MS
+_MOST_PAUSE_NS = 1_000 * _NS_PER_MS
+"""A third of the shortest `intent`: announcements are prolonged in time when L2 is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,10 @@ class CacheOptions:
     max_refreshes: int
     connect_timeout_ns: int
     command_timeout_ns: int
+    l2_timeout_ns: int
+    breaker_failures: int
+    breaker_pause_ns: int
+    gutter_ns: int
     drain_ns: int
     spool_path: str | None
     """Empty: in memory; None: there is no spool."""
@@ -138,6 +146,10 @@ class CacheOptions:
         max_refreshes: int,
         connect_timeout: Duration,
         command_timeout: Duration,
+        l2_timeout: Duration | None,
+        breaker_failures: int,
+        breaker_pause: Duration,
+        gutter_ttl: Duration,
         drain: Duration,
         spool: str | None,
         max_spool: int,
@@ -145,6 +157,8 @@ class CacheOptions:
         """Check every option. Raises `ConfigurationError` naming the first that is wrong."""
         check_namespace(namespace)
         max_ttl_ns = duration_ns(max_ttl, name="max_ttl")
+        connect_ns = duration_ns(connect_timeout, name="connect_timeout")
+        command_ns = duration_ns(command_timeout, name="command_timeout")
         base = EntryPolicy(ttl_ns(ttl, name="ttl", max_ns=max_ttl_ns), max_ttl_ns)
         return cls(
             namespace=namespace,
@@ -164,8 +178,16 @@ class CacheOptions:
             max_key_bytes=bounded_int(max_key_bytes, "max_key_bytes", 1),
             max_value_bytes=bounded_int(max_value_bytes, "max_value_bytes", 1),
             max_refreshes=bounded_int(max_refreshes, "max_refreshes", 1),
-            connect_timeout_ns=duration_ns(connect_timeout, name="connect_timeout"),
-            command_timeout_ns=duration_ns(command_timeout, name="command_timeout"),
+            connect_timeout_ns=connect_ns,
+            command_timeout_ns=command_ns,
+            l2_timeout_ns=(
+                _LIMITS_PER_READ * (connect_ns + command_ns)
+                if l2_timeout is None
+                else duration_ns(l2_timeout, name="l2_timeout")
+            ),
+            breaker_failures=bounded_int(breaker_failures, "breaker_failures", 1),
+            breaker_pause_ns=_pause_ns(breaker_pause),
+            gutter_ns=_bounded_ns(gutter_ttl, "gutter_ttl", max_ttl_ns),
             drain_ns=duration_ns(drain, name="drain", allow_zero=True),
             spool_path=spool_path(spool),
             max_spool=bounded_int(max_spool, "max_spool", 1),
@@ -226,6 +248,14 @@ def _intent_ms(value: Duration) -> int:
     if not _LEAST_INTENT_MS <= given_ms <= _MOST_INTENT_MS:
         raise ConfigurationError(f"intent is {value!r}: use 3 seconds to 10 minutes")
     return given_ms
+
+
+def _pause_ns(value: Duration) -> int:
+    """Return the longest pause between probes."""
+    given_ns = duration_ns(value, name="breaker_pause")
+    if not _LEAST_PAUSE_NS <= given_ns <= _MOST_PAUSE_NS:
+        raise ConfigurationError(f"breaker_pause is {value!r}: use 10 milliseconds to 1 second")
+    return given_ns
 
 
 def _bounded_ns(value: Duration, name: str, max_ns: int) -> int:

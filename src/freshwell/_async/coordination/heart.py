@@ -42,7 +42,8 @@ class Heart:
         self._mutex = Lock()
         self._leases: set[Lease] = set()
         self._beating = False
-        self._stop = Signal()
+        self._wake = Signal()
+        self._stopping = False
 
     def hold(self, leases: Sequence[Lease]) -> None:
         """Keep these leases alive until they are dropped."""
@@ -70,7 +71,13 @@ class Heart:
 
     def stop(self) -> None:
         """End the background work soon."""
-        self._stop.notify()
+        self._stopping = True
+        self._wake.notify()
+
+    def hurry(self) -> None:
+        """Beat now, if there is anything to beat for: earlier beats may have failed."""
+        if self._beating:
+            self._wake.notify()
 
     async def _beat(self) -> None:
         try:
@@ -81,7 +88,10 @@ class Heart:
 
     async def _beat_on(self) -> None:
         idle = 0
-        while not await self._stop.wait(self._interval_s):
+        while True:
+            await self._wake.wait(self._interval_s)
+            if self._stopping:
+                return
             with self._mutex:
                 leases = list(self._leases)
                 idle = 0 if leases else idle + 1

@@ -15,6 +15,7 @@ from freshwell._async.coordination.watch import Watch
 from freshwell._async.stores.base import Fill, Store
 from freshwell._kit.aio import Gate, Owner
 from freshwell.engines.counters import Counters
+from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.observing import Observing
 from freshwell.engines.session import Session
@@ -51,10 +52,12 @@ class Tiers:
     observing: Observing
     names: Names
     tags: Tags
+    gutter: Gutter
     spool: Spool
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
     load_wait_ns: int
+    l2_timeout_ns: int
     new_token: Callable[[], bytes]
 
 

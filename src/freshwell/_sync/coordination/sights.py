@@ -13,6 +13,7 @@ from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.loads import untagged
 from freshwell._sync.coordination.tags import OUTDATED
 from freshwell.engines.entry import TaggedEntry
+from freshwell.engines.gutter import GUTTER
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import ABSENT, DOWN, Reading, Terms
 from freshwell.engines.table import Entry
@@ -55,7 +56,11 @@ class Sights:
             return seen, Plan.LOAD
         if self._t.spool.withholds(key, tagging.digests):
             return _WITHHELD, Plan.LOAD
-        return _judged(seen, self._ask(key, terms, tagging))
+        found = self._ask(key, terms, tagging)
+        if found.word is L2Word.FRESH:
+            # As the plan says, whatever L1 has; most answers of L2 end here.
+            return found, Plan.SERVE_L2
+        return self._in_need(key, terms, tagging, _judged(seen, found))
 
     def many(
         self,
@@ -90,7 +95,8 @@ class Sights:
             asked = [key for key in asked if key not in held]
         if asked:
             for key, found in self._ask_many(asked, terms, taggings, timed).items():
-                sights[key] = _judged(sights[key][0], found)
+                sight = _judged(sights[key][0], found)
+                sights[key] = self._in_need(key, terms, taggings(key), sight)
         return sights
 
     def served(self, reading: Reading) -> None:
@@ -102,6 +108,9 @@ class Sights:
             counters.hits_l2 += 1
         if reading.word is L2Word.STALE:
             counters.stale_serves += 1
+            if reading.tier == "l1" and self._t.store.shared:  # L2 is down: see `plan`
+                counters.degraded += 1
+                counters.gutter_serves += reading.reason == GUTTER
         if reading.negative:
             counters.negative_hits += 1
 
@@ -136,6 +145,14 @@ class Sights:
         if verdict is Verdict.ABSENT:
             return _NOT_IN_L1._replace(reason="expired", times=times)
         return Reading(WORDS[verdict], value, entry.negative, times, verdict.value, tier="l1")
+
+    def _in_need(self, key: str, terms: Terms, tagging: Tagging, sight: Sight) -> Sight:
+        """Return what there is where L2 is down and L1 has nothing, by the caller's choice."""
+        if sight[1] is Plan.LOAD_ALONE and terms.level is ReadLevel.EVENTUAL:
+            kept = self._t.gutter.get(key, tagging.digests)
+            if kept is not None:
+                return kept, Plan.SERVE_L1
+        return sight
 
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 

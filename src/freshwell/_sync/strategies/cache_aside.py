@@ -176,7 +176,14 @@ class CacheAside:
         caller already knows of. The next flight begins after this call, so two rounds suffice.
         """
         forced = terms.level is ReadLevel.SOURCE
-        errand = Errand(load, terms, taggings, nested=in_flight(), forced=forced)
+        errand = Errand(
+            load,
+            terms,
+            taggings,
+            nested=in_flight(),
+            forced=forced,
+            l2_spent_ns=self._t.now_ns() - began_ns,
+        )
         results: dict[str, Loaded] = {}
         todo = list(keys)
         self._note_tags(keys, taggings)
@@ -187,6 +194,7 @@ class CacheAside:
                 todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
         finally:
             self._forget_tags(keys, taggings)
+        self._t.counters.degraded += sum(loaded.alone for loaded in results.values())
         for trace in self._t.observing.traces.here():
             for key, value in results.items():
                 trace.add(_served_by_load(key, value))
@@ -284,8 +292,7 @@ class CacheAside:
         if reading.word in _FRESH:
             self._answered(key, reading)
             return reading
-        self._missed([key])
-        self._trace(key, reading, None)
+        self._found_nothing(key, reading)
         return None
 
     def get_many(
@@ -299,8 +306,7 @@ class CacheAside:
                 if not reading.negative:
                     found[key] = reading.value
             else:
-                self._missed([key])
-                self._trace(key, reading, None)
+                self._found_nothing(key, reading)
         return found
 
     # -- what was answered: counted, and told to those who trace ------------------------------
@@ -315,6 +321,11 @@ class CacheAside:
         self._t.counters.misses += len(keys)
         for key in keys:
             self._t.observing.hot.add(key)
+
+    def _found_nothing(self, key: str, reading: Reading) -> None:
+        self._missed([key])
+        self._t.counters.degraded += reading.word is L2Word.DOWN
+        self._trace(key, reading, None)
 
     def _trace(self, key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> None:
         for trace in self._t.observing.traces.here():
