@@ -102,11 +102,12 @@ def _watched(stack: ExitStack) -> Group:
     return Group(
         "What being watched costs a hit",
         [
-            Row("Cache, without any counter", _sync(uncounted, 7)),
-            Row("Cache", _sync(counted.cached("d:{n}")(double), 7), 1.05),
+            Row("Cache", _sync(counted.cached("d:{n}")(double), 7)),
             Row(
                 "Cache, exported and listened to", _sync(exported.cached("d:{n}")(double), 7), 1.05
             ),
+            # What the one plain counter takes that every hit has.
+            Row("Cache, if nothing were counted", _sync(uncounted, 7)),
         ],
     )
 
