@@ -6,13 +6,14 @@ somebody collects, so that being watched costs a hit nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from freshwell.engines.counters import Stats
 from freshwell.engines.spread import Spread
+from freshwell.ground.records import Backlog
 
 __all__ = ["METRICS", "Metric", "Observation", "Sample", "prometheus_name"]
 
@@ -27,6 +28,12 @@ class Observation(NamedTuple):
     stats: Stats
     loads: Spread
     notices: Spread
+    kinds: Mapping[str, int]
+    """Names that were invalidated, by how."""
+    journals: Mapping[str, Backlog]
+    """What waited in each journal when that was last asked."""
+    session_age_s: float | None
+    """Since the feed was last proven to be alive. None: there is none, or it never was."""
 
 
 class Sample(NamedTuple):
@@ -78,6 +85,20 @@ def _each(**fields: str) -> Callable[[Observation], Iterable[Sample]]:
         return [Sample((label,), getattr(seen.stats, field)) for label, field in fields.items()]
 
     return read
+
+
+def _kinds(seen: Observation) -> Iterable[Sample]:
+    return [Sample((kind,), count) for kind, count in seen.kinds.items()]
+
+
+def _journal(field: str) -> Callable[[Observation], Iterable[Sample]]:
+    """Read one field of each journal's backlog."""
+    get = attrgetter(field)
+    return lambda seen: [Sample((name,), get(held)) for name, held in seen.journals.items()]
+
+
+def _session_age(seen: Observation) -> Iterable[Sample]:
+    return [] if seen.session_age_s is None else [Sample((), seen.session_age_s)]
 
 
 def _coherence(seen: Observation) -> Iterable[Sample]:
@@ -174,8 +195,9 @@ METRICS: tuple[Metric, ...] = (
         "freshwell.invalidations",
         "counter",
         "{name}",
-        "Keys, tags and namespaces invalidated by this process.",
-        _one("invalidations"),
+        "Keys, tags and namespaces invalidated by this process, by how.",
+        _kinds,
+        ("how",),
     ),
     Metric(
         "freshwell.notices",
@@ -298,6 +320,45 @@ METRICS: tuple[Metric, ...] = (
         "{flush}",
         "Flushes that failed because the source or the journal was down.",
         _one("flush_errors"),
+    ),
+    Metric(
+        "freshwell.journal.records",
+        "gauge",
+        "{write}",
+        "Writes that wait in a journal, as of the last backlog() or publish().",
+        _journal("records"),
+        ("journal",),
+    ),
+    Metric(
+        "freshwell.journal.size",
+        "gauge",
+        "By",
+        "Their bytes.",
+        _journal("bytes"),
+        ("journal",),
+    ),
+    Metric(
+        "freshwell.journal.age",
+        "gauge",
+        "s",
+        "Since the oldest of them was accepted.",
+        _journal("oldest_age_s"),
+        ("journal",),
+    ),
+    Metric(
+        "freshwell.journal.dead",
+        "gauge",
+        "{write}",
+        "Dead letters in a journal.",
+        _journal("dead"),
+        ("journal",),
+    ),
+    Metric(
+        "freshwell.l1.session.age",
+        "gauge",
+        "s",
+        "Since the feed was last proven to be alive: above max_staleness, memory does not answer.",
+        _session_age,
     ),
     Metric("freshwell.l1.entries", "gauge", "{entry}", "Entries in memory.", _one("entries")),
     Metric("freshwell.l1.size", "gauge", "By", "Estimated bytes of them.", _one("bytes")),
