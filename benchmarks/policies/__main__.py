@@ -5,9 +5,9 @@ through tables of 0.1, 1 and 10 % of their distinct keys, or of their bytes wher
 sizes. Made traces (loops, scans, tiny tables and so on) have sizes of their own. freshwell is
 the real table; Belady is what was possible. The cost of a hit and a put is measured as well.
 
-Ends with 1 where the table is more than half a point below LRU in a cell, or on average not
-above the best of LRU, S3-FIFO and ARC. Hashes differ from process to process, and freshwell's
-figures with them by about 0.1 (`PYTHONHASHSEED=0` makes them the same).
+Ends with 1 where, on recorded traces, the table is more than half a point below LRU in a cell,
+or on average not above the best of LRU, S3-FIFO and ARC. Hashes differ from process to process,
+and freshwell's figures with them by about 0.1 (`PYTHONHASHSEED=0` makes them the same).
 """
 
 from __future__ import annotations

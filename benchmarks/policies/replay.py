@@ -18,9 +18,7 @@ def hits_of_table(
     keys: Sequence[int], capacity: int, policy: Callable[[], Policy] = AdaptiveClock
 ) -> int:
     """Return how many requests an L1 table of `capacity` entries answers."""
-    table = Table(
-        max_entries=capacity, max_bytes=_UNBOUNDED, now_ns=_standing_clock, policy=policy
-    )
+    table = Table(max_entries=capacity, max_bytes=_UNBOUNDED, now_ns=_standing_clock, policy=policy)
     names = names_of(keys)
     hits = 0
     for key in keys:

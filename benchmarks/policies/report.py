@@ -31,14 +31,15 @@ class Cell:
 
 
 def failures(cells: Sequence[Cell]) -> list[str]:
-    """Return what is below target, in words."""
+    """Return in words what is below target. It is set for recorded traces, not for made ones."""
+    recorded = [cell for cell in cells if cell.recorded]
     found = [
         f"{cell.trace}, {cell.size} {cell.unit}: {cell.ratios[OURS]:.2f} % is more than"
         f" {_TOLERANCE} below LRU's {cell.ratios['LRU']:.2f} %"
-        for cell in cells
+        for cell in recorded
         if cell.ratios[OURS] < cell.ratios["LRU"] - _TOLERANCE
     ]
-    for title, group in _groups(cells):
+    for title, group in _groups(recorded):
         ours = _mean(group, OURS)
         best = max(_RIVALS, key=lambda name: _mean(group, name))
         if ours <= _mean(group, best):
@@ -46,9 +47,7 @@ def failures(cells: Sequence[Cell]) -> list[str]:
     return found
 
 
-def as_json(
-    head: dict[str, Any], cells: Sequence[Cell], costs: dict[str, Cost]
-) -> dict[str, Any]:
+def as_json(head: dict[str, Any], cells: Sequence[Cell], costs: dict[str, Cost]) -> dict[str, Any]:
     """Return everything in plain types."""
     return {
         **head,
@@ -67,11 +66,7 @@ def as_markdown(cells: Sequence[Cell], costs: dict[str, Cost]) -> str:
         parts.append(_table(f"{title}: hits in percent", ["trace", "table", *names], rows))
         parts.append(_table(f"{title}: gain and cost", _SUMMARY, _summary(group, names, costs)))
     if costs:
-        rows = [
-            [name, f"{cost.hit_ns:,.0f}", f"{cost.hit_ratio:.2f}"]
-            + [f"{cost.put_ns:,.0f}", f"{cost.put_ratio:.2f}"]
-            for name, cost in costs.items()
-        ]
+        rows = [[name, *_shown_cost(cost)] for name, cost in costs.items()]
         parts.append(_table("Cost of one hit, and of one put into a full cache", _COSTS, rows))
     return "\n\n".join(parts) + "\n"
 
@@ -91,6 +86,11 @@ def _groups(cells: Sequence[Cell]) -> list[tuple[str, list[Cell]]]:
 
 def _shown(cell: Cell, names: Iterable[str]) -> list[str]:
     return [f"{cell.ratios[name]:.2f}" for name in names]
+
+
+def _shown_cost(cost: Cost) -> list[str]:
+    hit, put = f"{cost.hit_ns:,.0f}", f"{cost.put_ns:,.0f}"
+    return [hit, f"{cost.hit_ratio:.2f}", put, f"{cost.put_ratio:.2f}"]
 
 
 def _summary(

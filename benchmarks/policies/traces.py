@@ -101,7 +101,8 @@ def synthetic(count: int) -> list[Trace]:
         ("loop, 1.25 x table", [i % 250 for i in range(count)], (200,)),
         ("loop, 2 x table", [i % 400 for i in range(count)], (200,)),
         ("Zipf", [zipf() for _ in range(count)], (10, 30, 100, 1_000)),
-        ("Zipf, shifting", [flat() + i * 10 // count * 1_500 for i in range(count)], (10, 100, 1_000)),
+        ("Zipf, shifting", _shifting(flat, count, 10_000), (10, 100, 1_000)),
+        ("Zipf, shifting fast", _shifting(flat, count, 2_000), (10, 100, 1_000, 3_000)),
         ("scans over Zipf", _scans(zipf, count), (10, 100, 1_000)),
         ("one-hit wonders", _wonders(chance, zipf, count), (10, 100, 1_000)),
         ("recency", _recency(chance, count), (10, 30, 100, 300)),
@@ -117,6 +118,11 @@ def _zipf(chance: random.Random, many: int, skew: float) -> Callable[[], int]:
     keys = range(many)
     weights = list(accumulate((rank + 1) ** -skew for rank in keys))
     return lambda: chance.choices(keys, cum_weights=weights)[0]
+
+
+def _shifting(zipf: Callable[[], int], count: int, every: int) -> list[int]:
+    """Every so many requests the hot keys give way to others that were cold before."""
+    return [zipf() + i // every * 1_500 for i in range(count)]
 
 
 def _scans(zipf: Callable[[], int], count: int) -> list[int]:

@@ -60,8 +60,8 @@ class AdaptiveClock:
     back is on probation like anything new, passes through, and leaves the proven ones to be hit.
 
     At most `_MAX_CHANCES` entries are spared in one eviction, so that none takes long.
-    Choices and figures: decision records 2 and 20. The parts are known from CLOCK (Corbato, 1968), 2Q
-    (Johnson, Shasha, 1994), ARC and CAR (Megiddo, Modha, Bansal, 2003 and 2004).
+    Choices and figures: decision records 2 and 20. The parts are known from CLOCK (Corbato,
+    1968), 2Q (Johnson, Shasha, 1994), ARC and CAR (Megiddo, Modha, Bansal, 2003 and 2004).
     """
 
     __slots__ = ("_barren", "_ghosts", "_probation", "_proven", "_share")
