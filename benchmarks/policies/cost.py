@@ -35,8 +35,7 @@ class Cost:
 
 
 def costs(calls: int, rounds: int) -> dict[str, Cost]:
-    """Measure all contenders in turn. Of the table alone there are hits and puts as callers see
-    them; the medians count."""
+    """Measure all contenders in turn. The table's hits and puts are whole calls of its methods."""
     contenders: dict[str, tuple[Timed, Timed]] = {
         name: _of_reference(make, calls) for name, make in REFERENCES.items()
     }
@@ -102,7 +101,6 @@ def _of_table(calls: int) -> tuple[Timed, Timed]:
     fresh = count(_ENTRIES)
     for number in range(_ENTRIES):
         put(table, str(number))
-    # The table's own bookkeeping of what it holds, only to find keys that will be hits.
     return (
         _timed_hits(table.get, table, calls),
         _timed(lambda: put(table, str(next(fresh))), calls // 4),

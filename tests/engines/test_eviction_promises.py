@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.policies.references import Arc, Fifo, Lru, Reference, S3Fifo, hits_of, hits_of_bytes
 from benchmarks.policies.replay import counted_bytes, hits_of_table, hits_of_table_bytes
+from freshwell.engines.entry import Entry
+from freshwell.engines.ring import Ring
+
+
+class _OldestLeaves:
+    """The control in the same table: FIFO, with nothing learned from hits."""
+
+    def __init__(self) -> None:
+        self._ring = Ring()
+
+    def insert(self, entry: Entry) -> None:
+        self._ring.append(entry)
+
+    def replace(self, old: Entry, new: Entry) -> None:
+        self._ring.substitute(old, new)
+
+    def remove(self, entry: Entry) -> None:
+        self._ring.remove(entry)
+
+    def evict(self) -> Entry | None:
+        oldest = self.following(None)
+        if oldest is not None:
+            self._ring.remove(oldest)
+        return oldest
+
+    def following(self, entry: Entry | None) -> Entry | None:
+        follower = (self._ring.end if entry is None else entry).after
+        return None if follower is self._ring.end else follower
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._ring)
+
+    def check(self) -> None:
+        self._ring.check()
 
 
 def _in_turn(many: int, count: int) -> list[int]:
@@ -29,6 +64,15 @@ def test_a_loop_a_little_longer_than_the_table_is_mostly_served(many: int, least
 @pytest.mark.parametrize("control", [Fifo(), Lru(), Arc()])
 def test_the_control_serves_nothing_of_such_a_loop(control: Reference) -> None:
     assert hits_of(control, _in_turn(105, 8_000), 100) == 0
+
+
+def test_the_same_table_with_another_policy_serves_nothing_of_it() -> None:
+    assert hits_of_table(_in_turn(105, 8_000), 100, _OldestLeaves) == 0
+
+
+def test_with_another_policy_the_table_has_exactly_the_hits_of_its_reference() -> None:
+    requests = _zipf(6_000)
+    assert hits_of_table(requests, 50, _OldestLeaves) == hits_of(Fifo(), requests, 50)
 
 
 def test_after_a_loop_it_gets_used_to_other_keys() -> None:
