@@ -12,7 +12,7 @@ TOPOLOGY := all
 SECONDS := 60
 TARGETS :=
 
-.PHONY: help demo test quick check bench bench-full rivals torture kills outage fuzz twin setup setup-demo setup-rivals servers
+.PHONY: help demo test quick check bench bench-full rivals policies torture kills outage fuzz twin setup setup-demo setup-rivals servers
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -38,6 +38,9 @@ check: setup  ## ruff, mypy, and whether the sync twin is up to date
 
 bench: setup servers  ## micro benchmarks beside their raw references
 	@$(PY) -m benchmarks
+
+policies: setup  ## hit ratios of the L1 table and other policies (TRACES=folder of recorded traces)
+	@$(PY) -m benchmarks.policies $(if $(TRACES),--traces $(TRACES))
 
 rivals: setup-rivals servers  ## other caches beside freshwell, under identical work
 	@$(RIVALS_PY) -m benchmarks.rivals
