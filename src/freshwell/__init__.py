@@ -19,6 +19,7 @@ from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
 from freshwell.engines.counters import Stats
+from freshwell.engines.loading import LoadContext, loading
 from freshwell.errors import (
     BacklogFull,
     BacklogLeft,
@@ -35,12 +36,14 @@ from freshwell.errors import (
     LoadCancelled,
     LoadError,
     LoadShed,
+    LoadTimeout,
     NestedLoadError,
     StoreUnavailable,
 )
 from freshwell.ground.batches import Ack, Batch, Outcome, Write
 from freshwell.ground.records import Backlog
-from freshwell.typing import Duration, Lookup
+from freshwell.ground.tags import added_tags
+from freshwell.typing import Duration, LoadOptions, Lookup
 
 __all__ = [
     "Ack",
@@ -72,8 +75,11 @@ __all__ = [
     "KeyRejected",
     "LetterSuperseded",
     "LoadCancelled",
+    "LoadContext",
     "LoadError",
+    "LoadOptions",
     "LoadShed",
+    "LoadTimeout",
     "Lookup",
     "Namespace",
     "NestedLoadError",
@@ -86,4 +92,6 @@ __all__ = [
     "Write",
     "WriteBehind",
     "WriteThrough",
+    "added_tags",
+    "loading",
 ]

@@ -51,6 +51,8 @@ __all__ = ["Opened", "open_here"]
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_CHORES = 256
+_CARRIED_PER_SLOT = 4
+"""Loads that run, that wait for a slot, and that are late and go on."""
 _CHORES_DRAIN_S = 0.2
 _FAILOVER_NS = 60 * _NS_PER_S
 """A failover may take this long, and what came just before it may be lost."""
@@ -158,6 +160,7 @@ def open_here(
         now_ns=time.monotonic_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
+        max_carried=_CARRIED_PER_SLOT * options.max_loads,
         new_token=Tokens(8),
     )
     opened = Opened(options, tiers, chores)

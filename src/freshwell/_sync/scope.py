@@ -3,13 +3,13 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, Unpack
 
 from freshwell._sync.coordination.sweeps import Progress
 from freshwell._sync.core import Core
 from freshwell._sync.decorators import Decoration, check_decorating, decorate
 from freshwell._sync.journals import journal_opener, payload_codec
-from freshwell._sync.strategies.cache_aside import as_lookup, single
+from freshwell._sync.strategies.cache_aside import single
 from freshwell._sync.strategies.calls import Host
 from freshwell._sync.strategies.delivering import BatchSource, Delivery
 from freshwell._sync.strategies.read_through import ReadThrough, Source
@@ -18,6 +18,8 @@ from freshwell._sync.strategies.write_through import WritableSource, WriteThroug
 from freshwell._sync.writing import Writing
 from freshwell._kit.threads import resolve
 from freshwell.codecs.base import Codec
+from freshwell.engines.loading import LoadNotes
+from freshwell.engines.lookups import as_lookup
 from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.shelf import Terms
 from freshwell.errors import KeyRejected
@@ -27,7 +29,7 @@ from freshwell.ground.journaling import BehindOptions, journal_name, journal_spe
 from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
 from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
-from freshwell.typing import DurabilityName, Lookup, ReadLevelName
+from freshwell.typing import DurabilityName, LoadOptions, Lookup, ReadLevelName
 
 __all__ = ["Scope"]
 
@@ -105,6 +107,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> T:
         """Return the value stored under `key`, or what `loader` returns, and store that.
 
@@ -136,6 +139,7 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
         load, tagging = single(name, loader), self._tagging(name, tags)
         value: T = self._core.engine().aside.get_or_load(name, load, terms, tagging)
@@ -154,6 +158,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> dict[str, T]:
         """Return the values of `keys`, calling `loader` once with those that are missing.
 
@@ -172,11 +177,13 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
 
-        def load(missing: Sequence[str]) -> Mapping[str, T]:
+        def load(missing: Sequence[str], notes: LoadNotes) -> Mapping[str, T]:
             wanted = {names[name]: name for name in missing}
-            found = by_name(resolve(loader(list(wanted))), list(wanted))
+            with notes.many(wanted):
+                found = by_name(resolve(loader(list(wanted))), list(wanted))
             return {wanted[key]: value for key, value in found.items() if key in wanted}
 
         found = self._core.engine().aside.get_or_load_many(
@@ -243,7 +250,7 @@ class Scope:
         check_mapping(values, "set_many")
         checked = {self._name(key): storable(value) for key, value in values.items()}
         terms = self._core.terms(type, None, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter)
-        self._core.engine().writes.put(checked, terms, self._taggings(tags))
+        self._core.engine().writes.put(checked, terms, self._taggings(tags, loaded=False))
 
     def invalidate(self, *keys: str) -> None:
         """Make the entries absent, in every tier and process; void loads of them under way.
@@ -343,6 +350,7 @@ class Scope:
         read: ReadLevelName | None = None,
         ignore: str | Sequence[str] = (),
         tags: Sequence[str | Computed] = (),
+        **loads: Unpack[LoadOptions],
     ) -> Decoration:
         """Cache the results of a function or method by its arguments.
 
@@ -369,7 +377,12 @@ class Scope:
         level = None if read is None else as_read_level(read)
         options = self._core.options
         policy = options.policy.narrowed(
-            ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
+            beta=beta,
+            **loads,
         )
 
         def terms_for(result_type: Any) -> Terms:
@@ -392,6 +405,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> ReadThrough[T]:
         """Return a reader that owns its loader: a `source` with ``load(id)``.
 
@@ -410,6 +424,7 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
         return ReadThrough(self._host, source, key, terms, split_tags(tags))
 
@@ -426,6 +441,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> WriteThrough[T]:
         """Return a reader that writes too: to a `source` with ``load(id)`` and ``save(id, value)``.
 
@@ -444,8 +460,9 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
-        return WriteThrough(self._host, source, key, terms, split_tags(tags))
+        return WriteThrough(self._host, source, key, terms, split_tags(tags, loaded=False))
 
     def write_behind(
         self,
@@ -481,6 +498,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> WriteBehind[T]:
         """Return a reader whose writes a journal acknowledges; the source gets them in batches.
 
@@ -544,6 +562,7 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
         spec = journal_spec(journal, durability, shared=self._core.place is not None)
         return WriteBehind(
@@ -551,7 +570,7 @@ class Scope:
             source,
             key,
             terms,
-            split_tags(tags),
+            split_tags(tags, loaded=False),
             delivery=Delivery(source, payload_codec(self._core, codec, type), is_down),
             open_journal=journal_opener(
                 self._core,
@@ -599,7 +618,9 @@ class Scope:
             return UNTAGGED
         return Tagging(known, tuple(map(self._core.names.digest, known)), functions)
 
-    def _taggings(self, tags: Sequence[str | Computed]) -> Callable[[str], Tagging]:
+    def _taggings(
+        self, tags: Sequence[str | Computed], *, loaded: bool = True
+    ) -> Callable[[str], Tagging]:
         """Return what gives each entry of a call its tags."""
-        texts, functions = split_tags(tags)
+        texts, functions = split_tags(tags, loaded=loaded)
         return lambda name: self._with_tags(name, texts, functions)

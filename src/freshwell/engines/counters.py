@@ -28,15 +28,19 @@ class Counters:
         "lease_waits",
         "load_errors",
         "load_ns",
+        "load_timeouts",
         "loads",
         "misses",
         "negative_hits",
+        "not_modified",
         "notices",
         "outdated",
         "oversize",
         "refresh_errors",
         "rejected_frames",
         "shed",
+        "soft_timeouts",
+        "stale_on_error",
         "stale_serves",
         "writes_dead",
         "writes_lost",
@@ -60,15 +64,19 @@ class Counters:
     lease_waits: int
     load_errors: int
     load_ns: int
+    load_timeouts: int
     loads: int
     misses: int
     negative_hits: int
+    not_modified: int
     notices: int
     outdated: int
     oversize: int
     refresh_errors: int
     rejected_frames: int
     shed: int
+    soft_timeouts: int
+    stale_on_error: int
     stale_serves: int
     writes_dead: int
     writes_lost: int
@@ -82,9 +90,14 @@ class Stats:
 
     - ``hits_l1``, ``hits_l2``: answers from a tier, fresh or stale; ``misses``: the loader was
       asked, or there was nothing to give; ``negative_hits``: of the hits, those that said
-      "there is none"; ``stale_serves``: of the hits, those past their TTL.
+      "there is none"; ``stale_serves``: answers past their TTL.
+    - ``stale_on_error``: of those, the ones that were given because a load had failed or was
+      shed, or has failed so lately that the source is left alone; ``soft_timeouts``: those that
+      were given because the load took longer than `load_soft_timeout`; ``load_timeouts``: callers
+      whose load took longer than `load_timeout`, whatever they were given then.
     - ``loads``, ``load_errors``, ``load_ns``: calls of loaders, those that raised, and the
-      nanoseconds spent in them; ``shed``: loads refused by `max_loads`.
+      nanoseconds spent in them; ``shed``: loads refused by `max_loads`; ``not_modified``: loads
+      that found their old value still right.
     - ``fills``, ``fills_refused``: values stored, and values that an invalidation overtook;
       ``oversize``: values too large to store.
     - ``lease_waits``: waits for a load in another process; ``early_refreshes``: refreshes
@@ -109,9 +122,13 @@ class Stats:
     misses: int
     negative_hits: int
     stale_serves: int
+    stale_on_error: int
+    soft_timeouts: int
     loads: int
     load_errors: int
     load_ns: int
+    load_timeouts: int
+    not_modified: int
     shed: int
     fills: int
     fills_refused: int

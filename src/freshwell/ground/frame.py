@@ -9,7 +9,8 @@
      4     1   flags
      5     1   codec id
      6     1   number of tag stamps
-     7     1   contended: 1 where another change fell into the time of a write intent
+     7     1   of a write intent: 1 where another change fell into its time; of a value: 1 where
+               lease_until ends no lease, but the rest of a source that has failed
      8     8   token: the lease holder's, kept by the fill it made; zero: none. A writer's
                in an intent; the tag's version in a stamp
     16     8   lease_until, server milliseconds; 0: no lease stands. The last intent's end
@@ -51,6 +52,7 @@ __all__ = [
     "lease_frame",
     "plain_start",
     "plain_times",
+    "rest_until_ms",
     "stamp_frame",
     "stamp_of",
     "tagged_times",
@@ -262,6 +264,14 @@ def stamp_of(data: bytes | None, key: bytes) -> bytes | None:
     if data is None or len(data) < HEAD_BYTES or not data.startswith(_STAMP_START):
         return None
     return data[8:16] if data[44:52] == digest8(key) else None
+
+
+def rest_until_ms(data: bytes) -> int:
+    """Return until when the source of a stored value is left alone, by the server's clock.
+
+    0: it is not. `data` is a value's frame.
+    """
+    return int.from_bytes(data[16:24]) if data[7] else 0
 
 
 def identity_of(data: bytes) -> bytes:

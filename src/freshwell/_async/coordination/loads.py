@@ -8,22 +8,24 @@ before an invalidation can be stored after it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
-from freshwell._async.coordination.heart import Lease
+from freshwell._async.coordination.filling import Brought, Filling, Loaded
 from freshwell._async.coordination.keeper import Keeper, Tiers
 from freshwell._async.coordination.tags import Tagged
-from freshwell._async.stores.base import Acquired, Fill, Grant
+from freshwell._async.stores.base import Acquired, Grant
+from freshwell.engines.loading import LoadNotes
+from freshwell.engines.lookups import as_lookup
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import Reading, Terms
-from freshwell.engines.stamps import Bonds
-from freshwell.errors import LoadShed, StoreUnavailable
+from freshwell.errors import LoadShed, LoadTimeout, StoreUnavailable
 from freshwell.ground.frame import identity_of
 from freshwell.ground.plan import L2Word, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
+from freshwell.typing import Lookup
 
-__all__ = ["Errand", "Loaded", "Loads", "untagged"]
+__all__ = ["Errand", "Load", "Loads", "too_late", "untagged"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
@@ -31,22 +33,8 @@ _MAX_USELESS = 4
 _TOLD_PAUSES_S = (0.25, 1.0)
 _ASKING_PAUSES_S = (0.02, 0.1)
 
-Load = Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
+Load = Callable[[Sequence[str], LoadNotes], Awaitable[Mapping[str, Any]]]
 """A loader of many keys at once. Keys that it leaves out do not exist in the source."""
-
-
-class Loaded(NamedTuple):
-    """A value that a flight brings back.
-
-    `began_ns` is when its load began (-1: it was found in a tier); `valid_at_ns` is an instant
-    at which it is known to have been current. Both are this process's monotonic clock.
-    """
-
-    value: Any
-    negative: bool
-    began_ns: int
-    valid_at_ns: int
-    found: bool = True
 
 
 def untagged(name: str) -> Tagging:
@@ -63,6 +51,7 @@ class Errand:
     """What a flight's leader is to do.
 
     - `load`: asks the source. `taggings`: the tags of each entry.
+    - `old`: what its caller has seen of the entries, as far as there is anything.
     - `nested`: the caller is itself a loader, whose slot covers this.
     - `forced`: load even where a tier has a fresh value.
     - `refresh_within_ms`: replace values with at most this much freshness left (None: a
@@ -72,9 +61,25 @@ class Errand:
     load: Load
     terms: Terms
     taggings: Callable[[str], Tagging] = untagged
+    old: Mapping[str, Reading] = field(default_factory=dict)
     nested: bool = False
     forced: bool = False
     refresh_within_ms: int | None = None
+
+    @property
+    def stale_does(self) -> bool:
+        """Tell whether an entry past its TTL may be brought while its source is left alone."""
+        return self.terms.policy.stale_ns > 0 and not self.forced
+
+    def notes(self) -> LoadNotes:
+        """Return what is to be told to the loader, and by it."""
+        return LoadNotes(
+            self.terms.policy, self._previous, lambda name: bool(self.taggings(name).computed)
+        )
+
+    def _previous(self, name: str) -> Lookup | None:
+        reading = self.old.get(name)
+        return None if reading is None else as_lookup(reading)
 
 
 class Loads:
@@ -83,25 +88,28 @@ class Loads:
     def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
         self._keeper = keeper
+        self._filling = Filling(tiers, keeper)
 
     async def do(self, keys: Sequence[str], errand: Errand) -> dict[str, Loaded]:
         """Return a value for each key: found in L2, loaded here, or loaded by another process.
 
-        Raises what the loader raises, `LoadShed`, and `CodecError` for a value that cannot be
-        written. L2's failures are not raised: the load then goes without a lease, and its
+        Raises what the loader raises, `LoadShed`, `LoadTimeout`, and `CodecError` for a value that
+        cannot be written. L2's failures are not raised: the load then goes without a lease, and its
         value is kept nowhere.
         """
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
         useless: dict[bytes, bytes] = {}
+        until_ns = self._until_ns(errand)
         while todo:
+            self._check_time(errand, until_ns)
             since, held_ms = self._t.table.moment(), 0
             if self._t.store.shared:
                 leases, held_ms = await self._acquire(todo, errand, results, since, useless)
             else:
                 leases = dict.fromkeys(todo, b"")
             if leases:
-                results.update(await self._load(leases, errand))
+                results.update(await self._load(leases, errand, until_ns))
             todo = [key for key in todo if key not in results]
             if todo and errand.refresh_within_ms is not None:
                 return results | dict.fromkeys(todo, NOTHING)
@@ -172,6 +180,7 @@ class Loads:
                 fresh_beyond_ms=errand.refresh_within_ms or 0,
                 forced=errand.forced,
                 useless=useless,
+                stale_does=errand.stale_does,
             )
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
@@ -193,7 +202,13 @@ class Loads:
         for key, reading in readings.items():
             if reading.times is not None and reading.word is not L2Word.ABSENT:
                 self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
-                found[key] = Loaded(reading.value, reading.negative, -1, asked_ns)
+                if reading.rest_ms:
+                    self._t.rests.note([key], asked_ns + reading.rest_ms * _NS_PER_MS)
+                else:
+                    self._t.rests.end([key])
+                value, negative, times = reading.value, reading.negative, reading.times
+                since_ns = times.fresh_until_ns if reading.word is L2Word.STALE else None
+                found[key] = Loaded(value, negative, -1, asked_ns, stale_since_ns=since_ns)
         return found
 
     def _pause_s(self, waits: int) -> float:
@@ -218,24 +233,51 @@ class Loads:
 
     # -- the load ----------------------------------------------------------------------------
 
-    async def _load(self, tokens: Mapping[str, bytes], errand: Errand) -> dict[str, Loaded]:
+    async def _load(
+        self, tokens: Mapping[str, bytes], errand: Errand, until_ns: int | None
+    ) -> dict[str, Loaded]:
         """Load the keys that are leased, and store what comes back.
 
         However the load ends, leases that did not become values are given back.
         """
         leases = [(self._t.names.entry(key), token) for key, token in tokens.items() if token]
-        self._t.heart.hold(leases)
+        self._t.heart.hold(leases, until_ns)
         try:
             before = await self._before(tokens, errand)
             since = self._t.table.moment() if before is None else before.since
-            began_ns, values = await self._call(list(tokens), errand)
+            notes = errand.notes()
+            began_ns, values = await self._call(list(tokens), errand, notes, until_ns)
             cost_ns = self._t.now_ns() - began_ns
-            return await self._store(tokens, values, errand, began_ns, cost_ns, since, before)
+            self._t.rests.end(tokens)
+            brought = Brought(values, notes, began_ns, cost_ns, since, before)
+            return await self._filling.store(tokens, brought, errand.terms, errand.taggings)
+        except Exception as error:
+            await self._filling.release(leases, rest_ms=self._rest_ms(errand, error))
+            raise
         except BaseException:
-            self._give_back(leases)
+            late = until_ns is not None and self._t.now_ns() >= until_ns
+            rest_ms = self._rest_ms(errand, too_late(errand.terms)) if late else 0
+            self._filling.give_back(leases, rest_ms=rest_ms)
             raise
         finally:
             self._t.heart.drop(leases)
+
+    @staticmethod
+    def _rest_ms(errand: Errand, error: Exception) -> int:
+        """Return for how long other processes are to leave the source alone, too."""
+        policy = errand.terms.policy
+        if not errand.stale_does or isinstance(error, LoadShed) or not policy.stale_on(error):
+            return 0
+        return policy.throttle_ns // _NS_PER_MS
+
+    def _until_ns(self, errand: Errand) -> int | None:
+        limit_ns = errand.terms.policy.limit_ns
+        return None if limit_ns is None else self._t.now_ns() + limit_ns
+
+    def _check_time(self, errand: Errand, until_ns: int | None) -> None:
+        """Raise `LoadTimeout` where nobody waits any more: a thread cannot be cancelled."""
+        if until_ns is not None and self._t.now_ns() >= until_ns:
+            raise too_late(errand.terms)
 
     async def _before(self, tokens: Mapping[str, bytes], errand: Errand) -> Tagged | None:
         """Capture the versions of tags, where there are any and something can be stored."""
@@ -246,7 +288,9 @@ class Loads:
         longest_ns = max(policy.ttl_ns, policy.negative_ns or 0) + policy.stale_ns
         return await self._t.tags.before_load(taggings, longest_ns)
 
-    async def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
+    async def _call(
+        self, keys: Sequence[str], errand: Errand, notes: LoadNotes, until_ns: int | None
+    ) -> tuple[int, Mapping[str, Any]]:
         gated, wait_s = not errand.nested, self._t.load_wait_ns / _NS_PER_S
         if gated and not await self._t.gate.enter(wait_s):
             self._t.incidents.shed(wait_s)
@@ -255,98 +299,26 @@ class Loads:
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
             )
         counters, began_ns = self._t.counters, self._t.now_ns()
-        counters.loads += 1
         try:
-            return began_ns, await errand.load(keys)
+            self._check_time(errand, until_ns)
+            counters.loads += 1
+            values, kept = notes.resolved(await errand.load(keys, notes))
+            counters.not_modified += kept
+            return began_ns, values
         except BaseException:
             counters.load_errors += 1
             raise
         finally:
+            notes.finish()
             counters.load_ns += self._t.now_ns() - began_ns
             if gated:
                 self._t.gate.leave()
 
-    def _give_back(self, leases: Sequence[Lease]) -> None:
-        """Release in the background: the caller may be on its way out, cancelled."""
-        if leases and self._t.store.shared:
-            self._t.chores.spawn("release", lambda: self._release(leases))
 
-    async def _release(self, leases: Sequence[Lease]) -> None:
-        try:
-            await self._t.store.release(leases)
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-
-    # -- storing -----------------------------------------------------------------------------
-
-    async def _store(
-        self,
-        tokens: Mapping[str, bytes],
-        values: Mapping[str, Any],
-        errand: Errand,
-        began_ns: int,
-        cost_ns: int,
-        since: int,
-        before: Tagged | None,
-    ) -> dict[str, Loaded]:
-        """Fill L2 under the leases, then L1 with what stands."""
-        terms = errand.terms
-        drafts = {key: self._keeper.draft(key, values, terms, cost_ns) for key in tokens}
-        bonds: dict[str, Bonds | None] = {}
-        if before is not None:
-            given = {key: draft.value for key, draft in drafts.items()}
-            bonds = await self._t.tags.after_load(before, given, errand.taggings)
-        if self._t.store.shared:
-            # L2 decides whether the value stands; what L1 must watch begins with the fill.
-            since = self._t.table.moment()
-        sent_ns = self._t.now_ns()
-        stood = await self._fill(tokens, drafts, terms, cost_ns, bonds)
-        loaded: dict[str, Loaded] = {}
-        for key, draft in drafts.items():
-            own = bonds.get(key)
-            if key in stood and draft.times is not None:
-                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own)
-            # That it stood says nothing of its tags, which stand elsewhere.
-            valid_at_ns = sent_ns if key in stood and own is None else began_ns
-            loaded[key] = Loaded(draft.value, draft.negative, began_ns, valid_at_ns)
-        return loaded
-
-    async def _fill(
-        self,
-        tokens: Mapping[str, bytes],
-        drafts: Mapping[str, Reading],
-        terms: Terms,
-        cost_ns: int,
-        bonds: Mapping[str, Bonds | None],
-    ) -> set[str]:
-        """Store the drafts in L2. Returns the keys whose values stand."""
-        unbound = {key for key in drafts if key in bonds and bonds[key] is None}
-        self._t.counters.fills_refused += len(unbound)
-        if not self._t.store.shared:
-            self._t.counters.fills += len(drafts) - len(unbound)
-            return drafts.keys() - unbound
-        fills: list[tuple[str, Fill]] = []
-        spare: list[Lease] = []
-        for key, draft in drafts.items():
-            token, fill = tokens[key], None
-            if token and key not in unbound:
-                fill = self._keeper.fill_of(key, draft, terms, token, cost_ns, bonds.get(key))
-            if fill is not None:
-                fills.append((key, fill))
-            elif token:
-                spare.append((self._t.names.entry(key), token))
-        self._give_back(spare)
-        return await self._send(fills)
-
-    async def _send(self, fills: Sequence[tuple[str, Fill]]) -> set[str]:
-        if not fills:
-            return set()
-        try:
-            done = await self._t.store.fill([fill for _, fill in fills])
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-            return set()
-        stood = {key for (key, _), stored in zip(fills, done, strict=True) if stored}
-        self._t.counters.fills += len(stood)
-        self._t.counters.fills_refused += len(fills) - len(stood)
-        return stood
+def too_late(terms: Terms) -> LoadTimeout:
+    """Return the error for a load that took longer than it may."""
+    limit_s = (terms.policy.limit_ns or 0) / _NS_PER_S
+    return LoadTimeout(
+        f"the load was not over after {limit_s:g} s: the source is slow (load_timeout; with "
+        "stale_ttl an old value would be served)"
+    )

@@ -23,6 +23,8 @@ from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["Sight", "Sights"]
 
+_NS_PER_MS = 1_000_000
+
 Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
 
@@ -47,7 +49,7 @@ class Sights:
         """
         seen, shared = self._in_l1(key, terms, tagging), self._t.store.shared
         if seen is not _NOT_IN_L1 or not shared:
-            step = plan(VERDICTS[seen.word], None, shared=shared)
+            step = self._first(key, seen, shared=shared)
             if step is not Plan.ASK_L2:
                 return seen, step
         if key in busy and terms.policy.stale_ns == 0:
@@ -68,7 +70,7 @@ class Sights:
         shared = self._t.store.shared
         seen = {key: self._in_l1(key, terms, taggings(key)) for key in keys}
         sights: dict[str, Sight] = {
-            key: (reading, plan(VERDICTS[reading.word], None, shared=shared))
+            key: (reading, self._first(key, reading, shared=shared))
             for key, reading in seen.items()
         }
         asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
@@ -78,18 +80,26 @@ class Sights:
         return sights
 
     def served(self, reading: Reading) -> None:
-        """Count an answer that was given."""
+        """Count an answer that was given. That it is stale is counted by who decided it."""
         counters = self._t.counters
         if reading.tier == "l1":
             counters.hits_l1 += 1
         else:
             counters.hits_l2 += 1
-        if reading.word is L2Word.STALE:
-            counters.stale_serves += 1
         if reading.negative:
             counters.negative_hits += 1
 
     # -- L1 ----------------------------------------------------------------------------------
+
+    def _first(self, key: str, seen: Reading, *, shared: bool) -> Plan:
+        """Return what follows from L1 alone.
+
+        Nobody has refreshed a stale entry whose source is left alone: L2 would have told L1.
+        """
+        step = plan(VERDICTS[seen.word], None, shared=shared)
+        if step is Plan.ASK_L2 and seen.word is L2Word.STALE:
+            return Plan.SERVE_L1 if self._t.rests.resting(key, self._t.now_ns()) else step
+        return step
 
     def _in_l1(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
         if terms.level is not ReadLevel.EVENTUAL:
@@ -196,6 +206,8 @@ class Sights:
         return judged
 
     def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
+        if reading.rest_ms:
+            self._t.rests.note([key], asked_ns + reading.rest_ms * _NS_PER_MS)
         if reading.times is not None and reading.word is not L2Word.ABSENT:
             self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
 

@@ -1,0 +1,91 @@
+"""When an entry past its TTL is served: at once, or only where its load fails or takes too long.
+
+An entry is *stale* from the end of its TTL to the end of the caller's `stale_ttl`. Served it is
+
+- at once, while it is loaded anew in the background (``stale_serve="refresh"``);
+- at once and with no load, while its source is left alone, having failed (`stale_throttle`);
+- after `load_soft_timeout`, while the load goes on;
+- where the load raised what `stale_on` means, was shed, or took longer than `load_timeout`.
+
+Before the last two the tiers are asked once more: what was invalidated during the load is not
+served by anybody.
+"""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from collections.abc import Callable, Iterable, Sequence
+
+from freshwell._sync.coordination.filling import Loaded
+from freshwell._sync.coordination.keeper import Tiers
+from freshwell._sync.coordination.sights import Sights
+from freshwell.engines.shelf import Terms
+from freshwell.ground.plan import SERVING, L2Word, ReadLevel
+from freshwell.ground.tags import Tagging
+
+__all__ = ["FailSafe"]
+
+
+class FailSafe:
+    """Decides on stale entries of one open cache. Safe for any number of tasks or threads."""
+
+    def __init__(self, tiers: Tiers, sights: Sights) -> None:
+        self._t = tiers
+        self._sights = sights
+
+    def is_resting(self, key: str) -> bool:
+        """Tell whether the source is left alone with an entry, having failed."""
+        return self._t.rests.resting(key, self._t.now_ns())
+
+    def serves_first(self, key: str, terms: Terms) -> bool:
+        """Tell whether a stale entry is served before it is loaded anew."""
+        if self._t.rests.barred(key):
+            return False
+        return terms.policy.stale_first or self.is_resting(key)
+
+    def served_first(self, key: str) -> bool:
+        """Count a stale entry that is served. Tell whether it is to be loaded anew now."""
+        self._t.counters.stale_serves += 1
+        resting = self.is_resting(key)
+        self._t.counters.stale_on_error += resting
+        return not resting
+
+    def accepts(self, loaded: Loaded, terms: Terms) -> bool:
+        """Tell whether what a flight brought is not staler than its rider accepts."""
+        since_ns = loaded.stale_since_ns
+        return since_ns is None or self._t.now_ns() < since_ns + terms.policy.stale_ns
+
+    def count_resting(self, results: Iterable[Loaded]) -> None:
+        """Count what flights brought although it is stale: another process says that it rests."""
+        resting = sum(loaded.stale_since_ns is not None for loaded in results)
+        self._t.counters.stale_serves += resting
+        self._t.counters.stale_on_error += resting
+
+    def applies(self, terms: Terms) -> bool:
+        """Tell whether a load on these terms may be answered by what is stale."""
+        return terms.policy.stale_ns > 0 and terms.level is not ReadLevel.SOURCE
+
+    def failed(self, keys: Sequence[str], error: Exception, terms: Terms) -> None:
+        """Note that a load has failed: the source is left alone for a while.
+
+        Where `stale_on` does not mean the exception, nobody is served the entries as stale any
+        more: the next callers load, and are told.
+        """
+        self._t.rests.note(keys, self._t.now_ns() + terms.policy.throttle_ns)
+        if not terms.policy.stale_on(error):
+            self._t.rests.bar(keys)
+
+    def fall_back(
+        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
+    ) -> dict[str, Loaded] | None:
+        """Return what the tiers have of the entries now, if they have all of them."""
+        sights = self._sights.many(keys, terms, taggings)
+        if not all(step in SERVING for _, step in sights.values()):
+            return None
+        stale = [key for key, (seen, _) in sights.items() if seen.word is L2Word.STALE]
+        if any(map(self._t.rests.barred, stale)):
+            return None
+        self._t.counters.stale_serves += len(stale)
+        now_ns = self._t.now_ns()
+        return {
+            key: Loaded(seen.value, seen.negative, -1, now_ns) for key, (seen, _) in sights.items()
+        }
