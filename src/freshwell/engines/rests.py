@@ -32,19 +32,22 @@ class Rests:
     def __len__(self) -> int:
         return len(self._until_ns)
 
-    def note(self, keys: Iterable[str], until_ns: int) -> None:
-        """Leave the sources of these entries alone until then."""
-        with self._mutex:
-            if len(self._until_ns) >= self._most:
-                self._until_ns.clear()
-            self._until_ns.update(dict.fromkeys(keys, until_ns))
+    def note(self, keys: Iterable[str], until_ns: int, *, barred: bool = False) -> None:
+        """Leave the sources of these entries alone until then.
 
-    def bar(self, keys: Iterable[str]) -> None:
-        """Let nobody be served these entries past their TTL, until they have been loaded."""
+        `barred`: and let nobody be served them past their TTL at once, until that is taken back.
+        """
+        names = list(keys)
         with self._mutex:
-            if len(self._barred) >= self._most:
-                self._barred.clear()
-            self._barred.update(dict.fromkeys(keys))
+            for notes in (self._until_ns, self._barred):
+                if len(notes) >= self._most:
+                    notes.clear()
+            self._until_ns.update(dict.fromkeys(names, until_ns))
+            for key in names:
+                if barred:
+                    self._barred[key] = None
+                else:
+                    self._barred.pop(key, None)
 
     def end(self, keys: Iterable[str]) -> None:
         """Forget what was noted of these entries."""
@@ -59,5 +62,5 @@ class Rests:
         return self._until_ns.get(key, 0) > now_ns
 
     def barred(self, key: str) -> bool:
-        """Tell whether the entry may not be served past its TTL."""
+        """Tell whether callers have to wait for a load of the entry, and be told if it fails."""
         return key in self._barred

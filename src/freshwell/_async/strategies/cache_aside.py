@@ -202,7 +202,7 @@ class CacheAside:
         except Exception as error:
             if not self._safe.applies(terms) or not terms.policy.stale_on(error):
                 raise
-            self._safe.failed(keys, error, terms)
+            self.loads.failed(keys, error, errand)
             found = await self._safe.fall_back(keys, terms, errand.taggings)
             if found is None:
                 raise
@@ -337,7 +337,7 @@ class CacheAside:
             await self._fly(self._refreshes, keys, errand)
         except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
             self._t.incidents.refresh_failed(error)
-            self._safe.failed(keys, error, errand.terms)
+            self.loads.failed(keys, error, errand)
         finally:
             self._forget_tags(keys, errand.taggings)
 

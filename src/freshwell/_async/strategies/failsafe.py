@@ -64,16 +64,6 @@ class FailSafe:
         """Tell whether a load on these terms may be answered by what is stale."""
         return terms.policy.stale_ns > 0 and terms.level is not ReadLevel.SOURCE
 
-    def failed(self, keys: Sequence[str], error: Exception, terms: Terms) -> None:
-        """Note that a load has failed: the source is left alone for a while.
-
-        Where `stale_on` does not mean the exception, nobody is served the entries as stale any
-        more: the next callers load, and are told.
-        """
-        self._t.rests.note(keys, self._t.now_ns() + terms.policy.throttle_ns)
-        if not terms.policy.stale_on(error):
-            self._t.rests.bar(keys)
-
     async def fall_back(
         self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
     ) -> dict[str, Loaded] | None:
@@ -82,8 +72,6 @@ class FailSafe:
         if not all(step in SERVING for _, step in sights.values()):
             return None
         stale = [key for key, (seen, _) in sights.items() if seen.word is L2Word.STALE]
-        if any(map(self._t.rests.barred, stale)):
-            return None
         self._t.counters.stale_serves += len(stale)
         now_ns = self._t.now_ns()
         return {

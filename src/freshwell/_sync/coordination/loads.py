@@ -252,6 +252,7 @@ class Loads:
             brought = Brought(values, notes, began_ns, cost_ns, since, before)
             return self._filling.store(tokens, brought, errand.terms, errand.taggings)
         except Exception as error:
+            self.failed(list(tokens), error, errand)
             self._filling.release(leases, rest_ms=self._rest_ms(errand, error))
             raise
         except BaseException:
@@ -261,6 +262,19 @@ class Loads:
             raise
         finally:
             self._t.heart.drop(leases)
+
+    def failed(self, keys: Sequence[str], error: Exception, errand: Errand) -> None:
+        """Note that a load has failed: the source is left alone for a while.
+
+        A refresh that raised what `stale_on` does not mean has nobody to tell: the next callers
+        have to wait for a load of their own, and are told. An earlier one, before the entry's end,
+        is not repeated at once.
+        """
+        policy, in_background = errand.terms.policy, errand.refresh_within_ms is not None
+        meant = policy.stale_on(error)
+        if in_background or (meant and errand.stale_does):
+            until_ns = self._t.now_ns() + policy.throttle_ns
+            self._t.rests.note(keys, until_ns, barred=not meant)
 
     @staticmethod
     def _rest_ms(errand: Errand, error: Exception) -> int:
