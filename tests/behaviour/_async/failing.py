@@ -58,6 +58,7 @@ def stopped(cache: AsyncCache) -> ManualClock:
 
 
 async def with_stale(cache: AsyncCache, key: str, load: Any, **options: Any) -> None:
-    """Load an entry, and end its freshness."""
-    await cache.get_or_load(key, load, **options)
+    """Load an entry without time limits, and end its freshness."""
+    unlimited: dict[str, Any] = {"load_timeout": None, "load_soft_timeout": None}
+    await cache.get_or_load(key, load, **unlimited, **options)
     await cache.expire(key)

@@ -242,10 +242,14 @@ async def test_a_refresh_that_is_refused_otherwise_reaches_the_next_callers() ->
 
 async def test_a_fault_of_the_program_is_not_hidden_by_what_is_stale() -> None:
     load = Source()
+
+    async def generator() -> Any:
+        return (x for x in "abc")
+
     async with AsyncCache(**ON_ERROR) as cache:
         await with_stale(cache, "a", load)
         with pytest.raises(ConfigurationError):
-            await cache.get_or_load("a", lambda: (x for x in "abc"))  # type: ignore[arg-type,return-value]
+            await cache.get_or_load("a", generator)
 
 
 async def test_a_load_that_is_shed_is_answered_with_what_is_stale() -> None:
@@ -359,4 +363,4 @@ async def test_a_wrong_option_is_refused_at_the_call_and_when_decorating(
         with pytest.raises(ConfigurationError, match=option):
             cache.cached("a", **{option: value})
         with pytest.raises(TypeError, match="stale_sevre"):
-            cache.cached("a", **{"stale_sevre": "error"})  # type: ignore[misc]
+            cache.cached("a", stale_sevre="error")  # type: ignore[call-arg]

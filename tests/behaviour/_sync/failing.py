@@ -58,6 +58,7 @@ def stopped(cache: Cache) -> ManualClock:
 
 
 def with_stale(cache: Cache, key: str, load: Any, **options: Any) -> None:
-    """Load an entry, and end its freshness."""
-    cache.get_or_load(key, load, **options)
+    """Load an entry without time limits, and end its freshness."""
+    unlimited: dict[str, Any] = {"load_timeout": None, "load_soft_timeout": None}
+    cache.get_or_load(key, load, **unlimited, **options)
     cache.expire(key)

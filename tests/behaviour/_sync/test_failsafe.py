@@ -242,10 +242,14 @@ def test_a_refresh_that_is_refused_otherwise_reaches_the_next_callers() -> None:
 
 def test_a_fault_of_the_program_is_not_hidden_by_what_is_stale() -> None:
     load = Source()
+
+    def generator() -> Any:
+        return (x for x in "abc")
+
     with Cache(**ON_ERROR) as cache:
         with_stale(cache, "a", load)
         with pytest.raises(ConfigurationError):
-            cache.get_or_load("a", lambda: (x for x in "abc"))  # type: ignore[arg-type,return-value]
+            cache.get_or_load("a", generator)
 
 
 def test_a_load_that_is_shed_is_answered_with_what_is_stale() -> None:
@@ -359,4 +363,4 @@ def test_a_wrong_option_is_refused_at_the_call_and_when_decorating(
         with pytest.raises(ConfigurationError, match=option):
             cache.cached("a", **{option: value})
         with pytest.raises(TypeError, match="stale_sevre"):
-            cache.cached("a", **{"stale_sevre": "error"})  # type: ignore[misc]
+            cache.cached("a", stale_sevre="error")  # type: ignore[call-arg]

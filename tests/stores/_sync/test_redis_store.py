@@ -12,7 +12,7 @@ from freshwell._sync.stores.redis import RedisStore
 from freshwell._kit.threads import sleep
 from freshwell._kit.threads_link import Link
 from freshwell._kit.endpoint import Endpoint
-from freshwell.ground.frame import Frame, State, decode, encode
+from freshwell.ground.frame import Frame, State, decode, encode, identity_of, rest_until_ms
 from freshwell.ground.keys import digest8
 from tests.support.servers import Server
 
@@ -247,4 +247,64 @@ def test_everything_stored_has_an_end(redis_url: str, redis_server: Server) -> N
     assert redis_server.ask("PTTL", KEY) > 0
     store.invalidate([KEY])
     assert 0 < redis_server.ask("PTTL", KEY) <= 1_000
+    store.close()
+
+
+def test_a_source_that_rests_is_asked_by_those_who_accept_nothing_stale(
+    redis_url: str,
+) -> None:
+    store = opened(redis_url)
+    lease = store.acquire([KEY])[0]
+    store.fill([value(lease.token)])
+    store.expire([KEY])
+    failing = store.acquire([KEY])[0]
+    store.release([(KEY, failing.token)], rest_ms=60_000)
+    frame = store.fetch(KEY)
+    assert frame is not None
+    assert rest_until_ms(frame) > store.server_ms(KEY) + 50_000
+    assert store.beat([(KEY, failing.token)]) == [False], "the lease is gone"
+    assert store.acquire([KEY], stale_does=True)[0].grant is Grant.FRESH
+    useless = {KEY: identity_of(frame)}
+    assert store.acquire([KEY], stale_does=True, useless=useless)[0].grant is Grant.GRANTED
+    held = store.acquire([KEY], stale_does=True)[0]
+    assert held.grant is Grant.HELD, "a lease has ended the rest"
+    store.close()
+
+
+def test_a_rest_ends_by_expiry_and_by_being_told_to(redis_url: str) -> None:
+    store = opened(redis_url)
+    store.fill([value(b"")])
+    store.expire([KEY])
+    failing = store.acquire([KEY])[0]
+    store.release([(KEY, failing.token)], rest_ms=60_000)
+    store.expire([KEY])
+    frame = store.fetch(KEY)
+    assert frame is not None
+    assert rest_until_ms(frame) == 0
+    failing = store.acquire([KEY], stale_does=True)[0]
+    assert failing.grant is Grant.GRANTED
+    store.release([(KEY, failing.token)], rest_ms=1)
+
+    def is_over() -> bool:
+        return store.acquire([KEY], stale_does=True)[0].grant is Grant.GRANTED
+
+    for _ in range(1_000):
+        if is_over():
+            break
+    else:
+        raise AssertionError("it rests for ever")
+    store.close()
+
+
+def test_only_the_holder_of_the_lease_drops_what_stands_there(redis_url: str) -> None:
+    store = opened(redis_url)
+    store.fill([value(b"")])
+    store.expire([KEY])
+    lease = store.acquire([KEY])[0]
+    store.release([(KEY, b"notmine!")], drop=True)
+    store.release([(KEY, b"notmine!")], rest_ms=60_000)
+    assert store.fetch(KEY) is not None
+    assert store.acquire([KEY])[0].grant is Grant.HELD
+    store.release([(KEY, lease.token)], drop=True)
+    assert store.fetch(KEY) is None
     store.close()
