@@ -149,6 +149,7 @@ class LoadContext:
 
         Raises `ConfigurationError`: this load is of one entry, or was not asked for that one.
         """
+        self.check()
         if self._part is None:
             raise ConfigurationError("this load is of one entry, and has no entry(key)")
         return self._part(key)
@@ -170,14 +171,16 @@ class LoadContext:
         """Let the context hear nothing more."""
         with self._mutex:
             self._over = True
+            self._part = None  # which knows this context: they would wait for the collector
 
     def __enter__(self) -> Self:
         self._token = _current.set(self)
         return self
 
     def __exit__(self, *raised: object) -> None:
-        assert self._token is not None
-        _current.reset(self._token)
+        token, self._token = self._token, None
+        assert token is not None
+        _current.reset(token)
         self.finish()
 
     def _say(self, **said: Any) -> None:

@@ -44,7 +44,7 @@ async def test_a_loader_says_for_how_long_its_entry_may_be_stale() -> None:
         loading().set(stale_ttl="1h")
         return 1
 
-    async with AsyncCache(ttl="1h") as cache:
+    async with AsyncCache(ttl="1h", jitter=0) as cache:
         clock = stopped(cache)
         await cache.get_or_load("long", load)
         await cache.get_or_load("usual", one)

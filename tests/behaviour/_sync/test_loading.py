@@ -44,7 +44,7 @@ def test_a_loader_says_for_how_long_its_entry_may_be_stale() -> None:
         loading().set(stale_ttl="1h")
         return 1
 
-    with Cache(ttl="1h") as cache:
+    with Cache(ttl="1h", jitter=0) as cache:
         clock = stopped(cache)
         cache.get_or_load("long", load)
         cache.get_or_load("usual", one)
