@@ -19,7 +19,7 @@ import sys
 import textwrap
 import types
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, is_typeddict
 
 import freshwell
 import freshwell.errors
@@ -41,7 +41,18 @@ _TWINS: Final = {
     "AsyncWritableSource": "WritableSource",
     "AsyncBatchSource": "BatchSource",
 }
-_VALUES: Final = ("Lookup", "Ack", "Batch", "Write", "Outcome", "Backlog", "Stats")
+_VALUES: Final = (
+    "LoadOptions",
+    "LoadContext",
+    "Lookup",
+    "Ack",
+    "Batch",
+    "Write",
+    "Outcome",
+    "Backlog",
+    "Stats",
+)
+_FUNCTIONS: Final = ("loading", "added_tags")
 _HEAD: Final = """# The public names
 
 Written by `tools/reference.py` from signatures and docstrings: change those, not this page.
@@ -62,6 +73,7 @@ def page() -> str:
     for name, twin in _TWINS.items():
         parts.append(_class(getattr(freshwell, name), name, f"Sync: `{twin}`."))
     parts += [_class(getattr(freshwell, name), name) for name in _VALUES]
+    parts += [_free(getattr(freshwell, name), name) for name in _FUNCTIONS]
     parts.append(_duration())
     parts.append(_errors())
     return "\n".join(parts)
@@ -90,7 +102,8 @@ def _class(cls: type, name: str, note: str = "") -> str:
     tree = _parsed(cls)
     assert isinstance(tree, ast.ClassDef)
     annotated = [part for part in tree.body if isinstance(part, ast.AnnAssign)]
-    fields = [ast.unparse(part) for part in annotated if dataclasses.is_dataclass(cls)]
+    has_fields = dataclasses.is_dataclass(cls) or is_typeddict(cls)
+    fields = [ast.unparse(part) for part in annotated if has_fields]
     parts = [f"## {name}\n"]
     if note:
         parts.append(f"{note}\n")
@@ -124,6 +137,15 @@ def _member(owner: str, name: str, value: property | types.FunctionType) -> str:
         kind = "async def" if isinstance(tree, ast.AsyncFunctionDef) else "def"
         code = f"{kind} {name}{_parameters(tree)} -> {result}"
     return "\n".join([f"### {owner}.{name}\n", _code(code), _prose(_docstring(value))])
+
+
+def _free(function: Any, name: str) -> str:
+    tree = _function(function)
+    result = "" if tree.returns is None else _quoted(ast.unparse(tree.returns))
+    parameters = _listed(_split(ast.unparse(tree.args)))
+    return "\n".join(
+        [f"## {name}\n", _code(f"def {name}{parameters} -> {result}"), _prose(_docstring(function))]
+    )
 
 
 def _parsed(value: Any) -> ast.stmt:

@@ -116,7 +116,9 @@ class Scope:
         only when nobody waits for it any more.
 
         The options default to the cache's. With `stale_ttl`, an entry past its TTL is
-        returned at once while one load runs in the background.
+        returned at once while one load runs in the background, or where that fails: `loads`
+        says which, and how long a load may take (see `LoadOptions`). What `loader` has to say
+        of its entry it says to `loading()`.
 
         The entry lives by its `tags` too: words, or functions from the loaded value to words,
         which are not asked about None. An entry that was stored without one of the words is
@@ -126,6 +128,7 @@ class Scope:
             Exception: What `loader`, or a function among the tags, raises, as it is, at every
                 caller who waited for it.
             LoadShed: No load slot came free within `load_wait`.
+            LoadTimeout: The load was not over after `load_timeout`.
             NestedLoadError: `loader` waits for this very entry.
             CodecError: The value cannot be written to L2.
             KeyRejected, ConfigurationError: The key or an option is wrong.
@@ -166,7 +169,8 @@ class Scope:
         exist: they are remembered as absent for `negative_ttl` (one minute where that is not
         set) and left out of the answer. Keys being loaded by other callers are waited for.
         `tags` are those of every entry; functions among them are asked about each value.
-        Raises as `get_or_load` does.
+        A load that fails or is slow (`loads`) is answered with what is stale only where all keys
+        that it was to bring have that. Raises as `get_or_load` does.
         """
         names = self._names(keys)
         terms = self._core.terms(
@@ -362,7 +366,7 @@ class Scope:
         return a list.
 
         `tags` are templates over the parameters too, such as ``["users", "team:{team.id}"]``,
-        or functions from the result to tags.
+        or functions from the result to tags. `loads`: see `LoadOptions`.
 
         The function keeps its signature, and gets helpers that take the same arguments:
         ``.invalidate``, ``.expire``, ``.refresh``, ``.lookup``, ``.key``, ``.uncached``, and
@@ -411,7 +415,7 @@ class Scope:
 
         `key` is a template with one placeholder for the id, such as ``"user:{}"``. A source
         that also has ``load_many(ids)`` is asked once for all ids that are missing. `tags` are
-        templates over the id, or functions from the value to tags.
+        templates over the id, or functions from the value to tags. `loads`: see `LoadOptions`.
 
         Raises:
             ConfigurationError: The source has no ``load``, or the template cannot work.

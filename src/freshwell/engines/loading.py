@@ -43,7 +43,7 @@ class NotModified:
 
     def check(self) -> None:
         """Raise `ConfigurationError` where it is no answer to a load that runs now."""
-        self._context.check()
+        self._context._check()
 
     def is_of(self, context: LoadContext | None) -> bool:
         """Tell whether it is the answer of this load."""
@@ -81,7 +81,7 @@ class LoadContext:
     def previous(self) -> Lookup | None:
         """The entry that is to be replaced, as the caller found it: its value, age and state.
 
-        None where the caller found none, and did not look (`refresh`, the read level ``"source"``).
+        None where the caller found none, or did not look (`refresh`, the read level ``"source"``).
         Of a load of many, each `entry` has its own.
         """
         return self._previous
@@ -120,7 +120,7 @@ class LoadContext:
             )
         checked = [check_tag(tag) for tag in tags]
         with self._mutex:
-            self.check()
+            self._check()
             merged = dict.fromkeys((*self._said.tags, *checked))
             self._said = self._said._replace(tags=tuple(merged))
 
@@ -136,7 +136,7 @@ class LoadContext:
 
         Raises `ConfigurationError`: there is no `previous`, or the load is over.
         """
-        self.check()
+        self._check()
         if self._previous is None:
             hint = "of a load of many, each entry(key) has its own" if self._part else "load it"
             raise ConfigurationError(f"not_modified: there is no previous value; {hint}")
@@ -149,25 +149,21 @@ class LoadContext:
 
         Raises `ConfigurationError`: this load is of one entry, or was not asked for that one.
         """
-        self.check()
+        self._check()
         if self._part is None:
             raise ConfigurationError("this load is of one entry, and has no entry(key)")
         return self._part(key)
 
     # -- inside ------------------------------------------------------------------------------
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Raise `ConfigurationError` where the load is over."""
         if self._over:
             raise ConfigurationError(
                 "the load is over: what its context is told must be told before the loader returns"
             )
 
-    def said(self) -> Said:
-        """Return what the loader has said."""
-        return self._said
-
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Let the context hear nothing more."""
         with self._mutex:
             self._over = True
@@ -181,11 +177,11 @@ class LoadContext:
         token, self._token = self._token, None
         assert token is not None
         _current.reset(token)
-        self.finish()
+        self._finish()
 
     def _say(self, **said: Any) -> None:
         with self._mutex:
-            self.check()
+            self._check()
             self._said = self._said._replace(**said)
 
 
@@ -231,15 +227,15 @@ class LoadNotes:
         """End all contexts: the loaders have returned."""
         for context in (self._whole, *self._parts.values()):
             if context is not None:
-                context.finish()
+                context._finish()
 
     def of(self, name: str) -> Said:
         """Return what was said of one entry, and of all."""
-        whole = NOTHING_SAID if self._whole is None else self._whole.said()
+        whole = NOTHING_SAID if self._whole is None else self._whole._said
         part = self._parts.get(name)
         if part is None:
             return whole
-        own = part.said()
+        own = part._said
         return Said(
             whole.ttl_ns if own.ttl_ns is None else own.ttl_ns,
             whole.stale_ns if own.stale_ns is None else own.stale_ns,
