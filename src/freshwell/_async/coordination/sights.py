@@ -49,9 +49,11 @@ class Sights:
         """
         seen, shared = self._in_l1(key, terms, tagging), self._t.store.shared
         if seen is not _NOT_IN_L1 or not shared:
-            step = self._first(key, seen, shared=shared)
+            step = plan(VERDICTS[seen.word], None, shared=shared)
             if step is not Plan.ASK_L2:
                 return seen, step
+            if self._rests(key, seen):
+                return seen, Plan.SERVE_L1
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
         found = await self._ask(key, terms, tagging)
@@ -70,10 +72,15 @@ class Sights:
         shared = self._t.store.shared
         seen = {key: self._in_l1(key, terms, taggings(key)) for key in keys}
         sights: dict[str, Sight] = {
-            key: (reading, self._first(key, reading, shared=shared))
+            key: (reading, plan(VERDICTS[reading.word], None, shared=shared))
             for key, reading in seen.items()
         }
-        asked = [key for key, (_, step) in sights.items() if step is Plan.ASK_L2]
+        asked: list[str] = []
+        for key, (reading, step) in sights.items():
+            if step is Plan.ASK_L2 and self._rests(key, reading):
+                sights[key] = reading, Plan.SERVE_L1
+            elif step is Plan.ASK_L2:
+                asked.append(key)
         if asked:
             for key, found in (await self._ask_many(asked, terms, taggings)).items():
                 sights[key] = _judged(seen[key], found)
@@ -91,16 +98,6 @@ class Sights:
 
     # -- L1 ----------------------------------------------------------------------------------
 
-    def _first(self, key: str, seen: Reading, *, shared: bool) -> Plan:
-        """Return what follows from L1 alone.
-
-        Nobody has refreshed a stale entry whose source is left alone: L2 would have told L1.
-        """
-        step = plan(VERDICTS[seen.word], None, shared=shared)
-        if step is Plan.ASK_L2 and seen.word is L2Word.STALE:
-            return Plan.SERVE_L1 if self._t.rests.resting(key, self._t.now_ns()) else step
-        return step
-
     def _in_l1(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
         if terms.level is not ReadLevel.EVENTUAL:
             return _NOT_IN_L1
@@ -115,6 +112,14 @@ class Sights:
         if tagged and not self._t.table.is_current(entry, tagging.digests):
             return _NOT_IN_L1._replace(reason="tags")
         return self._judge(entry, value, now_ns, terms)
+
+    def _rests(self, key: str, seen: Reading) -> bool:
+        """Tell whether L1's entry is stale and its source left alone.
+
+        Nobody has refreshed such an entry: L2 would have told L1.
+        """
+        stale = seen.word is L2Word.STALE
+        return stale and self._t.rests.resting(key, self._t.now_ns())
 
     def _judge(self, entry: Entry, value: Any, now_ns: int, terms: Terms) -> Reading:
         times = Times(entry.born_ns, entry.fresh_until_ns, entry.stale_until_ns, entry.cost_ns)

@@ -122,7 +122,8 @@ class CacheAside:
             reading, step = await self._sights.one(key, terms, tagging, self._flights)
             if step in SERVING:
                 if reading.word is not L2Word.STALE or self._safe.serves_first(key, terms):
-                    if self._served(key, reading) and step in REFRESHING:
+                    self._sights.served(reading)
+                    if step in REFRESHING:
                         self.refresh_later({key: reading}, load, terms, lambda name: tagging)
                     return reading.value
                 old = {key: reading}
@@ -146,7 +147,8 @@ class CacheAside:
                     old[key] = seen
                     continue
                 found[key] = seen
-                if self._served(key, seen) and step in REFRESHING:
+                self._sights.served(seen)
+                if step in REFRESHING:
                     due[key] = seen
             if due:
                 self.refresh_later(due, load, terms, taggings)
@@ -155,11 +157,6 @@ class CacheAside:
             self._t.counters.misses += len(missing)
             found.update(await self._load_safely(missing, load, terms, taggings, began_ns, old))
         return {key: found[key].value for key in keys if not found[key].negative}
-
-    def _served(self, key: str, reading: Reading) -> bool:
-        """Count what is served. Tell whether it may be loaded anew."""
-        self._sights.served(reading)
-        return reading.word is not L2Word.STALE or self._safe.served_first(key)
 
     async def _load_safely(
         self,

@@ -37,17 +37,15 @@ class FailSafe:
         return self._t.rests.resting(key, self._t.now_ns())
 
     def serves_first(self, key: str, terms: Terms) -> bool:
-        """Tell whether a stale entry is served before it is loaded anew."""
+        """Tell whether a stale entry is served before it is loaded anew, and count it then."""
         if self._t.rests.barred(key):
             return False
-        return terms.policy.stale_first or self.is_resting(key)
-
-    def served_first(self, key: str) -> bool:
-        """Count a stale entry that is served. Tell whether it is to be loaded anew now."""
-        self._t.counters.stale_serves += 1
         resting = self.is_resting(key)
+        if not resting and not terms.policy.stale_first:
+            return False
+        self._t.counters.stale_serves += 1
         self._t.counters.stale_on_error += resting
-        return not resting
+        return True
 
     def accepts(self, loaded: Loaded, terms: Terms) -> bool:
         """Tell whether what a flight brought is not staler than its rider accepts."""
