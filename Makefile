@@ -1,6 +1,7 @@
 # What one types here. Every target sets up what it needs; `make` alone lists them.
 
 PY := .venv/bin/python
+RIVALS_PY := .venv-rivals/bin/python
 LINTED := src tools tests examples benchmarks
 
 .DEFAULT_GOAL := help
@@ -9,11 +10,11 @@ MINUTES := 10
 KILLS := 50
 TOPOLOGY := all
 
-.PHONY: help demo test quick check bench torture kills twin setup setup-demo servers
+.PHONY: help demo test quick check bench bench-full rivals torture kills twin setup setup-demo setup-rivals servers
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
-		awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
+		awk -F'|' '{ printf "%-17s %s\n", $$1, $$2 }'
 
 demo: setup-demo  ## serve a real workload through the cache, and show a table
 	@.venv/bin/freshwell lab
@@ -36,6 +37,18 @@ check: setup  ## ruff, mypy, and whether the sync twin is up to date
 bench: setup servers  ## micro benchmarks beside their raw references
 	@$(PY) -m benchmarks
 
+rivals: setup-rivals servers  ## other caches beside freshwell, under identical work
+	@$(RIVALS_PY) -m benchmarks.rivals
+
+bench-full: setup setup-rivals servers  ## all benchmarks at length; tables in benchmarks/results/local
+	@mkdir -p benchmarks/results/local
+	@$(PY) -m benchmarks
+	@$(PY) -m benchmarks behind
+	@$(PY) -m benchmarks.memory
+	@$(RIVALS_PY) -m benchmarks.rivals --full \
+		--json benchmarks/results/local/rivals.json \
+		--markdown benchmarks/results/local/rivals.md
+
 torture: setup servers  ## look for stale reads while everything breaks (MINUTES=10 SEED= TOPOLOGY=)
 	@$(PY) -m tests.faults.checker --minutes $(MINUTES) --seed $(SEED) --topology $(TOPOLOGY)
 
@@ -47,6 +60,9 @@ twin: setup  ## write src/freshwell/_sync and tests/**/_sync anew from _async
 
 setup:
 	@tools/setup.sh dev
+
+setup-rivals:
+	@tools/setup.sh rivals
 
 setup-demo:
 	@tools/setup.sh demo

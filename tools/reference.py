@@ -1,7 +1,7 @@
 """Write docs/reference from the code.
 
 api.md comes from the signatures and docstrings of the public names, command-line.md from the
-options and help of the commands.
+options and help of the commands, metrics.md and the files beside it from the table of metrics.
 
 ``reference.py`` writes them; ``reference.py --check`` ends with exit code 1 where a page is
 not what would be written.
@@ -25,6 +25,7 @@ import freshwell
 import freshwell.errors
 import freshwell.typing
 import reference_cli
+import reference_metrics
 
 __all__ = ["main", "page"]
 
@@ -42,17 +43,12 @@ _TWINS: Final = {
     "AsyncBatchSource": "BatchSource",
 }
 _VALUES: Final = (
-    "LoadOptions",
-    "LoadContext",
-    "Lookup",
-    "Ack",
-    "Batch",
-    "Write",
-    "Outcome",
-    "Backlog",
-    "Stats",
+    *("LoadOptions", "LoadContext"),
+    *("Lookup", "Ack", "Batch", "Write", "Outcome", "Backlog", "Stats"),
+    *("Trace", "Served", "Hot", "Subscription"),
 )
 _FUNCTIONS: Final = ("loading", "added_tags")
+_EVENTS: Final = ("LoadEnded", "Invalidated", "Degraded", "CoherenceChanged")
 _HEAD: Final = """# The public names
 
 Written by `tools/reference.py` from signatures and docstrings: change those, not this page.
@@ -61,7 +57,7 @@ Everything is imported from `freshwell`. The sync classes have the names, parame
 of the async ones; what is awaited there is called plainly here, and `aclose` is `close`. They
 are safe for any number of threads.
 """
-_INNER: Final = {("Stats", "of")}
+_INNER: Final = {("Stats", "of"), ("Trace", "add"), ("Subscription", "put")}
 _INHERITING: Final = {"AsyncCache"}
 """Classes shown with what they have from others; those beside them say whose verbs they have."""
 _SECTION: Final = re.compile(r"^(Args|Raises|Returns):$")
@@ -74,9 +70,20 @@ def page() -> str:
         parts.append(_class(getattr(freshwell, name), name, f"Sync: `{twin}`."))
     parts += [_class(getattr(freshwell, name), name) for name in _VALUES]
     parts += [_free(getattr(freshwell, name), name) for name in _FUNCTIONS]
+    parts.append(_events())
     parts.append(_duration())
     parts.append(_errors())
     return "\n".join(parts)
+
+
+PAGES: Final = {
+    "api.md": page,
+    "command-line.md": reference_cli.page,
+    "metrics.md": reference_metrics.page,
+    "grafana-dashboard.json": reference_metrics.dashboard,
+    "prometheus-alerts.yml": reference_metrics.alerts,
+}
+"""The files in the folder, and what writes each."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,7 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write docs/reference from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; tell if it would")
     only_check, code = parser.parse_args(arguments).check, 0
-    for name, wanted in (("api.md", page()), ("command-line.md", reference_cli.page())):
+    for name, write in PAGES.items():
+        wanted = write()
         target = FOLDER / name
         if not only_check:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +110,7 @@ def _class(cls: type, name: str, note: str = "") -> str:
     tree = _parsed(cls)
     assert isinstance(tree, ast.ClassDef)
     annotated = [part for part in tree.body if isinstance(part, ast.AnnAssign)]
-    has_fields = dataclasses.is_dataclass(cls) or is_typeddict(cls)
+    has_fields = dataclasses.is_dataclass(cls) or is_typeddict(cls) or hasattr(cls, "_fields")
     fields = [ast.unparse(part) for part in annotated if has_fields]
     parts = [f"## {name}\n"]
     if note:
@@ -205,6 +213,14 @@ def _duration() -> str:
                 code = _code(f"Duration = {ast.unparse(statement.value)}")
                 return f"## Duration\n\n{code}\n{_prose(str(said.value))}"
     raise LookupError("Duration has no docstring")
+
+
+def _events() -> str:
+    """Return the section of the events: what they are one of, then each."""
+    told = _code(f"Event = {' | '.join(_EVENTS)}")
+    parts = [f"## Event\n\nWhat `subscribe` gives: named tuples.\n\n{told}"]
+    parts += [_class(getattr(freshwell, name), name).replace("## ", "### ", 1) for name in _EVENTS]
+    return "\n".join(parts)
 
 
 def _errors() -> str:

@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh demo      .venv with the library, its command line and what that needs
 #   tools/setup.sh dev       the same with every extra and the tools for development
+#   tools/setup.sh rivals    .venv-rivals with the library and the caches it is compared with
 #   tools/setup.sh servers   a Redis or Valkey server and PostgreSQL, from the system's packages
 #                            where there is none
 #
@@ -14,6 +15,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 VENV=.venv
+REQUIREMENTS=
 LOG=$(mktemp)
 POLICY=${FRESHWELL_SETUP_POLICY:-/usr/sbin/policy-rc.d}  # named by the tests of this script
 # Two more that its tests name: where Debian puts the programs, and what new clusters are made by.
@@ -106,7 +108,7 @@ fingerprint() {
     {
         printf '%s\n' "$PWD" "$@"
         $VENV/bin/python --version
-        cat pyproject.toml
+        cat pyproject.toml $REQUIREMENTS
     } | cksum
 }
 
@@ -224,6 +226,11 @@ servers() {
 case ${1:-} in
     demo) install demo --editable ".[cli,redis]" ;;
     dev) install dev --editable ".[all]" --group dev ;;
+    rivals)
+        VENV=.venv-rivals
+        REQUIREMENTS=benchmarks/rivals/requirements.txt
+        install rivals --editable ".[redis]" --requirement $REQUIREMENTS
+        ;;
     servers) servers ;;
-    *) fail "use: tools/setup.sh demo | dev | servers" ;;
+    *) fail "use: tools/setup.sh demo | dev | rivals | servers" ;;
 esac

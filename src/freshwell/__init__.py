@@ -18,8 +18,11 @@ from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
+from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
+from freshwell.engines.hot import Hot
 from freshwell.engines.loading import LoadContext, loading
+from freshwell.engines.tracing import Served, Trace
 from freshwell.errors import (
     BacklogFull,
     BacklogLeft,
@@ -41,6 +44,7 @@ from freshwell.errors import (
     StoreUnavailable,
 )
 from freshwell.ground.batches import Ack, Batch, Outcome, Write
+from freshwell.ground.events import CoherenceChanged, Degraded, Event, Invalidated, LoadEnded
 from freshwell.ground.records import Backlog
 from freshwell.ground.tags import added_tags
 from freshwell.typing import Duration, LoadOptions, Lookup
@@ -65,9 +69,14 @@ __all__ = [
     "CacheClosed",
     "CachedFunction",
     "CodecError",
+    "CoherenceChanged",
     "ConfigurationError",
+    "Degraded",
     "Duration",
+    "Event",
     "FreshwellError",
+    "Hot",
+    "Invalidated",
     "InvalidationError",
     "JournalError",
     "JournalUnavailable",
@@ -76,6 +85,7 @@ __all__ = [
     "LetterSuperseded",
     "LoadCancelled",
     "LoadContext",
+    "LoadEnded",
     "LoadError",
     "LoadOptions",
     "LoadShed",
@@ -85,9 +95,12 @@ __all__ = [
     "NestedLoadError",
     "Outcome",
     "ReadThrough",
+    "Served",
     "Source",
     "Stats",
     "StoreUnavailable",
+    "Subscription",
+    "Trace",
     "WritableSource",
     "Write",
     "WriteBehind",

@@ -32,7 +32,7 @@ def test_every_public_verb_of_a_cache_is_in_the_reference() -> None:
         assert f"\n### AsyncCache.{verb}\n" in text, verb
 
 
-@pytest.mark.parametrize("name", ["api.md", "command-line.md"])
+@pytest.mark.parametrize("name", list(reference.PAGES))
 def test_an_old_reference_is_caught_and_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

@@ -11,7 +11,7 @@ from _pytest.mark import ParameterSet
 
 from tests.support import (
     blocking,
-    examples,  # noqa: F401  # registers its profile before options name it
+    examples,  # noqa: F401  # registers its profiles before options name one
     tables,
 )
 from tests.support.clock import ManualClock

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
 from freshwell._async.core import Core
 from freshwell._async.namespace import AsyncNamespace
 from freshwell._async.scope import Scope
+from freshwell._async.snapshots import Publication
 from freshwell._kit.places import place_of
 from freshwell.codecs.base import Codec, check_codec, resolve_codec
+from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
+from freshwell.engines.hot import Hot
+from freshwell.engines.metrics import Observation
+from freshwell.engines.observing import Observing
+from freshwell.engines.tracing import Trace
+from freshwell.errors import ConfigurationError
+from freshwell.ground.durations import duration_ns
 from freshwell.ground.keys import check_namespace
-from freshwell.ground.options import CacheOptions, Duration, as_bool
+from freshwell.ground.options import CacheOptions, Duration, as_bool, bounded_int
 from freshwell.typing import ReadLevelName, StaleOn, StaleServeName
 
 __all__ = ["AsyncCache"]
+
+_LEAST_PUBLISHING_NS = 100_000_000
+_MOST_PUBLISHING_NS = 600_000_000_000
 
 
 class AsyncCache(Scope):
@@ -198,17 +209,75 @@ class AsyncCache(Scope):
 
     # -- looking at it -----------------------------------------------------------------------
 
+    def trace(self) -> AbstractContextManager[Trace]:
+        """Say what answered each read within a ``with`` block: which tier, how old, and why.
+
+        ::
+
+            with cache.trace() as trace:
+                page = await render(product_id)
+            response.headers["Cache-Status"] = trace.header()
+
+        It sees the reads of this cache that are made in the block, and in tasks or copied
+        contexts that are started there; blocks may be nested. While any is open in the process,
+        hits of all its callers take the long way, some microseconds more. Costs nothing
+        otherwise.
+        """
+        return self._core.observing.traces.run("freshwell")
+
+    def subscribe(self, max_events: int = 1_000) -> Subscription:
+        """Listen to what this cache tells: loads, invalidations, and whatever degrades.
+
+        Take the events now and then with ``take()``: who tells never waits, so beyond
+        `max_events` the oldest are dropped, and counted. Events name keys by digests only, and
+        hits are not told.
+
+        Raises `ConfigurationError` for a bound below 1.
+        """
+        return self._core.observing.bus.subscribe(bounded_int(max_events, "max_events", 1))
+
+    def publish(self, every: Duration = 2, *, keys: bool = False) -> None:
+        """Let others see how this cache is doing: ``freshwell top`` and the dashboard.
+
+        From the first use on, a snapshot of some kilobytes is left in L2 each time `every` has
+        passed (0.1 s to 10 minutes), under a key of this process that soon ends by itself. It has
+        counts, sizes and the state of journals; hot keys by digests or, with `keys`, by name. A
+        failure of L2 is passed over. Another call replaces the first.
+
+        Raises `ConfigurationError` without L2, and for a time out of bounds.
+        """
+        if self._core.place is None:
+            raise ConfigurationError(
+                "publish leaves snapshots in Redis, and this cache has none: build it with a URL, "
+                "or read stats() in this process"
+            )
+        every_ns = duration_ns(every, name="every")
+        if not _LEAST_PUBLISHING_NS <= every_ns <= _MOST_PUBLISHING_NS:
+            raise ConfigurationError(f"every is {every!r}: use 0.1 seconds to 10 minutes")
+        self._core.publish(Publication(every_ns, keys=as_bool(keys, "keys")))
+
+    @property
+    def observing(self) -> Observing:
+        """What doors such as `freshwell.opentelemetry` watch it by."""
+        return self._core.observing
+
+    def observe(self) -> Observation:
+        """Return what its metrics are made from, as it is now. Costs no I/O."""
+        observing = self._core.observing
+        return Observation(
+            self._core.options.namespace,
+            self.stats(),
+            observing.loads.now(),
+            observing.notices.now(),
+        )
+
+    def hot_keys(self, limit: int = 10) -> list[Hot]:
+        """Return the keys that were asked for most beyond this process's memory, lately.
+
+        Counts are estimates from above. Answers from L1 are not among them: they cost nothing.
+        """
+        return self._core.observing.hot.top(bounded_int(limit, "limit", 1))
+
     def stats(self) -> Stats:
         """Return the counters and sizes as they are now. Costs no I/O."""
-        core = self._core
-        table, session, opened = core.table, core.session, core.opened
-        return Stats.of(
-            core.counters,
-            entries=table.entries,
-            bytes=table.bytes,
-            evictions=table.evictions,
-            expirations=table.expirations,
-            coherence=session.mode.value,
-            l1_live=time.monotonic_ns() < session.live_until_ns,
-            in_flight=0 if opened is None else opened.aside.in_flight,
-        )
+        return self._core.stats()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
 from freshwell._async.assembly import Opened, open_here
+from freshwell._async.snapshots import Publication, snapshot_of
 from freshwell._kit.aio import home, home_is_gone
 from freshwell._kit.places import Place
 from freshwell.codecs.base import BoundCodec, Codec
 from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
 from freshwell.codecs.types import Unresolved
-from freshwell.engines.counters import Counters
+from freshwell.engines.counters import Counters, Stats
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
@@ -21,6 +24,7 @@ from freshwell.errors import CacheClosed, ConfigurationError
 from freshwell.ground.keys import check_key
 from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions, as_read_level
+from freshwell.ground.snapshots import Snapshot
 from freshwell.typing import ReadLevelName
 
 __all__ = ["Core"]
@@ -41,10 +45,12 @@ class Core:
         self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
         self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
         self.counters = Counters()
+        self.observing = Observing(options.namespace)
         self.opened: Opened | None = None
         self.closed = False
         self.shown = "<AsyncCache>"
         self._codec = codec
+        self._publication: Publication | None = None
         self._mutex = Lock()
         self._plain_terms = self._new_terms(Any, None, {})
         self._known_terms: dict[Any, Terms] = {}
@@ -96,6 +102,36 @@ class Core:
             return opened
         return self._open()
 
+    def stats(self) -> Stats:
+        """Return the counters and sizes as they are now."""
+        table, session, opened = self.table, self.session, self.opened
+        return Stats.of(
+            self.counters,
+            entries=table.entries,
+            bytes=table.bytes,
+            evictions=table.evictions,
+            expirations=table.expirations,
+            coherence=session.mode.value,
+            l1_live=time.monotonic_ns() < session.live_until_ns,
+            in_flight=0 if opened is None else opened.aside.in_flight,
+        )
+
+    def publish(self, publication: Publication) -> None:
+        """Publish snapshots from now on, in whatever home the cache is open."""
+        with self._mutex:
+            self._publication, opened = publication, self.opened
+        if opened is not None and opened.home == home():
+            self._publish_in(opened)
+
+    def _publish_in(self, opened: Opened) -> None:
+        publication = self._publication
+        if publication is not None:
+            opened.publish(lambda: self._snapshot(opened, publication), publication.every_ms)
+
+    async def _snapshot(self, opened: Opened, publication: Publication) -> Snapshot:
+        namespace, parts = self.options.namespace, opened.attached
+        return await snapshot_of(namespace, publication, self.stats(), self.observing, parts)
+
     def used_closed(self) -> CacheClosed:
         """Return the error for a use after the close."""
         return CacheClosed(
@@ -128,7 +164,9 @@ class Core:
                 table=self.table,
                 session=self.session,
                 counters=self.counters,
+                observing=self.observing,
             )
+            self._publish_in(self.opened)
             return self.opened
 
 

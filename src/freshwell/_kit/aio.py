@@ -132,6 +132,7 @@ class Gate:
     """Let at most `slots` callers in at a time, first come first served."""
 
     def __init__(self, slots: int) -> None:
+        self.slots = slots
         self._slots = asyncio.Semaphore(slots)
 
     async def enter(self, timeout_s: float) -> bool:

@@ -117,6 +117,7 @@ class Gate:
     """Let at most `slots` callers in at a time."""
 
     def __init__(self, slots: int) -> None:
+        self.slots = slots
         self._slots = threading.Semaphore(slots)
 
     def enter(self, timeout_s: float) -> bool:

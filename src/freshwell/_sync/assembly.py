@@ -9,7 +9,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from freshwell._sync.coordination.coherence import Coherence
 from freshwell._sync.coordination.feeds import Feeds
 from freshwell._sync.coordination.heart import Heart
 from freshwell._sync.coordination.keeper import Tiers
+from freshwell._sync.coordination.publishing import Publisher
 from freshwell._sync.coordination.saving import Saves
 from freshwell._sync.coordination.sweeps import Sweeps
 from freshwell._sync.coordination.tags import Tags
@@ -39,20 +40,20 @@ from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.places import Place, SentinelPlace
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.table import Table
 from freshwell.engines.tokens import Tokens
 from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions
+from freshwell.ground.snapshots import Snapshot
 
 __all__ = ["Opened", "open_here"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_CHORES = 256
-_CARRIED_PER_SLOT = 4
-"""Loads that run, that wait for a slot, and that are late and go on."""
 _CHORES_DRAIN_S = 0.2
 _FAILOVER_NS = 60 * _NS_PER_S
 """A failover may take this long, and what came just before it may be lost."""
@@ -83,11 +84,24 @@ class Opened:
         self._chores = chores
         self._listening: Listening | None = None
         self._attached: list[Attached] = []
+        self._publisher: Publisher | None = None
 
     def listen(self, listening: Listening) -> None:
         """Keep L1 coherent from now on."""
         self._listening = listening
         self._chores.spawn("feed", listening.run)
+
+    @property
+    def attached(self) -> Sequence[Attached]:
+        """What is open with this cache."""
+        return self._attached
+
+    def publish(self, snapshot: Callable[[], Snapshot], every_ms: int) -> None:
+        """Publish snapshots from now on, in place of what was published before."""
+        if self._publisher is not None:
+            self._publisher.stop()
+        self._publisher = Publisher(self.tiers.store, snapshot, every_ms=every_ms)
+        self._chores.spawn("publish", self._publisher.run)
 
     def attach(self, part: Attached) -> None:
         """Close a part with this cache, before the cache itself."""
@@ -114,6 +128,8 @@ class Opened:
             if self._listening is not None:
                 self._listening.stop()
             self.tiers.heart.stop()
+            if self._publisher is not None:
+                self._publisher.stop()
             self.intents.stop()
             try:
                 self._chores.close(_CHORES_DRAIN_S)
@@ -129,12 +145,13 @@ def open_here(
     table: Table,
     session: Session,
     counters: Counters,
+    observing: Observing,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
     store, topology = _store(options, place)
     watch = Watch()
-    incidents = Incidents(counters, options.namespace)
+    incidents = Incidents(counters, options.namespace, bus=observing.bus)
     tiers = Tiers(
         table=table,
         session=session,
@@ -147,6 +164,7 @@ def open_here(
         chores=chores,
         counters=counters,
         incidents=incidents,
+        observing=observing,
         names=names,
         tags=Tags(
             store,
@@ -160,7 +178,6 @@ def open_here(
         now_ns=time.monotonic_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
-        max_carried=_CARRIED_PER_SLOT * options.max_loads,
         new_token=Tokens(8),
     )
     opened = Opened(options, tiers, chores)
@@ -232,6 +249,7 @@ def _coherence(
         watch=tiers.watch,
         counters=tiers.counters,
         incidents=tiers.incidents,
+        observing=tiers.observing,
         now_ns=tiers.now_ns,
         on_return=partial(opened.say_again, _RETURN_NS),
     )

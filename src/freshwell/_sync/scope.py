@@ -51,6 +51,7 @@ class Scope:
             core.table,
             core.session,
             core.counters,
+            core.observing.traces,
             core.checked,
             self._name_of,
             self._with_tags,
@@ -569,6 +570,7 @@ class Scope:
             **loads,
         )
         spec = journal_spec(journal, durability, shared=self._core.place is not None)
+        called = journal_name(name, key)
         return WriteBehind(
             self._host,
             source,
@@ -581,9 +583,10 @@ class Scope:
                 spec,
                 options,
                 namespace=self._namespace,
-                name=journal_name(name, key),
+                name=called,
                 owner=key,
             ),
+            journal_name=called,
             options=options,
             hides_from_l2=spec.is_local and self._core.place is not None,
         )

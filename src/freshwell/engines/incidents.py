@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from freshwell.engines.bus import Bus
 from freshwell.engines.counters import Counters
 from freshwell.errors import JournalError, StoreUnavailable
+from freshwell.ground.events import Degraded
 
 __all__ = ["Incidents"]
 
@@ -30,9 +32,12 @@ class Incidents:
         counters: Counters,
         namespace: str,
         now_ns: Callable[[], int] = time.monotonic_ns,
+        *,
+        bus: Bus | None = None,
     ) -> None:
         self._counters = counters
         self._namespace = namespace
+        self._bus = bus
         self._now_ns = now_ns
         self._said_ns: dict[str, int] = {}
         self._unsaid: dict[str, int] = {}
@@ -117,6 +122,8 @@ class Incidents:
         self._say("a journal was closed with writes in it", f"{records} are {lost}")
 
     def _say(self, kind: str, detail: str) -> None:
+        if self._bus is not None and self._bus.heard:
+            self._bus.tell(Degraded(self._namespace, kind, detail))
         now_ns = self._now_ns()
         said_ns = self._said_ns.get(kind)
         if said_ns is not None and now_ns - said_ns < _QUIET_NS:

@@ -10,6 +10,7 @@ from freshwell._async.coordination.watch import Watch
 from freshwell._kit.link_errors import TrackingRefused
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import FOREVER_NS, CoherenceMode, Session
 from freshwell.ground.names import Names
 
@@ -48,6 +49,7 @@ async def test_l1_is_emptied_under_the_new_rule_and_before_it_answers() -> None:
         watch=Watch(),
         counters=Counters(),
         incidents=Incidents(Counters(), "n"),
+        observing=Observing("n"),
         now_ns=time.monotonic_ns,
     )
     await coherence.run()

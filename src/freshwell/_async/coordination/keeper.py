@@ -17,6 +17,7 @@ from freshwell._kit.aio import Gate, Owner
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.loading import NOTHING_SAID, Said
+from freshwell.engines.observing import Observing
 from freshwell.engines.rests import Rests
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
@@ -48,13 +49,12 @@ class Tiers:
     chores: Owner
     counters: Counters
     incidents: Incidents
+    observing: Observing
     names: Names
     tags: Tags
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
     load_wait_ns: int
-    max_carried: int
-    """How many loads a thread may wait for, and not run itself."""
     new_token: Callable[[], bytes]
     rests: Rests = field(default_factory=Rests)
 

@@ -136,14 +136,17 @@ class Writes:
         Raises `InvalidationError` when L2 may not have taken it; L1 has dropped them even so.
         """
         self.remember(keys, ())
+        self._t.observing.sent(keys, self._t.now_ns())
         try:
             also = [self._t.tags.mark(key_tag(key)) for key in keys if self._t.names.versioned]
-            await self._t.store.invalidate([self._t.names.entry(key) for key in keys], also)
+            with self._t.observing.spans("invalidate", keys=keys):
+                await self._t.store.invalidate([self._t.names.entry(key) for key in keys], also)
         except StoreUnavailable as error:
             raise self.not_taken(keys, error) from error
         finally:
             self.drop(keys)
         self.done(keys, ())
+        self._t.observing.invalidated("keys", len(keys))
 
     async def invalidate_tags(self, tags: Sequence[str], *, pulse: bool) -> None:
         """Make all entries of tags absent everywhere, and void the loads of such entries.
@@ -153,15 +156,16 @@ class Writes:
         """
         mark = self._t.tags.mark
         self.remember((), tags)
+        first = [mark(PULSE)] if pulse else ()
         try:
-            await self._t.store.void(
-                [mark(tag) for tag in tags], first=[mark(PULSE)] if pulse else ()
-            )
+            with self._t.observing.spans("invalidate_tags", count=len(tags)):
+                await self._t.store.void([mark(tag) for tag in tags], first=first)
         except StoreUnavailable as error:
             raise self.not_taken(tags, error) from error
         finally:
             self.drop_tags(tags)
         self.done((), tags)
+        self._t.observing.invalidated("tags", len(tags))
 
     async def expire(self, keys: Sequence[str]) -> None:
         """End the freshness of the entries, and void loads of them that are under way.
@@ -178,6 +182,7 @@ class Writes:
                 self._t.table.expire(key)
             self._flying.forget(keys)
         self._t.counters.invalidations += len(keys)
+        self._t.observing.invalidated("expire", len(keys))
 
     def remember(self, keys: Sequence[str], tags: Sequence[str]) -> None:
         """Note what is being invalidated, before L2 is told and when it has confirmed.

@@ -195,6 +195,9 @@ class Store(Protocol):
     async def forget(self, keys: Sequence[bytes]) -> int:
         """Remove keys, but for announcements of writers. Return how many held a value."""
 
+    async def post(self, key: bytes, data: bytes, keep_ms: int) -> None:
+        """Leave bytes under a key that is no entry's, for so long."""
+
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""
 
@@ -266,6 +269,9 @@ class NullStore:
 
     async def forget(self, keys: Sequence[bytes]) -> int:
         return 0
+
+    async def post(self, key: bytes, data: bytes, keep_ms: int) -> None:
+        return None
 
     async def aclose(self) -> None:
         return None

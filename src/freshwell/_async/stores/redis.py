@@ -212,6 +212,10 @@ class RedisStore:
             gone += sum(await self._run(self._forget, calls, repeat=True))
         return gone
 
+    async def post(self, key: bytes, data: bytes, keep_ms: int) -> None:
+        (reply,) = await self._link.batch([(b"SET", key, data, b"PX", keep_ms)], repeat=True)
+        unerring(reply)
+
     async def aclose(self) -> None:
         await self._link.aclose()
         if self._sure_link is not None:

@@ -22,6 +22,7 @@ from freshwell.engines.lookups import as_lookup
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
+from freshwell.engines.tracing import Traces
 from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
 from freshwell.ground.plan import ReadLevel
 from freshwell.ground.tags import UNTAGGED, Computed, Tagging
@@ -69,6 +70,7 @@ class Host:
     table: Table
     session: Session
     counters: Counters
+    traces: Traces
     checked: Callable[[str], str]
     name_of: Callable[[str], str]
     tagging: Callable[[str, Sequence[str], tuple[Computed, ...]], Tagging]
@@ -112,6 +114,8 @@ class Call:
             l1=self._aliased,
             stamps=host.table.stamps if self._tagged else None,
         )
+        if self._aliased:
+            host.traces.divert(self.run)
 
     @property
     def engine(self) -> Engine:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from freshwell._async.coordination.filling import Loaded
 from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.sights import Sights
+from freshwell._async.strategies.answers import Answers
 from freshwell.engines.shelf import Terms
 from freshwell.ground.plan import SERVING, L2Word, ReadLevel
 from freshwell.ground.tags import Tagging
@@ -28,9 +29,10 @@ __all__ = ["FailSafe"]
 class FailSafe:
     """Decides on stale entries of one open cache. Safe for any number of tasks or threads."""
 
-    def __init__(self, tiers: Tiers, sights: Sights) -> None:
+    def __init__(self, tiers: Tiers, sights: Sights, answers: Answers) -> None:
         self._t = tiers
         self._sights = sights
+        self._answers = answers
 
     def is_resting(self, key: str) -> bool:
         """Tell whether the source is left alone with an entry, having failed."""
@@ -63,14 +65,24 @@ class FailSafe:
         return terms.policy.stale_ns > 0 and terms.level is not ReadLevel.SOURCE
 
     async def fall_back(
-        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
+        self,
+        keys: Sequence[str],
+        terms: Terms,
+        taggings: Callable[[str], Tagging],
+        reason: str,
     ) -> dict[str, Loaded] | None:
-        """Return what the tiers have of the entries now, if they have all of them."""
+        """Return what the tiers have of the entries now, if they have all of them.
+
+        `reason` is told to those who trace.
+        """
         sights = await self._sights.many(keys, terms, taggings)
         if not all(step in SERVING for _, step in sights.values()):
             return None
         stale = [key for key, (seen, _) in sights.items() if seen.word is L2Word.STALE]
         self._t.counters.stale_serves += len(stale)
+        for key in keys:
+            seen, _ = sights[key]
+            self._answers.trace(key, seen, seen.tier, reason if key in stale else None)
         now_ns = self._t.now_ns()
         return {
             key: Loaded(seen.value, seen.negative, -1, now_ns) for key, (seen, _) in sights.items()

@@ -25,6 +25,7 @@ from freshwell._kit.feed_notices import Flushed, Invalidated, Notice, Pong, Subs
 from freshwell._kit.link_errors import LinkTimeout, TrackingRefused
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
+from freshwell.engines.observing import Observing
 from freshwell.engines.session import Session, Share
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
@@ -54,6 +55,7 @@ class Coherence:
         watch: Watch,
         counters: Counters,
         incidents: Incidents,
+        observing: Observing,
         now_ns: Callable[[], int],
         on_return: Callable[[], object] = lambda: None,
     ) -> None:
@@ -64,6 +66,7 @@ class Coherence:
         self._watch = watch
         self._counters = counters
         self._incidents = incidents
+        self._observing = observing
         self._now_ns = now_ns
         self._on_return = on_return
         self._was_here = False
@@ -95,6 +98,7 @@ class Coherence:
                 self._table.clear()
                 self._session.answer()
                 self._incidents.untracked(error)
+                self._observing.coherence("ttl-only", live=True)
                 return
             except StoreUnavailable as error:
                 if not self._stopping:
@@ -124,6 +128,8 @@ class Coherence:
             if isinstance(notice, Pong) and notice.payload == b"%d" % probe:
                 answered = True
                 self._session.proven(sent_ns)
+                if probe == 1:
+                    self._observing.coherence("feed", live=True)
             else:
                 self._take(notice)
 
@@ -141,10 +147,13 @@ class Coherence:
             if tags:
                 self._table.drop_tags(tags)
             self._watch.notify(entries)
+            self._observing.noticed(entries, self._now_ns())
         elif isinstance(notice, Flushed | Subscribed):
             self._start_over()
 
     def _start_over(self) -> None:
         self._session.restart()
+        self._observing.restarted()
+        self._observing.coherence("feed", live=False)
         self._table.clear()
         self._watch.notify_all()

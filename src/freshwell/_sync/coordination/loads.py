@@ -312,19 +312,23 @@ class Loads:
                 f"{wait_s:g} s went by without a free load slot: the "
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
             )
-        counters, began_ns = self._t.counters, self._t.now_ns()
+        counters, began_ns, error = self._t.counters, self._t.now_ns(), ""
         try:
             self._check_time(errand, until_ns)
             counters.loads += 1
-            values, kept = notes.resolved(errand.load(keys, notes))
+            with self._t.observing.spans("load", keys=keys):
+                values, kept = notes.resolved(errand.load(keys, notes))
             counters.not_modified += kept
             return began_ns, values
-        except BaseException:
+        except BaseException as raised:
             counters.load_errors += 1
+            error = type(raised).__qualname__
             raise
         finally:
             notes.finish()
-            counters.load_ns += self._t.now_ns() - began_ns
+            taken_ns = self._t.now_ns() - began_ns
+            counters.load_ns += taken_ns
+            self._t.observing.loaded(keys, taken_ns, error)
             if gated:
                 self._t.gate.leave()
 

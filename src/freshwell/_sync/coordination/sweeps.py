@@ -43,6 +43,7 @@ class Sweeps:
             if progress is not None:
                 progress(len(here))
             self._t.counters.invalidations += len(here)
+            self._t.observing.invalidated("pattern", len(here))
             return len(here)
         gone, is_meant = 0, self._t.names.matcher(namespace, glob)
         try:
@@ -57,6 +58,7 @@ class Sweeps:
         finally:
             self._writes.drop([*here, *self._here(namespace, glob)])
         self._t.counters.invalidations += gone
+        self._t.observing.invalidated("pattern", gone)
         return gone
 
     def _sweep(

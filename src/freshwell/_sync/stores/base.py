@@ -195,6 +195,9 @@ class Store(Protocol):
     def forget(self, keys: Sequence[bytes]) -> int:
         """Remove keys, but for announcements of writers. Return how many held a value."""
 
+    def post(self, key: bytes, data: bytes, keep_ms: int) -> None:
+        """Leave bytes under a key that is no entry's, for so long."""
+
     def close(self) -> None:
         """Close the connections. Idempotent."""
 
@@ -266,6 +269,9 @@ class NullStore:
 
     def forget(self, keys: Sequence[bytes]) -> int:
         return 0
+
+    def post(self, key: bytes, data: bytes, keep_ms: int) -> None:
+        return None
 
     def close(self) -> None:
         return None

@@ -212,6 +212,10 @@ class RedisStore:
             gone += sum(self._run(self._forget, calls, repeat=True))
         return gone
 
+    def post(self, key: bytes, data: bytes, keep_ms: int) -> None:
+        (reply,) = self._link.batch([(b"SET", key, data, b"PX", keep_ms)], repeat=True)
+        unerring(reply)
+
     def close(self) -> None:
         self._link.close()
         if self._sure_link is not None:

@@ -14,6 +14,7 @@ from freshwell._sync.coordination.filling import Loaded
 from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.loads import Errand, Load, Loads, too_late, untagged
 from freshwell._sync.coordination.sights import Sights
+from freshwell._sync.strategies.answers import LOAD_FAILED, Answers
 from freshwell._sync.strategies.failsafe import FailSafe
 from freshwell._kit.threads import Crowded, Flights, Late, in_flight, resolve
 from freshwell.engines.loading import LoadNotes
@@ -29,6 +30,8 @@ __all__ = ["CacheAside", "single"]
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _NOTHING: Mapping[str, Reading] = {}
+_CARRIED_PER_SLOT = 4
+"""Loads with a time limit that run, wait for a slot, or are late and go on."""
 _SLACK_SHARE = 10
 """A value with a tenth of its life more than expected was refreshed by somebody else."""
 
@@ -69,9 +72,11 @@ class CacheAside:
         self.keeper = Keeper(tiers)
         self.loads = Loads(tiers, self.keeper)
         self._sights = Sights(tiers, self.keeper)
-        self._safe = FailSafe(tiers, self._sights)
-        self._flights: Flights[Loaded] = Flights(tiers.max_carried)
-        self._refreshes: Flights[Loaded] = Flights(tiers.max_carried)
+        self._answers = Answers(tiers, self._sights)
+        self._safe = FailSafe(tiers, self._sights, self._answers)
+        most = _CARRIED_PER_SLOT * tiers.gate.slots
+        self._flights: Flights[Loaded] = Flights(most)
+        self._refreshes: Flights[Loaded] = Flights(most)
         self._mutex = Lock()
         self._tags_of_loads: dict[str, tuple[Tagging, int]] = {}
 
@@ -122,12 +127,12 @@ class CacheAside:
             reading, step = self._sights.one(key, terms, tagging, self._flights)
             if step in SERVING:
                 if reading.word is not L2Word.STALE or self._safe.serves_first(key, terms):
-                    self._sights.served(reading)
+                    self._answers.given(key, reading)
                     if step in REFRESHING:
                         self.refresh_later({key: reading}, load, terms, lambda name: tagging)
                     return reading.value
                 old = {key: reading}
-        self._t.counters.misses += 1
+        self._answers.missed([key])
         taggings = untagged if tagging is UNTAGGED else lambda name: tagging
         return self._load_safely([key], load, terms, taggings, began_ns, old)[key].value
 
@@ -147,14 +152,14 @@ class CacheAside:
                     old[key] = seen
                     continue
                 found[key] = seen
-                self._sights.served(seen)
+                self._answers.given(key, seen)
                 if step in REFRESHING:
                     due[key] = seen
             if due:
                 self.refresh_later(due, load, terms, taggings)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
-            self._t.counters.misses += len(missing)
+            self._answers.missed(missing)
             found.update(self._load_safely(missing, load, terms, taggings, began_ns, old))
         return {key: found[key].value for key in keys if not found[key].negative}
 
@@ -178,7 +183,7 @@ class CacheAside:
             try:
                 return self._load_or_fall_back(keys, errand, began_ns, soft_ns / _NS_PER_S)
             except Late:
-                found = self._safe.fall_back(keys, terms, taggings)
+                found = self._safe.fall_back(keys, terms, taggings, "load slow")
                 if found is not None:
                     self._t.counters.soft_timeouts += 1
                     return found
@@ -200,7 +205,7 @@ class CacheAside:
             if not self._safe.applies(terms) or not terms.policy.stale_on(error):
                 raise
             self.loads.failed(keys, error, errand)
-            found = self._safe.fall_back(keys, terms, errand.taggings)
+            found = self._safe.fall_back(keys, terms, errand.taggings, LOAD_FAILED)
             if found is None:
                 raise
             self._t.incidents.served_stale(error)
@@ -225,6 +230,7 @@ class CacheAside:
         finally:
             self._forget_tags(keys, errand.taggings)
         self._safe.count_resting(results.values())
+        self._answers.loaded(results)
         return results
 
     def _fly(
@@ -342,18 +348,18 @@ class CacheAside:
 
     def look(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
-        reading, _ = self._sights.many([key], terms, lambda name: tagging)[key]
-        if reading.word is L2Word.STALE and self._safe.is_resting(key):
-            return reading._replace(reason="load failed")
-        return reading
+        sights = self._sights.many([key], terms, lambda name: tagging, timed=True)
+        reading, _ = sights[key]
+        return self._answers.explained(key, reading)
 
     def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
         """Return a fresh entry, or None."""
         reading, _ = self._sights.one(key, terms, tagging)
         if reading.word in _FRESH:
-            self._sights.served(reading)
+            self._answers.given(key, reading)
             return reading
-        self._t.counters.misses += 1
+        self._answers.missed([key])
+        self._answers.trace(key, reading, None)
         return None
 
     def get_many(
@@ -363,11 +369,12 @@ class CacheAside:
         found: dict[str, Any] = {}
         for key, (reading, _) in self._sights.many(keys, terms, taggings).items():
             if reading.word in _FRESH:
-                self._sights.served(reading)
+                self._answers.given(key, reading)
                 if not reading.negative:
                     found[key] = reading.value
             else:
-                self._t.counters.misses += 1
+                self._answers.missed([key])
+                self._answers.trace(key, reading, None)
         return found
 
 

@@ -86,6 +86,7 @@ class WriteBehind(ReadThrough[V]):
         *,
         delivery: Delivery,
         open_journal: Callable[[], Journal],
+        journal_name: str,
         options: BehindOptions,
         hides_from_l2: bool,
     ) -> None:
@@ -93,6 +94,7 @@ class WriteBehind(ReadThrough[V]):
         self._hides_from_l2 = hides_from_l2
         self._delivery = delivery
         self._open_journal = open_journal
+        self.journal_name = journal_name
         self._options = options
         self._new_token = Tokens(TOKEN_BYTES)
         self._mutex = Lock()
