@@ -44,7 +44,7 @@ _TWINS: Final = {
 }
 _VALUES: Final = (
     *("LoadOptions", "LoadContext"),
-    *("Lookup", "Ack", "Batch", "Write", "Outcome", "Backlog", "Stats"),
+    *("Lookup", "Ack", "Batch", "Write", "Outcome", "Saved", "Backlog", "Stats"),
     *("Trace", "Served", "Hot", "Subscription"),
 )
 _FUNCTIONS: Final = ("loading", "added_tags")

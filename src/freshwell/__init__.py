@@ -46,6 +46,7 @@ from freshwell.errors import (
 from freshwell.ground.batches import Ack, Batch, Outcome, Write
 from freshwell.ground.events import CoherenceChanged, Degraded, Event, Invalidated, LoadEnded
 from freshwell.ground.records import Backlog
+from freshwell.ground.saved import Saved
 from freshwell.ground.tags import added_tags
 from freshwell.typing import Duration, LoadOptions, Lookup
 
@@ -95,6 +96,7 @@ __all__ = [
     "NestedLoadError",
     "Outcome",
     "ReadThrough",
+    "Saved",
     "Served",
     "Source",
     "Stats",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from freshwell import Cache
+from freshwell import Cache, Saved
 from freshwell.ground.frame import Flag, State, encode
 from freshwell.ground.keys import digest8
 from tests.cli.running import run, service
@@ -123,6 +123,30 @@ def test_writers_are_counted(cache: Cache, redis_url: str) -> None:
     with cache.writing("a"), cache.writing("a"):
         found = facts("a", url=redis_url)
         assert (found["state"], found["writers"]) == ("being written", 2)
+
+
+def test_writers_are_counted_apart_from_what_one_has_left(cache: Cache, redis_url: str) -> None:
+    begun, let_go = Latch(), Latch()
+
+    class Rows:
+        def load(self, id: str) -> str | None:
+            return None
+
+        def save(self, id: str, value: str) -> Saved[str]:
+            if value == "first":
+                begun.open()
+                let_go.passed()
+            return Saved(version=len(value))
+
+    rows = cache.write_through(Rows(), key="{}")
+    putting = start(lambda: rows.put("a", "first"))
+    begun.passed()
+    rows.put("a", "second" * 100)
+    found = facts("a", url=redis_url)
+    assert (found["state"], found["writers"]) == ("being written", 1)
+    let_go.open()
+    putting.result()
+    assert cache.get("a") == "second" * 100
 
 
 def test_each_tag_says_whether_it_is_current_changed_being_changed_or_lost(

@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from freshwell.ground.batches import Batch, Write
 
-__all__ = ["batch", "created", "kinds", "places", "rows_kinds", "said", "typed", "users"]
+__all__ = ["batch", "counted", "created", "kinds", "places", "rows_kinds", "said", "typed", "users"]
 
 _everywhere = MetaData()
 _postgresql = MetaData()
@@ -55,6 +55,15 @@ places = Table(
     Column("country", String(2), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("name", Text, unique=True),
+)
+counted = Table(
+    "counted",
+    _everywhere,
+    Column("id", BigInteger, primary_key=True),
+    Column("name", String(30), nullable=False),
+    Column("sequence", BigInteger),
+    Column("deleted", Boolean),
+    Column("changes", BigInteger, nullable=False),
 )
 kinds = Table(
     "kinds",

@@ -39,7 +39,7 @@ def table(*more: Any) -> Table:
 
 
 def statements(of: Table, dialect: Dialect | None = None, **options: Any) -> Statements[Any]:
-    defaults: dict[str, Any] = dict.fromkeys(["key", "columns", "fence", "deleted"])
+    defaults: dict[str, Any] = dict.fromkeys(["key", "columns", "fence", "deleted", "version"])
     converters: dict[str, Any] = {"from_row": dict, "to_row": dict}
     return Statements(of, dialect or SQLITE, **{**defaults, **converters, **options})
 
@@ -59,6 +59,11 @@ def statements(of: Table, dialect: Dialect | None = None, **options: Any) -> Sta
         (table(Column("seq", BigInteger, nullable=False)), {"fence": "seq"}, "be nullable"),
         (table(Column("gone", Integer)), {"deleted": "gone"}, "is to be a Boolean"),
         (table(), {"fence": "id"}, "nullable"),
+        (table(), {"version": "v"}, "version: table 't' has no column 'v'"),
+        (table(), {"version": "id"}, "neither fence nor deleted nor version nor computed"),
+        (table(Column("v", String)), {"version": "v"}, "version='v': that column is to be a Big"),
+        (users, {"fence": "sequence", "version": "sequence"}, "columns of their own"),
+        (table(Column("v", Integer)), {"version": "v", "columns": ["v"]}, "no part of a value"),
         (table(Column("c", Integer, Computed("1"))), {"columns": ["c"]}, "'c' is computed"),
         (users, {"fence": "sequence", "columns": ["sequence"]}, "no part of a value"),
     ],
@@ -73,8 +78,9 @@ def test_a_table_that_does_not_fit_is_refused_with_what_to_do(
 def test_a_fence_that_is_too_narrow_for_postgresql_is_refused() -> None:
     narrow = table(Column("seq", Integer))
     assert statements(narrow, fence="seq")
-    with pytest.raises(ConfigurationError, match="is to be a BigInteger"):
-        statements(narrow, POSTGRESQL, fence="seq")
+    for option in ("fence", "version"):
+        with pytest.raises(ConfigurationError, match="is to be a BigInteger"):
+            statements(narrow, POSTGRESQL, **{option: "seq"})
 
 
 def test_another_database_is_refused_by_name() -> None:

@@ -21,7 +21,9 @@ def left_over(path: Path, url: str, way: str, colour: str) -> tuple[int, int, in
     """Let processes race for rows. Return how many entries are right, wrong and absent."""
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("CREATE TABLE row (id INTEGER PRIMARY KEY, value TEXT NOT NULL)")
+        db.execute(
+            "CREATE TABLE row (id INTEGER PRIMARY KEY, value TEXT NOT NULL, version INTEGER)"
+        )
     shared = {"url": url, "path": str(path), "way": way, "rounds": _ROUNDS}
     rivals = [shared | {"name": f"process {n}"} for n in range(_PROCESSES)]
     with workers(f"tests.races.{colour}.writers:rival", rivals, gate=True) as group:
@@ -44,7 +46,7 @@ def test_processes_that_write_through_leave_what_the_source_has_or_nothing(
 ) -> None:
     right, wrong, absent = left_over(tmp_path / "rows.db", redis_url, "write-through", colour)
     assert wrong == 0, (right, wrong, absent)
-    source = Table(str(tmp_path / "rows.db"), Random(1))
+    source = Table(str(tmp_path / "rows.db"), Random(1), "write-through")
     with Cache(redis_url, namespace="rivals", read="fresh") as cache:
         rows = cache.write_through(source, key="row:{}")
         values = dict.fromkeys(range(_ROUNDS), "alone")
@@ -61,4 +63,27 @@ def test_processes_that_save_and_set_leave_the_losers_value(
 ) -> None:
     """The control."""
     right, wrong, absent = left_over(tmp_path / "rows.db", redis_url, "save and set", colour)
+    assert wrong > 0, (right, wrong, absent)
+
+
+@pytest.mark.race
+@pytest.mark.slow
+@pytest.mark.parametrize("colour", ["_async", "_sync"])
+def test_processes_whose_source_has_versions_leave_what_it_has(
+    tmp_path: Path, redis_url: str, colour: str
+) -> None:
+    right, wrong, absent = left_over(tmp_path / "rows.db", redis_url, "versions", colour)
+    assert wrong == 0, (right, wrong, absent)
+    # A writer that the machine holds up for as long as an announcement stands leaves nothing.
+    assert right > _ROUNDS * 3 / 4, (right, wrong, absent)
+
+
+@pytest.mark.race
+@pytest.mark.slow
+@pytest.mark.parametrize("colour", ["_async", "_sync"])
+def test_processes_whose_versions_say_nothing_leave_the_losers_value(
+    tmp_path: Path, redis_url: str, colour: str
+) -> None:
+    """The control."""
+    right, wrong, absent = left_over(tmp_path / "rows.db", redis_url, "any versions", colour)
     assert wrong > 0, (right, wrong, absent)

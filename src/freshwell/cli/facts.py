@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from freshwell._sync.inspecting import Inspected
-from freshwell.ground.frame import Flag, Frame, Rejected, State
+from freshwell.ground.frame import WRITER_BYTES, Flag, Frame, Rejected, State, writers_of
 from freshwell.ground.names import split
 
 __all__ = ["Facts", "TagFacts", "facts_of", "rows", "span"]
 
-_WRITER_BYTES: Final = 16
 _CODECS: Final = {0: "none", 1: "json", 2: "msgpack", 3: "pickle"}
 _TAG_KINDS: Final = {"#": "tag", "/": "namespace", "=": "schema versions"}
 _SPANS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
@@ -87,7 +86,7 @@ def facts_of(key: str, seen: Inspected) -> Facts:
     if frame.state is State.STAMP:
         return replace(base, state="rejected", reason="a tag's version")
     if frame.state is State.INTENT:
-        writers = _writers(bytes(frame.payload), seen.server_ms)
+        writers = _writers(bytes(writers_of(frame)), seen.server_ms)
         return replace(base, state="being written", writers=writers)
     lease_ms = frame.lease_until_ms - seen.server_ms
     base = replace(base, lease_left_ms=lease_ms if lease_ms > 0 else None)
@@ -138,7 +137,7 @@ def _tag(
 
 def _writers(listed: bytes, server_ms: int) -> int:
     """Return how many writers are listed whose announcements still stand."""
-    ends = range(_WRITER_BYTES, len(listed) + 1, _WRITER_BYTES)
+    ends = range(WRITER_BYTES, len(listed) + 1, WRITER_BYTES)
     return sum(int.from_bytes(listed[end - 8 : end]) > server_ms for end in ends)
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final, TypeVar
 
 from freshwell.engines.loading import NotModified
 from freshwell.errors import ConfigurationError
+from freshwell.ground.saved import AS_GIVEN, Saved, is_version
 
-__all__ = ["by_name", "check_mapping", "storable"]
+__all__ = ["by_name", "check_mapping", "checked_saved", "storable"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -42,6 +43,31 @@ def check_mapping(values: object, method: str) -> None:
             f"{method} was given an object of type {values.__class__.__name__}: give a mapping "
             "from keys to values"
         )
+
+
+def checked_saved(saved: Saved[V], method: str) -> Saved[V]:
+    """Return what a source's `method` said of a value that it has saved, if that can be.
+
+    Raises `ConfigurationError`: the version is none, or the value is None or can be read only
+    once.
+    """
+    version = saved.version
+    if version is not None and not is_version(version):
+        said = f"of type {type(version).__name__}"
+        if type(version) is int:
+            said = str(version) if version.bit_length() < 256 else "larger by far"
+        raise ConfigurationError(
+            f"{method} returned a Saved whose version is {said}: a version is a whole number from "
+            "0 to 2**63 - 1, raised with each change of the row; leave it out where there is none"
+        )
+    if saved.value is None:
+        raise ConfigurationError(
+            f"{method} returned a Saved whose value is None, which stands for an id that does not "
+            "exist: leave the value out where the source has what it was given"
+        )
+    if saved.value is not AS_GIVEN:
+        storable(saved.value)
+    return saved
 
 
 def by_name(found: Mapping[K, Any], asked: Collection[K]) -> Mapping[K, Any]:

@@ -36,7 +36,7 @@ from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
 from freshwell.engines.stamps import Bonds, Stamps
 
-__all__ = ["Entry", "Table"]
+__all__ = ["Entry", "Table", "let_go"]
 
 _SWEEP_STEPS = 8
 _IDLE_SWEEP_STEPS = 2
@@ -154,8 +154,8 @@ class Table:
         """Return the present moment, for `put`. Ask for it before the source or L2 is asked."""
         return self._drops.moment()
 
-    def dropped_since(self, since: int, key: str) -> bool:
-        """Tell whether `key` was dropped after the moment `since`, or may have been. No lock."""
+    def dropped_since(self, since: int, key: str | bytes) -> bool:
+        """Tell whether `key`, or a tag's digest, was dropped after `since`, or may have been."""
         return self._drops.overtook(since, key)
 
     def put(
@@ -206,7 +206,7 @@ class Table:
                 stored = False
             else:
                 stored = self._store(entry, since, alias, now_ns, dead, voids=voids)
-        _let_go(dead)
+        let_go(dead)
         return entry if stored else None
 
     def expect_aliases(self) -> None:
@@ -233,7 +233,7 @@ class Table:
                 old, entry = entry, like(entry, AliasedEntry)
                 self._swap(old, entry, dead)
             entry.link(aliases, alias, kinds)
-        _let_go(dead)
+        let_go(dead)
         return True
 
     # -- removing ----------------------------------------------------------------------------
@@ -262,8 +262,27 @@ class Table:
                     dropped += self._kill_now(chunk)
                     self._guard.later(partial(self.drop_many, chunk))
             dropped += len(dead)
-            _let_go(dead)
+            let_go(dead)
         return dropped
+
+    def turn(self, key: str, since: int, dead: list[Entry]) -> int | None:
+        """Drop a key, and return the moment of that. None: it was dropped after `since` before.
+
+        One step, so that no drop comes in between. `dead` is to be given to `let_go` afterwards.
+        """
+        with self._guard as entered:
+            if not entered:
+                self._kill_now([key])
+                self._guard.later(partial(self.drop, key))
+                return None
+            before = self._drops.moment()
+            overtaken = self._drops.overtook(since, key)
+            self._drops.note(key)
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._take_out(entry, dead)
+            interrupted = self._drops.moment() != before + 1
+            return None if overtaken or interrupted else before + 1
 
     def drop_tags(self, digests: Sequence[bytes]) -> None:
         """Take all entries of these tags out of service, and void fills that name older versions.
@@ -293,7 +312,7 @@ class Table:
             else:
                 known = self._kill_now([key]) > 0
                 self._guard.later(partial(self.drop, key))
-        _let_go(dead)
+        let_go(dead)
         return known
 
     def clear(self) -> int:
@@ -314,7 +333,7 @@ class Table:
             with self._guard:
                 for entry in dead[start : start + _CHUNK]:
                     entry.unlink()
-        _let_go(dead)
+        let_go(dead)
         return len(dead)
 
     def sweep(self, limit: int) -> int:
@@ -326,7 +345,7 @@ class Table:
         with self._guard as entered:
             if entered:
                 self._sweep(limit, _SWEEP_STEPS * limit, self._now_ns(), dead)
-        _let_go(dead)
+        let_go(dead)
         return len(dead)
 
     def check(self) -> None:
@@ -412,7 +431,7 @@ class Table:
         with self._guard as entered:
             if entered and self._entries.get(entry.key) is entry:
                 self._take_out(entry, dead)
-        _let_go(dead)
+        let_go(dead)
 
     def _make_room(self, entries: int, size: int, now_ns: int, dead: list[Entry]) -> None:
         """Remove expired entries that are easily found, then evict as far as needed."""
@@ -516,7 +535,7 @@ class Table:
         return grid.setdefault(rounded_ns, rounded_ns)
 
 
-def _let_go(dead: list[Entry]) -> None:
+def let_go(dead: list[Entry]) -> None:
     """Release the values of killed entries. Foreign code may run: hold no lock."""
     for entry in dead:
         entry.value = None

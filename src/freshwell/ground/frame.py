@@ -9,18 +9,21 @@
      4     1   flags
      5     1   codec id
      6     1   number of tag stamps
-     7     1   of a write intent: 1 where another change fell into its time; of a value: 1 where
-               lease_until ends no lease, but the rest of a source that has failed
+     7     1   of an intent: what fell into the time of a write. 2: other writers, and nothing
+               else; 1: another change, or a writer of whom nothing is known. Of a value: 1
+               where lease_until ends no lease, but the rest of a source that has failed
      8     8   token: the lease holder's, kept by the fill it made; zero: none. A writer's
                in an intent; the tag's version in a stamp
     16     8   lease_until, server milliseconds; 0: no lease stands. The last intent's end
     24     8   fresh_until, server milliseconds
     32     8   born, server milliseconds
-    40     4   cost of the load, microseconds
+    40     4   cost of the load, microseconds; of an intent, how many bytes its end has
     44     8   digest of the whole L2 key
     52     4   CRC-32 of all that follows
     56    16n  tag stamps: digest of the tag's key, stamp
-    ...        payload; the writers of an intent: token and end of each; the name of a stamp
+    ...        payload; the writers of an intent: token and end of each; the name of a stamp.
+               The end of an intent, if any, is what writers leave who overlapped: its version
+               in the source, fresh_ms, keep_ms (8 bytes each), and its whole frame
 
 Big-endian. Scripts on the server read and change the first 52 bytes only. A frame whose digest
 is not that of the key it was read from is another key's, and one whose sum is wrong is torn:
@@ -41,6 +44,7 @@ __all__ = [
     "HEAD_BYTES",
     "NO_TOKEN",
     "STAMP_BYTES",
+    "WRITER_BYTES",
     "Flag",
     "Frame",
     "Rejected",
@@ -57,6 +61,7 @@ __all__ = [
     "stamp_of",
     "tagged_times",
     "tombstone_frame",
+    "writers_of",
 ]
 
 MAGIC: Final = b"fw"
@@ -66,6 +71,7 @@ _HEAD: Final = Struct(">2sBcBBBB8sQQQI8sI")
 _TIMES: Final = Struct(">24xQQI8sI")
 HEAD_BYTES: Final = _HEAD.size
 STAMP_BYTES: Final = 16
+WRITER_BYTES: Final = 16
 _MAX_STAMPS: Final = 255
 _MAX_NAME_BYTES: Final = 200
 FRAME_START: Final = MAGIC + bytes([VERSION])
@@ -251,6 +257,11 @@ def tombstone_frame(key: bytes, token: bytes = NO_TOKEN) -> bytes:
 def intent_frame(key: bytes) -> bytes:
     """Return the head of an intent on `key`; a script writes the writers and their ends."""
     return encode(state=State.INTENT, digest=digest8(key))
+
+
+def writers_of(intent: Frame) -> memoryview:
+    """Return the list of an intent's writers: token and end of each, `WRITER_BYTES` together."""
+    return intent.payload[: max(0, len(intent.payload) - intent.cost_us)]
 
 
 def stamp_frame(key: bytes, stamp: bytes, name: str) -> bytes:

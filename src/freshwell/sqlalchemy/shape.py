@@ -34,6 +34,7 @@ class Shape:
     value: tuple[str, ...]
     fence: str | None
     deleted: str | None
+    version: str | None
 
     @property
     def key_columns(self) -> list[Column[Any]]:
@@ -88,6 +89,7 @@ def shape_of(
     columns: Collection[str] | None,
     fence: str | None,
     deleted: str | None,
+    version: str | None,
 ) -> Shape:
     """Return the shape of a table. Raises `ConfigurationError`, naming what to do."""
     if not isinstance(table, Table):
@@ -96,9 +98,14 @@ def shape_of(
             "mapped class is its __table__"
         )
     names = _key(table, key)
-    own = {name for name in (fence, deleted) if name is not None}
+    given = [name for name in (fence, deleted, version) if name is not None]
+    own = set(given)
+    if len(own) < len(given):
+        raise ConfigurationError("fence, deleted and version are to be columns of their own")
     if fence is not None:
         _check_fence(table, fence, dialect)
+    if version is not None:
+        _check_counts(table, version, "version", dialect)
     if deleted is not None and not isinstance(_column(table, deleted, "deleted").type, Boolean):
         raise ConfigurationError(f"deleted={deleted!r}: that column is to be a Boolean")
     writable = [c.key for c in table.c if c.computed is None and c.key not in own]
@@ -106,13 +113,15 @@ def shape_of(
         _column(table, name, "columns")
         if name not in writable:
             raise ConfigurationError(
-                f"columns: {name!r} is computed, the fence or the mark of deletion, and so it "
-                "is no part of a value"
+                f"columns: {name!r} is computed, the fence, the version or the mark of deletion, "
+                "and so it is no part of a value"
             )
     if not set(names) <= set(writable):
-        raise ConfigurationError("the key's columns can be neither fence nor deleted nor computed")
+        raise ConfigurationError(
+            "the key's columns can be neither fence nor deleted nor version nor computed"
+        )
     value = [c for c in writable if columns is None or c in columns or c in names]
-    return Shape(table, names, tuple(value), fence, deleted)
+    return Shape(table, names, tuple(value), fence, deleted, version)
 
 
 def _column(table: Table, name: str, option: str) -> Column[Any]:
@@ -160,11 +169,16 @@ def _holds_for_all(index: Index) -> bool:
     return bool(index.unique) and not partial and len(index.expressions) == len(index.columns)
 
 
-def _check_fence(table: Table, name: str, dialect: str) -> None:
-    column = _column(table, name, "fence")
+def _check_counts(table: Table, name: str, option: str, dialect: str) -> Column[Any]:
+    column = _column(table, name, option)
     wide = BigInteger if dialect == "postgresql" else Integer
     if not isinstance(column.type, wide):
-        raise ConfigurationError(f"fence={name!r}: that column is to be a BigInteger")
+        raise ConfigurationError(f"{option}={name!r}: that column is to be a BigInteger")
+    return column
+
+
+def _check_fence(table: Table, name: str, dialect: str) -> None:
+    column = _check_counts(table, name, "fence", dialect)
     if not column.nullable and column.default is None and column.server_default is None:
         raise ConfigurationError(
             f"fence={name!r}: let that column be nullable, or give it the default 0; who writes "

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
-from sqlalchemy import Engine, FromClause
+from sqlalchemy import Engine, FromClause, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from freshwell.errors import ConfigurationError
+from freshwell.ground.saved import Saved
 from freshwell.sqlalchemy.statements import Statements, Step
 
 __all__ = ["AsyncTableSource", "TableSource"]
@@ -24,6 +25,7 @@ class _Options(TypedDict, total=False):
     columns: Collection[str] | None
     fence: str | None
     deleted: str | None
+    version: str | None
 
 
 class _Source(Generic[E, V]):
@@ -42,6 +44,7 @@ class _Source(Generic[E, V]):
         columns: Collection[str] | None = None,
         fence: str | None = None,
         deleted: str | None = None,
+        version: str | None = None,
     ) -> None:
         if not isinstance(engine, self._wanted):
             raise ConfigurationError(_another_engine(self, engine))
@@ -53,6 +56,7 @@ class _Source(Generic[E, V]):
             columns=columns,
             fence=fence,
             deleted=deleted,
+            version=version,
             from_row=from_row or _as_it_is,
             to_row=to_row or _as_it_is,
         )
@@ -119,13 +123,16 @@ class TableSource(_Source[Engine, V]):
                 found.update(self._statements.values(connection.execute(query).all()))
         return found
 
-    def save(self, id: Any, value: V, /) -> None:
-        """Make `value` the value of `id`."""
-        self.save_many({id: value})
+    def save(self, id: Any, value: V, /) -> Saved[V] | None:
+        """Make `value` the value of `id`. Returns its version, where rows have some."""
+        return next(iter(self.save_many({id: value}).values()), None)
 
-    def save_many(self, values: Mapping[Any, V], /) -> None:
-        """Save values by their ids, all or none; of a `Batch`, delete those that are to be."""
-        self._write(self._statements.saves(values))
+    def save_many(self, values: Mapping[Any, V], /) -> dict[Any, Saved[V]]:
+        """Save values by their ids, all or none; of a `Batch`, delete those that are to be.
+
+        Returns the versions by their ids, where rows have some; of a `Batch`, none.
+        """
+        return self._statements.saved(self._write(self._statements.saves(values)))
 
     def delete(self, id: Any, /) -> None:
         """Delete `id`, if it is there."""
@@ -135,11 +142,14 @@ class TableSource(_Source[Engine, V]):
         """Delete those `ids` that are there, all or none. A `Batch` is as for `save_many`."""
         self._write(self._statements.deletes(ids))
 
-    def _write(self, steps: list[Step]) -> None:
+    def _write(self, steps: list[Step]) -> list[Row[Any]]:
+        rows: list[Row[Any]] = []
         if steps:
             with _lost_is_unknown(), self._engine.begin() as connection:
                 for statement, parameters in steps:
-                    connection.execute(statement, parameters)
+                    result = connection.execute(statement, parameters)
+                    rows += result.all() if result.returns_rows else ()
+        return rows
 
 
 class AsyncTableSource(_Source[AsyncEngine, V]):
@@ -182,13 +192,16 @@ class AsyncTableSource(_Source[AsyncEngine, V]):
                 found.update(self._statements.values((await connection.execute(query)).all()))
         return found
 
-    async def save(self, id: Any, value: V, /) -> None:
-        """Make `value` the value of `id`."""
-        await self.save_many({id: value})
+    async def save(self, id: Any, value: V, /) -> Saved[V] | None:
+        """Make `value` the value of `id`. Returns its version, where rows have some."""
+        return next(iter((await self.save_many({id: value})).values()), None)
 
-    async def save_many(self, values: Mapping[Any, V], /) -> None:
-        """Save values by their ids, all or none; of a `Batch`, delete those that are to be."""
-        await self._write(self._statements.saves(values))
+    async def save_many(self, values: Mapping[Any, V], /) -> dict[Any, Saved[V]]:
+        """Save values by their ids, all or none; of a `Batch`, delete those that are to be.
+
+        Returns the versions by their ids, where rows have some; of a `Batch`, none.
+        """
+        return self._statements.saved(await self._write(self._statements.saves(values)))
 
     async def delete(self, id: Any, /) -> None:
         """Delete `id`, if it is there."""
@@ -198,12 +211,15 @@ class AsyncTableSource(_Source[AsyncEngine, V]):
         """Delete those `ids` that are there, all or none. A `Batch` is as for `save_many`."""
         await self._write(self._statements.deletes(ids))
 
-    async def _write(self, steps: list[Step]) -> None:
+    async def _write(self, steps: list[Step]) -> list[Row[Any]]:
+        rows: list[Row[Any]] = []
         if steps:
             with _lost_is_unknown():
                 async with self._engine.begin() as connection:
                     for statement, parameters in steps:
-                        await connection.execute(statement, parameters)
+                        result = await connection.execute(statement, parameters)
+                        rows += result.all() if result.returns_rows else ()
+        return rows
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from sqlalchemy import (
     column,
     delete,
     func,
+    literal,
     or_,
     select,
     tuple_,
@@ -49,6 +50,7 @@ from sqlalchemy.types import TypeEngine
 
 from freshwell.errors import ConfigurationError
 from freshwell.ground.batches import Batch
+from freshwell.ground.saved import Saved
 from freshwell.sqlalchemy.shape import shape_of
 
 __all__ = ["Statements", "Step"]
@@ -84,6 +86,7 @@ class Statements(Generic[V]):
         columns: Collection[str] | None,
         fence: str | None,
         deleted: str | None,
+        version: str | None,
         from_row: Callable[[Mapping[str, Any]], V],
         to_row: Callable[[V], Any],
     ) -> None:
@@ -93,14 +96,18 @@ class Statements(Generic[V]):
                 f"a table of {name!r} cannot be written by its key here: PostgreSQL and "
                 "SQLite can; write a class with load, save and delete for others"
             )
-        self.shape = shape_of(table, name, key=key, columns=columns, fence=fence, deleted=deleted)
+        self.shape = shape_of(
+            table, name, key=key, columns=columns, fence=fence, deleted=deleted, version=version
+        )
         self._dialect = dialect
         self._from_row = from_row
         self._to_row = to_row
+        self._told = (*self.shape.key, *(() if version is None else (version,)))
         self._ids_at_once = _PARAMETERS_AT_ONCE[name] // len(self.shape.key)
         self._bound_names = [f"{_KEY}{number}" for number in range(len(self.shape.key))]
         names = [*self.shape.value, *self._mark()]
         self._save = self._saving(names)
+        self._save_telling = self._returning(self._save)
         self._delete = self._deleting(fenced=False)
         if fence is not None:
             self._save_fenced = self._saving([*names, fence])
@@ -137,7 +144,8 @@ class Statements(Generic[V]):
     def saves(self, values: Mapping[Any, Any]) -> list[Step]:
         """Return how to save values by their ids; those that a `Batch` deletes are deleted."""
         if not isinstance(values, Batch):
-            return self._steps_of_rows(self._save, [self._row(*item) for item in values.items()])
+            rows = [self._row(*item) for item in values.items()]
+            return self._steps_of_rows(self._save_telling, rows)
         last = {write.id: write for write in sorted(values.writes, key=lambda w: w.sequence)}
         kept = {id: write for id, write in last.items() if not write.deleted}
         gone = {id: write for id, write in last.items() if write.deleted}
@@ -149,6 +157,11 @@ class Statements(Generic[V]):
         keys = [{**self._bound(id), _SEQUENCE: write.sequence} for id, write in gone.items()]
         deletes = _steps(self._delete_fenced, _in_order(keys, self._bound_names))
         return [*self._steps_of_rows(self._save_fenced, rows), *deletes]
+
+    def saved(self, rows: Collection[Row[Any]]) -> dict[Any, Saved[Any]]:
+        """Return what the source says of rows by what saving them has returned."""
+        found = [dict(zip(self._told, row, strict=True)) for row in rows]
+        return {self.shape.id(row): Saved(version=row[self._told[-1]]) for row in found}
 
     def deletes(self, ids: Collection[Any]) -> list[Step]:
         """Return how to delete ids, or the writes of a `Batch` with what they say of sequences."""
@@ -186,11 +199,14 @@ class Statements(Generic[V]):
         """
         shape = self.shape
         upsert = _INSERTS[self._dialect.name](shape.table)
-        if self._takes_arrays(names):
-            upsert = upsert.from_select(names, self._unnested(names))
+        first = {} if shape.version is None else {shape.version: literal(1, BigInteger())}
+        if self._takes_arrays([*names, *first]):
+            rows = self._unnested(names).add_columns(*first.values())
+            upsert = upsert.from_select([*names, *first], rows)
         else:
-            upsert = upsert.values({name: bindparam(name) for name in names})
-        changed = {name: upsert.excluded[name] for name in names if name not in shape.key}
+            upsert = upsert.values({name: bindparam(name) for name in names} | first)
+        changed: dict[str, Any] = {n: upsert.excluded[n] for n in names if n not in shape.key}
+        changed |= self._raised()
         key = shape.key_columns
         if not changed:
             return upsert.on_conflict_do_nothing(index_elements=key)
@@ -198,6 +214,17 @@ class Statements(Generic[V]):
         if shape.fence is not None and shape.fence in names:
             where = self._is_older(upsert.excluded[shape.fence])
         return upsert.on_conflict_do_update(index_elements=key, set_=changed, where=where)
+
+    def _returning(self, upsert: Insert) -> Any:
+        """Return the statement, made to tell versions if there are any."""
+        if self.shape.version is None:
+            return upsert
+        return upsert.returning(*(self.shape.table.c[name] for name in self._told))
+
+    def _raised(self) -> dict[str, ColumnElement[Any]]:
+        """Return what each change does to the version."""
+        name = self.shape.version
+        return {} if name is None else {name: func.coalesce(self.shape.table.c[name], 0) + 1}
 
     def _takes_arrays(self, names: Sequence[str]) -> bool:
         if self._dialect.name != "postgresql":
@@ -226,7 +253,7 @@ class Statements(Generic[V]):
         where = and_(*key, self._is_older(sequence)) if fenced else and_(*key)
         if shape.deleted is None:
             return delete(shape.table).where(where)
-        changed: dict[str, Any] = {shape.deleted: True}
+        changed: dict[str, Any] = {shape.deleted: True, **self._raised()}
         if fenced and shape.fence is not None:
             changed[shape.fence] = sequence
         return update(shape.table).where(where).values(changed)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
-from freshwell import AsyncCache, InvalidationError
+from freshwell import AsyncCache, InvalidationError, Saved
 from freshwell._kit.aio import sleep
 from tests.behaviour._async.parts import Loader, is_live, leaves, listening, of, rests
 from tests.support.aio import Latch, start, until
@@ -218,3 +219,33 @@ async def test_values_are_left_on_all_nodes_by_who_was_alone(cluster_url: str) -
         assert await old.get_many(KEYS, read="fresh") == dict.fromkeys(KEYS[100:], "held")
         await new.invalidate_tags("rows")
         assert await old.get_many(KEYS, read="fresh") == {}
+
+
+class Versioned(Rows):
+    """Rows whose versions are told."""
+
+    version = 0
+
+    async def save_many(self, values: dict[str, str]) -> Any:
+        version = self.version = self.version + 1
+        await super().save_many(values)
+        return {id: Saved(version=version) for id in values}
+
+
+async def test_of_writers_who_overlap_the_highest_version_is_left_on_all_nodes(
+    cluster_url: str,
+) -> None:
+    async with of(cluster_url) as one, of(cluster_url) as other:
+        source = Versioned()
+        source.held = "first"
+        first = one.write_through(source, key="{}", tags=["rows"])
+        second = other.write_through(source, key="{}", tags=["rows"])
+        putting = await start(partial(first.put_many, dict.fromkeys(KEYS, "first")))
+        await source.committed.passed()
+        await second.put_many(dict.fromkeys(KEYS[:100], "second"))
+        assert await one.get_many(KEYS, read="fresh") == {}
+        source.end.open()
+        await putting.result()
+        assert await other.get_many(KEYS, read="fresh") == source.rows
+        await other.invalidate_tags("rows")
+        assert await one.get_many(KEYS, read="fresh") == {}

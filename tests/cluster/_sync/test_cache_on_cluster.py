@@ -3,10 +3,11 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from functools import partial
+from typing import Any
 
 import pytest
 
-from freshwell import Cache, InvalidationError
+from freshwell import Cache, InvalidationError, Saved
 from freshwell._kit.threads import sleep
 from tests.behaviour._sync.parts import Loader, is_live, leaves, listening, of, rests
 from tests.support.threads import Latch, start, until
@@ -218,3 +219,33 @@ def test_values_are_left_on_all_nodes_by_who_was_alone(cluster_url: str) -> None
         assert old.get_many(KEYS, read="fresh") == dict.fromkeys(KEYS[100:], "held")
         new.invalidate_tags("rows")
         assert old.get_many(KEYS, read="fresh") == {}
+
+
+class Versioned(Rows):
+    """Rows whose versions are told."""
+
+    version = 0
+
+    def save_many(self, values: dict[str, str]) -> Any:
+        version = self.version = self.version + 1
+        super().save_many(values)
+        return {id: Saved(version=version) for id in values}
+
+
+def test_of_writers_who_overlap_the_highest_version_is_left_on_all_nodes(
+    cluster_url: str,
+) -> None:
+    with of(cluster_url) as one, of(cluster_url) as other:
+        source = Versioned()
+        source.held = "first"
+        first = one.write_through(source, key="{}", tags=["rows"])
+        second = other.write_through(source, key="{}", tags=["rows"])
+        putting = start(partial(first.put_many, dict.fromkeys(KEYS, "first")))
+        source.committed.passed()
+        second.put_many(dict.fromkeys(KEYS[:100], "second"))
+        assert one.get_many(KEYS, read="fresh") == {}
+        source.end.open()
+        putting.result()
+        assert other.get_many(KEYS, read="fresh") == source.rows
+        other.invalidate_tags("rows")
+        assert one.get_many(KEYS, read="fresh") == {}

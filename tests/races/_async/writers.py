@@ -6,8 +6,9 @@ import sqlite3
 from contextlib import closing
 from functools import partial
 from random import Random
+from typing import Any
 
-from freshwell import AsyncCache
+from freshwell import AsyncCache, Saved
 from freshwell._kit.aio import sleep
 from tests.support.aio import all_of
 from tests.support.worker import Talk
@@ -15,14 +16,24 @@ from tests.support.worker import Talk
 __all__ = ["Table", "rival"]
 
 _TASKS = 2
+_UPSERT = """
+    INSERT INTO row VALUES (?, ?, 1)
+    ON CONFLICT (id) DO UPDATE SET value = excluded.value, version = version + 1
+    RETURNING version
+"""
 
 
 class Table:
-    """A source whose commits come at a time of its own, and whose answers come later."""
+    """A source whose commits come at a time of its own, and whose answers come later.
 
-    def __init__(self, path: str, random: Random) -> None:
+    `way`: "versions", it tells the version that a row got in the commit; "any versions", some
+    number that says nothing.
+    """
+
+    def __init__(self, path: str, random: Random, way: str) -> None:
         self._path = path
         self._random = random
+        self._way = way
 
     async def load(self, id: int, /) -> str | None:
         with closing(sqlite3.connect(self._path, timeout=30)) as db:
@@ -30,19 +41,22 @@ class Table:
         await sleep(self._random.random() * 0.002)
         return None if row is None else str(row[0])
 
-    async def save(self, id: int, value: str, /) -> None:
+    async def save(self, id: int, value: str, /) -> Any:
         before, after = self._random.random() * 0.004, self._random.random() * 0.02
         await sleep(before)
         with closing(sqlite3.connect(self._path, timeout=30)) as db, db:
             db.execute("PRAGMA synchronous = OFF")
-            db.execute("INSERT OR REPLACE INTO row VALUES (?, ?)", (id, value))
+            (version,) = db.execute(_UPSERT, (id, value)).fetchone()
         await sleep(after)
+        if self._way == "any versions":
+            version = self._random.randrange(2**40)
+        return Saved(version=version) if self._way.endswith("versions") else None
 
 
 async def rival(talk: Talk, *, url: str, path: str, way: str, name: str, rounds: int) -> None:
     """Write row after row, as the others do, by write-through or by saving and setting."""
     random = Random(name)
-    source = Table(path, random)
+    source = Table(path, random, way)
     async with AsyncCache(url, namespace="rivals") as cache:
         rows = cache.write_through(source, key="row:{}")
         await cache.get("warm")
@@ -52,10 +66,10 @@ async def rival(talk: Talk, *, url: str, path: str, way: str, name: str, rounds:
             for id in range(rounds):
                 value = f"{name}:{task}:{id}"
                 await rows.get(id)
-                if way == "write-through":
-                    await rows.put(id, value)
-                else:
+                if way == "save and set":
                     await source.save(id, value)
                     await cache.set(rows.key(id), value)
+                else:
+                    await rows.put(id, value)
 
         await all_of(*[partial(write, task) for task in range(_TASKS)])

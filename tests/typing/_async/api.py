@@ -18,6 +18,7 @@ from freshwell import (
     AsyncWritableSource,
     AsyncWriteThrough,
     Lookup,
+    Saved,
     Stats,
 )
 
@@ -186,12 +187,23 @@ class Writable(Users):
         pass
 
 
+class Telling(Users):
+    async def save(self, id: int, value: User, /) -> Saved[User]:
+        return Saved(User(), 1) if id else Saved(version=1)
+
+
+class Mistaken(Users):
+    async def save(self, id: int, value: User, /) -> Saved[User]:
+        return Saved("Ada", version=1)  # type: ignore[arg-type]
+
+
 async def write_through() -> None:
     source: AsyncWritableSource[int, User] = Writable()
     readable: AsyncSource[int, User] = source
     users = cache.write_through(source, key="user:{}", ttl="5m", tags=["users"])
     assert_type(users, AsyncWriteThrough[User])
     assert_type(cache.write_through(Writable(), key="user:{}"), AsyncWriteThrough[User])
+    assert_type(cache.write_through(Telling(), key="user:{}"), AsyncWriteThrough[User])
     assert_type(await users.get(1), User | None)
     await users.put(1, User())
     await users.put_many({1: User()})

@@ -18,6 +18,7 @@ from freshwell import (
     WritableSource,
     WriteThrough,
     Lookup,
+    Saved,
     Stats,
 )
 
@@ -186,12 +187,23 @@ class Writable(Users):
         pass
 
 
+class Telling(Users):
+    def save(self, id: int, value: User, /) -> Saved[User]:
+        return Saved(User(), 1) if id else Saved(version=1)
+
+
+class Mistaken(Users):
+    def save(self, id: int, value: User, /) -> Saved[User]:
+        return Saved("Ada", version=1)  # type: ignore[arg-type]
+
+
 def write_through() -> None:
     source: WritableSource[int, User] = Writable()
     readable: Source[int, User] = source
     users = cache.write_through(source, key="user:{}", ttl="5m", tags=["users"])
     assert_type(users, WriteThrough[User])
     assert_type(cache.write_through(Writable(), key="user:{}"), WriteThrough[User])
+    assert_type(cache.write_through(Telling(), key="user:{}"), WriteThrough[User])
     assert_type(users.get(1), User | None)
     users.put(1, User())
     users.put_many({1: User()})

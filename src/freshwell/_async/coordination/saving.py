@@ -2,10 +2,12 @@
 
 A value is left only by a writer who was alone all the time: while it stood announced nobody else
 announced, invalidated or set the entry. Where writers overlap, the cache cannot tell in which
-order the source took them, so nothing is left.
+order the source took them, so nothing is left; unless the source tells each of them a version:
+then the value of the highest is left when the last has ended.
 
 With L2 its script decides that, in one step with the end of the announcement. Without, the L1
-table does, by its moments: every writer drops the entry when it begins, and when it ends.
+table does, by its moments: every writer drops the entry when it begins, and when it ends
+(``engines/overlaps``).
 
 An exception of the source does not tell whether the change was made. One that leaves it open
 whether the source is still at it (a cancellation, a time-out, a connection lost) leaves the
@@ -14,7 +16,7 @@ announcement standing until it runs out, so that what is read meanwhile is not s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from freshwell._async.coordination.keeper import Keeper, Tiers
@@ -22,25 +24,41 @@ from freshwell._async.coordination.tags import tags_of
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.coordination.writing import Intent, Intents
 from freshwell._async.stores.base import Fill
-from freshwell.engines.shelf import Terms
+from freshwell.engines.overlaps import Overlaps, Writer
+from freshwell.engines.shelf import Reading, Terms
 from freshwell.engines.stamps import Bonds
 from freshwell.errors import InvalidationError
 from freshwell.ground.names import key_tag
+from freshwell.ground.saved import AS_GIVEN, Saved
 from freshwell.ground.tags import Tagging
 
 __all__ = ["Change", "Saves"]
+
+
+def _nothing(answer: Any) -> Mapping[str, Saved[Any]]:
+    return {}
 
 
 class Change(NamedTuple):
     """What is about to change in the source.
 
     `names`: the entries it touches. `values`: what they become, where that is to be stored.
+    `hear`: makes of what `act` returns what the source says of entries; it may refuse that.
     """
 
     names: Sequence[str]
     values: Mapping[str, Any]
     terms: Terms
     taggings: Callable[[str], Tagging]
+    hear: Callable[[Any], Mapping[str, Saved[Any]]] = _nothing
+
+
+class _Left(NamedTuple):
+    """A value that is left in L1, and what it lives by."""
+
+    draft: Reading
+    terms: Terms
+    bonds: Bonds | None
 
 
 class Saves:
@@ -51,44 +69,67 @@ class Saves:
         self._keeper = keeper
         self._writes = writes
         self._intents = intents
+        self._overlaps: Overlaps[_Left] = Overlaps(tiers.table)
 
     async def run(self, change: Change, act: Callable[[], Awaitable[Any]]) -> None:
         """Announce a change, let `act` make it, and leave the new values, or nothing.
 
         Raises `InvalidationError` where L2 may not have taken the announcement (`act` was not
         called) or its end, `CodecError` for a value that cannot be written (not called
-        either), and what `act` raises.
+        either), what `act` raises, and, when the source has changed, what is raised for its
+        answer: by `hear`, and as to the values that it says it has stored.
         """
+        if self._t.store.shared:
+            await self._run(change, act, None)
+            return
+        writer = self._overlaps.join(change.names)
+        try:
+            await self._run(change, act, writer)
+        finally:
+            self._overlaps.leave(writer)
+
+    async def _run(
+        self, change: Change, act: Callable[[], Awaitable[Any]], writer: Writer | None
+    ) -> None:
         intent = await self._intents.announce(change.names, (), pulse=False)
-        since = self._t.table.moment()
+        if writer is not None:
+            self._overlaps.begin(writer)
         try:
             bonds = await self._bonds(change, intent)
-            fills = self._fills(change, intent, bonds) if self._t.store.shared else {}
+            fills = self._fills(change, change.values, intent, bonds)
         except BaseException as error:
             await self._give_up(intent, error)
             raise
         try:
-            await act()
+            answer = await act()
         except BaseException as error:
             if len(change.names) > 1 or _may_go_on(error):
                 self._intents.lapse(intent)
             else:
                 await self._give_up(intent, error)
             raise
-        if self._t.store.shared or not change.values:
-            await self._settle(intent, fills)
+        try:
+            said = change.hear(answer)
+            stored = self._stored(change, said, intent, bonds)
+            fills = self._refilled(change, stored, intent, bonds, fills)
+        except BaseException as error:
+            error.add_note("freshwell: the source has the change, and the entries are absent")
+            await self._give_up(intent, error)
+            raise
+        versions = {name: one.version for name, one in said.items() if one.version is not None}
+        if writer is None or not change.values:
+            await self._settle(intent, fills, versions)
         else:
-            self._keep_here(change, bonds, since)
+            self._keep_here(stored, bonds, versions, writer)
 
     async def _bonds(self, change: Change, intent: Intent) -> dict[str, Bonds | None]:
         """Capture the versions of the values' tags before the source changes. See `Tags.capture`.
 
         With L2, an entry's own tag is announced, and has no version now: see `_fills`.
         """
-        announced = frozenset(intent.tags) if self._t.store.shared else frozenset()
         tags: dict[str, list[str]] = {}
         for name, value in change.values.items():
-            own = [t for t in tags_of(value, change.taggings(name)) if t not in announced]
+            own = self._own_tags(change, name, value, intent)
             if own:
                 tags[name] = own
         if not tags:
@@ -96,12 +137,62 @@ class Saves:
         policy = change.terms.policy
         return await self._t.tags.capture(tags, policy.ttl_ns + policy.stale_ns)
 
+    def _own_tags(self, change: Change, name: str, value: Any, intent: Intent) -> list[str]:
+        announced = frozenset(intent.tags) if self._t.store.shared else frozenset()
+        return [t for t in tags_of(value, change.taggings(name)) if t not in announced]
+
+    def _stored(
+        self,
+        change: Change,
+        said: Mapping[str, Saved[Any]],
+        intent: Intent,
+        bonds: Mapping[str, Bonds | None],
+    ) -> Change:
+        """Return the change with the values as the source has stored them.
+
+        Left out are those with tags that the given value had not: their versions were not
+        captured before the source changed.
+        """
+        values = dict(change.values)
+        for name, one in said.items():
+            if one.value is AS_GIVEN or name not in values:
+                continue
+            own = self._own_tags(change, name, one.value, intent)
+            known = bonds.get(name)
+            captured = {digest for digest, _ in known.stamps} if known is not None else set()
+            if captured.issuperset(map(self._t.names.digest, own)):
+                values[name] = one.value
+            else:
+                del values[name]
+        return change._replace(values=values)
+
+    def _refilled(
+        self,
+        change: Change,
+        stored: Change,
+        intent: Intent,
+        bonds: Mapping[str, Bonds | None],
+        fills: Mapping[str, Fill],
+    ) -> dict[str, Fill]:
+        """Return `fills` with what the source has stored in the place of what it was given."""
+        kept, others = {}, []
+        for name, value in stored.values.items():
+            if value is not change.values[name]:
+                others.append(name)
+            elif name in fills:
+                kept[name] = fills[name]
+        return kept | self._fills(stored, others, intent, bonds)
+
     def _fills(
-        self, change: Change, intent: Intent, bonds: Mapping[str, Bonds | None]
+        self,
+        change: Change,
+        names: Iterable[str],
+        intent: Intent,
+        bonds: Mapping[str, Bonds | None],
     ) -> dict[str, Fill]:
         """Return what L2 is to hold afterwards. Raises `CodecError`, for unbound values too."""
         fills: dict[str, Fill] = {}
-        for name in change.values:
+        for name in names if self._t.store.shared else ():
             draft = self._keeper.draft(name, change.values, change.terms, 0)
             bound = own = bonds.get(name)
             if self._t.names.versioned:
@@ -113,9 +204,11 @@ class Saves:
                 fills[name] = fill
         return fills
 
-    async def _settle(self, intent: Intent, fills: Mapping[str, Fill]) -> None:
+    async def _settle(
+        self, intent: Intent, fills: Mapping[str, Fill], versions: Mapping[str, int]
+    ) -> None:
         try:
-            stored = await self._intents.settle(intent, pulse=False, fills=fills)
+            stored = await self._intents.settle(intent, pulse=False, fills=fills, versions=versions)
         except InvalidationError as error:
             raise InvalidationError(
                 "the source has the change, and L2 may not have been told that it is over: the "
@@ -132,25 +225,62 @@ class Saves:
         except InvalidationError as error:
             reason.add_note(f"freshwell: {error}")
 
-    def _keep_here(self, change: Change, bonds: Mapping[str, Bonds | None], since: int) -> None:
-        """Put the values into L1 where nobody has dropped them since this writer began."""
-        kept: dict[str, None] = {}
+    def _keep_here(
+        self,
+        change: Change,
+        bonds: Mapping[str, Bonds | None],
+        versions: Mapping[str, int],
+        writer: Writer,
+    ) -> None:
+        """Put into L1 what is to be left, where nobody else has dropped it meanwhile."""
+        lost = dict.fromkeys(change.names)
+        kept: list[str] = []
+        dropped: list[str] = []
         try:
-            for name in change.values:
-                draft = self._keeper.draft(name, change.values, change.terms, 0)
-                own = bonds.get(name)
-                if draft.times is None or (own is None and name in bonds):
+            for name in change.names:
+                left = self._left(change, name, bonds)
+                ended = self._overlaps.end(writer, name, versions.get(name), left)
+                if ended.waits:
+                    dropped.append(name)
+                elif ended.left is None or not self._kept(name, ended.left, ended.since):
                     continue
-                born_ns = draft.times.born_ns
-                if self._keeper.keep(
-                    name, draft, draft.times, born_ns, since, change.terms, own, voids=True
-                ):
-                    kept[name] = None
+                else:
+                    kept.append(name)
+                del lost[name]
         finally:
-            lost = [name for name in change.names if name not in kept]
             self._t.counters.fills += len(kept)
-            self._t.counters.fills_refused += len(lost)
-            self._writes.left(list(kept), lost)
+            self._t.counters.fills_refused += len(lost) + len(dropped)
+            self._writes.left(kept, list(lost), dropped)
+
+    def _left(self, change: Change, name: str, bonds: Mapping[str, Bonds | None]) -> _Left | None:
+        if name not in change.values:
+            return None
+        draft, own = self._keeper.draft(name, change.values, change.terms, 0), bonds.get(name)
+        if draft.times is None or (own is None and name in bonds):
+            return None
+        return _Left(draft, change.terms, own)
+
+    def _kept(self, name: str, left: _Left, since: int) -> bool:
+        """Store what a writer leaves, this one or another. Tell whether it stands."""
+        times, bonds = left.draft.times, left.bonds
+        if bonds is not None and self._t.names.versioned:
+            bonds = self._renewed(bonds, self._t.names.digest(key_tag(name)))
+            if bonds is None:
+                return False
+        return times is not None and self._keeper.keep(
+            name, left.draft, times, times.born_ns, since, left.terms, bonds, voids=True
+        )
+
+    def _renewed(self, bonds: Bonds, own: bytes) -> Bonds | None:
+        """Return bonds as of now: of an entry's `own` tag, each writer has ended the version.
+
+        None: another tag has changed. Whoever drops an entry's own tag drops the entry first.
+        """
+        now, since = self._t.table.moment(), bonds.since or 0
+        others = (digest for digest, _ in bonds.stamps if digest != own)
+        if any(self._t.table.dropped_since(since, digest) for digest in others):
+            return None
+        return bonds._replace(since=now)
 
 
 def _may_go_on(error: BaseException) -> bool:

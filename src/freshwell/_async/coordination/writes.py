@@ -222,15 +222,22 @@ class Writes:
     def drop(self, keys: Sequence[str]) -> None:
         """Let this process forget entries, and the loads of them that are under way."""
         self._t.table.drop_many(keys)
+        self._dropped(keys)
+
+    def _dropped(self, keys: Sequence[str]) -> None:
         if self._t.names.versioned:
             self._t.table.drop_tags([self._t.names.digest(key_tag(key)) for key in keys])
         self._flying.forget(keys)
 
-    def left(self, kept: Sequence[str], lost: Sequence[str]) -> None:
-        """Note which entries a writer has left in L1; the others, and loads of any, are void."""
+    def left(self, kept: Sequence[str], lost: Sequence[str], dropped: Sequence[str]) -> None:
+        """Note which entries a writer has left in L1; the others, and loads of any, are void.
+
+        `dropped`: those that have left the table already.
+        """
         self.drop(lost)
+        self._dropped(dropped)
         self._flying.forget(kept)
-        self._t.counters.invalidations += len(kept) + len(lost)
+        self._t.counters.invalidations += len(kept) + len(lost) + len(dropped)
 
     def drop_tags(self, tags: Sequence[str]) -> None:
         """Let this process forget the entries of tags, and the loads of such entries."""

@@ -98,11 +98,16 @@ class Peeked(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """The end of a write: `left` is what it leaves, or `fill` where it was alone all the time."""
+    """The end of a write: `left` is what it leaves, or `fill` where it was alone all the time.
+
+    With `version`, the source's, `fill` is left too where only writers with versions overlapped
+    and this is the highest of them.
+    """
 
     token: bytes
     left: Mark
     fill: Fill | None = None
+    version: int | None = None
 
 
 class Store(Protocol):
@@ -184,7 +189,7 @@ class Store(Protocol):
         """Announce a writer on keys. Return how many others each has (-1: too many)."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """End a writer's announcements. True where its value was stored."""
+        """End a writer's announcements. True where its value stands, or a later one."""
 
     async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
         """Return some keys that match a glob, and from which place to go on. None: that is all.

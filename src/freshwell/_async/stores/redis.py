@@ -193,9 +193,10 @@ class RedisStore:
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         calls: list[Call] = []
-        for token, left, fill in settlements:
+        for token, left, fill, number in settlements:
             value = (b"", 0, 0) if fill is None else (fill.frame, fill.fresh_ms, fill.keep_ms)
-            calls.append((left.key, [token, left.frame, left.keep_ms, *value]))
+            version = b"" if number is None else number.to_bytes(8, "big")
+            calls.append((left.key, [token, left.frame, left.keep_ms, *value, version]))
         return [reply == 1 for reply in await self._run(self._settle, calls, send=self._written)]
 
     async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:

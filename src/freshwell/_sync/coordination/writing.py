@@ -82,18 +82,24 @@ class Intents:
         return intent
 
     def settle(
-        self, intent: Intent, *, pulse: bool, fills: Mapping[str, Fill] = MappingProxyType({})
+        self,
+        intent: Intent,
+        *,
+        pulse: bool,
+        fills: Mapping[str, Fill] = MappingProxyType({}),
+        versions: Mapping[str, int] = MappingProxyType({}),
     ) -> int:
         """End an announcement: the entries are absent, the tags have new versions.
 
         Instead, an entry in `fills` (under the intent's token) holds that value where its writer
-        was alone all the time. Returns how many do.
+        was alone all the time, or overlapped only with writers that have `versions` (the source's)
+        too, and lower ones. Returns how many hold this value, or one of a higher version.
 
         Raises `InvalidationError` where L2 may not have taken it.
         """
         self._heart.drop(self._leases(intent))
         self._writes.remember(intent.keys, intent.tags)
-        settlements = self._settlements(intent, fills)
+        settlements = self._settlements(intent, fills, versions)
         try:
             if pulse:
                 self._t.store.void([self._t.tags.mark(PULSE)])
@@ -131,22 +137,25 @@ class Intents:
     def _leases(self, intent: Intent) -> list[Lease]:
         return [(key, intent.token) for key in self._l2_keys(intent)]
 
-    def _settlements(self, intent: Intent, fills: Mapping[str, Fill]) -> list[Settlement]:
+    def _settlements(
+        self, intent: Intent, fills: Mapping[str, Fill], versions: Mapping[str, int]
+    ) -> list[Settlement]:
         token, names, mark = intent.token, self._t.names, self._t.tags.mark
         ends: list[Settlement] = []
         for key in intent.keys:
             l2_key = names.entry(key)
             tombstone = Mark(l2_key, tombstone_frame(l2_key, token), _TOMBSTONE_MS)
-            ends.append(Settlement(token, tombstone, fills.get(key)))
-        keep_ms = {key_tag(key): fill.keep_ms for key, fill in fills.items()}
+            ends.append(Settlement(token, tombstone, fills.get(key), versions.get(key)))
+        filled = {key_tag(key): key for key in fills}
         for tag in intent.tags:
             left = mark(tag, stamp=token)
-            if tag not in keep_ms:
+            key_of = filled.get(tag)
+            if key_of is None:
                 ends.append(Settlement(token, left))
                 continue
             # The entry names the version that is left by one who was alone under its own tag.
-            alone = Fill(left.key, token, left.frame, 0, _OUTLIVES * keep_ms[tag])
-            ends.append(Settlement(token, mark(tag), alone))
+            alone = Fill(left.key, token, left.frame, 0, _OUTLIVES * fills[key_of].keep_ms)
+            ends.append(Settlement(token, mark(tag), alone, versions.get(key_of)))
         return ends
 
     def _prolong(self, leases: Sequence[Lease]) -> list[bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -11,9 +11,10 @@ from freshwell._sync.coordination.saving import Change
 from freshwell._sync.strategies.calls import Host
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._kit.threads import check_writer, each, resolve
-from freshwell.engines.results import check_mapping, storable
+from freshwell.engines.results import check_mapping, checked_saved, storable
 from freshwell.engines.shelf import Terms
 from freshwell.errors import ConfigurationError
+from freshwell.ground.saved import Saved
 from freshwell.ground.tags import Computed
 
 __all__ = ["WritableSource", "WriteThrough", "present"]
@@ -34,9 +35,12 @@ class WritableSource(Source[K_contra, V], Protocol[K_contra, V]):
     - ``delete(id)``, without which nothing can be deleted through the cache;
     - ``load_many(ids)``, as any source.
 
-    What the three that write return is not looked at. An exception of theirs says that the
-    outcome is unknown. Where the source may still be at it, let that be an `OSError`, which
-    `TimeoutError` and `ConnectionError` are.
+    ``save`` may return a `Saved`, and ``save_many`` a mapping from ids to them: the value as the
+    source has it, where that is not what was given, and its version, by which writers who overlap
+    leave the value of the highest. What else these return is not looked at.
+
+    An exception of theirs says that the outcome is unknown. Where the source may still be at it,
+    let that be an `OSError`, which `TimeoutError` and `ConnectionError` are.
     """
 
     def save(self, id: K_contra, value: V, /) -> Any:
@@ -48,7 +52,8 @@ class WriteThrough(ReadThrough[V]):
 
     Reading is as with `read_through`. Writing announces the change, saves, and leaves the value
     in the cache: so the entry is never older than the source after a call has returned, and two
-    writers of one key leave what the source has, or nothing.
+    writers of one key leave what the source has, or nothing. Where the source tells versions
+    (`Saved`), they leave what it has.
     """
 
     def __init__(
@@ -68,7 +73,8 @@ class WriteThrough(ReadThrough[V]):
 
         When it returns, this process reads it or what is newer, and others do under the rule
         of their read level. Between announcing and the end the entry is absent, and readers go
-        to the source. It is absent afterwards too where writers of the key overlapped, where
+        to the source. It is absent afterwards too where writers of the key overlapped, unless
+        the source told a version to each (see `Saved`) and none is an unknown outcome; where
         one of its tags was being changed, or where it is too large for the cache. With L2, two
         round trips besides the source's, and one more where a tag's version is not known here.
 
@@ -80,16 +86,19 @@ class WriteThrough(ReadThrough[V]):
                 which the message says, and the entry is absent for `intent`.
             CodecError: The value cannot be written to L2. The source was not called.
             ConfigurationError: `value` is None, which stands for "there is none": see `delete`.
+                Or the source has returned a `Saved` that cannot be: it *has* the value then, and
+                the entry is absent. So it is after a `CodecError` for the value in a `Saved`.
             KeyRejected: `id` is no id.
         """
         values = {id: present(value)}
-        self._run(values, partial(self._save_one, id, value), values)
+        self._run(values, partial(self._save_one, id, value), values, self._one_said)
 
     def put_many(self, values: Mapping[Any, V]) -> None:
         """Write many values, by their ids, as `put` writes one; announced and ended together.
 
         The source is called once where it has ``save_many``. What it raises says nothing of the
-        single values: all entries are absent then, for `intent`.
+        single values: all entries are absent then, for `intent`. It may return a mapping from
+        ids to `Saved`; those it leaves out have no version.
         """
         check_mapping(values, "put_many")
         given = {id: present(value) for id, value in values.items()}
@@ -97,9 +106,10 @@ class WriteThrough(ReadThrough[V]):
             return
         if self._save_many is None:
             saves = [partial(self._save_one, id, value) for id, value in given.items()]
-            self._run(given, partial(each, saves, _MANY_AT_ONCE), given)
+            self._run(given, partial(each, saves, _MANY_AT_ONCE), given, self._each_said)
         else:
-            self._run(given, partial(self._save_all, self._save_many, given), given)
+            act = partial(self._save_all, self._save_many, given)
+            self._run(given, act, given, self._all_said)
 
     def delete(self, *ids: Any) -> None:
         """Delete from the source. The entries are absent afterwards.
@@ -115,23 +125,54 @@ class WriteThrough(ReadThrough[V]):
         if unique:
             deletes = [partial(self._delete_one, self._delete, id) for id in unique]
             act = deletes[0] if len(deletes) == 1 else partial(each, deletes, _MANY_AT_ONCE)
-            self._run(unique, act, {})
+            self._run(unique, act, {}, _nothing_said)
 
     def _run(
-        self, ids: Collection[Any], act: Callable[[], Any], values: Mapping[Any, V]
+        self,
+        ids: Collection[Any],
+        act: Callable[[], Any],
+        values: Mapping[Any, V],
+        said: Callable[[Any, Collection[Any]], Mapping[Any, Saved[Any]]],
     ) -> None:
-        """Change the source by `act`, as to `ids`, and leave `values`."""
+        """Change the source by `act`, as to `ids`, and leave `values`.
+
+        `said` makes of what `act` returned what the source says of single ids.
+        """
         id_of, taggings = self._entries(ids)
         new = {name: values[id] for name, id in id_of.items() if id in values}
-        change = Change(list(id_of), new, self._call.terms, taggings.__getitem__)
+
+        def hear(answer: Any) -> Mapping[str, Saved[Any]]:
+            told = said(answer, list(id_of.values()))
+            return {name: told[id] for name, id in id_of.items() if id in told}
+
+        change = Change(list(id_of), new, self._call.terms, taggings.__getitem__, hear)
         self._call.engine.saves.run(change, act)
 
-    def _save_one(self, id: Any, value: Any) -> None:
-        resolve(self._save(id, value))
+    def _one_said(self, answer: Any, ids: Collection[Any]) -> dict[Any, Saved[Any]]:
+        return self._each_said([answer], ids)
+
+    def _each_said(self, answers: Sequence[Any], ids: Collection[Any]) -> dict[Any, Saved[Any]]:
+        told = zip(ids, answers, strict=True)
+        method = f"{self._source_name}.save"
+        return {id: checked_saved(one, method) for id, one in told if isinstance(one, Saved)}
+
+    def _all_said(self, answer: Any, ids: Collection[Any]) -> dict[Any, Saved[Any]]:
+        method = f"{self._source_name}.save_many"
+        if isinstance(answer, Saved):
+            raise ConfigurationError(
+                f"{method} returned one Saved for many values: return a mapping from ids to them"
+            )
+        if not isinstance(answer, Mapping):
+            return {}
+        told = ((id, answer.get(id)) for id in ids)
+        return {id: checked_saved(one, method) for id, one in told if isinstance(one, Saved)}
+
+    def _save_one(self, id: Any, value: Any) -> Any:
+        return resolve(self._save(id, value))
 
     @staticmethod
-    def _save_all(save_many: Callable[[Any], Any], values: Mapping[Any, Any]) -> None:
-        resolve(save_many(values))
+    def _save_all(save_many: Callable[[Any], Any], values: Mapping[Any, Any]) -> Any:
+        return resolve(save_many(values))
 
     @staticmethod
     def _delete_one(delete: Callable[[Any], Any], id: Any) -> None:
@@ -146,6 +187,10 @@ def present(value: V) -> V:
             "call delete(id), or put a value that says what you mean"
         )
     return storable(value)
+
+
+def _nothing_said(answer: Any, ids: Collection[Any]) -> dict[Any, Saved[Any]]:
+    return {}
 
 
 def _writers(
