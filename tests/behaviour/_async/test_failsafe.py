@@ -73,6 +73,17 @@ async def test_a_failing_load_is_answered_with_what_is_stale(make: Make) -> None
             await cache.get_or_load("a", load, stale_ttl=0)
 
 
+async def test_a_trace_says_why_something_old_was_given(make: Make) -> None:
+    load = Source()
+    async with make(**ON_ERROR) as cache:
+        await with_stale(cache, "a", load)
+        load.raises = Broken("down")
+        with cache.trace() as trace:
+            await cache.get_or_load("a", load)
+            await cache.get_or_load("a", load)
+        assert [(one.state, one.reason) for one in trace.served] == [("stale", "load failed")] * 2
+
+
 async def test_a_source_that_is_back_is_believed_after_the_throttle(make: Make) -> None:
     load = Source()
     async with make(**ON_ERROR, stale_throttle=0.2) as cache:
