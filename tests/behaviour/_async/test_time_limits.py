@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freshwell import AsyncCache, ConfigurationError, LoadError, LoadShed, LoadTimeout
-from freshwell._kit.aio import ASYNCHRONOUS
+from freshwell._kit.aio import ASYNCHRONOUS, sleep
 from tests.behaviour._async.failing import Slow, with_stale
 from tests.behaviour._async.parts import Held, Make
 from tests.support.aio import start, until
@@ -176,6 +176,25 @@ async def test_what_a_late_load_brings_after_an_invalidation_is_not_stored(make:
             "it is over",
         )
         assert await cache.get("a") is None
+
+
+async def test_a_late_load_does_not_replace_what_a_later_one_brought(make: Make) -> None:
+    late, quick = Slow(), Slow()
+    late.calls, quick.calls = 1, 40
+    quick.let_go.open()
+    async with make(lease=0.1) as cache:
+        with pytest.raises(LoadTimeout):
+            await cache.get_or_load("a", late, load_timeout=0.05)
+        assert await cache.get_or_load("a", quick, load_timeout=60) == 41
+        late.let_go.open()
+        stats = cache.stats
+        await until(
+            lambda: bool(late.ended or stats().load_errors) and stats().in_flight == 0,
+            "the late one is over",
+        )
+        for _ in range(20):  # storing is what comes last
+            assert await cache.get("a") == 41
+            await sleep(0.002)
 
 
 async def test_a_late_load_keeps_its_slot_until_it_is_over() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freshwell import Cache, ConfigurationError, LoadError, LoadShed, LoadTimeout
-from freshwell._kit.threads import ASYNCHRONOUS
+from freshwell._kit.threads import ASYNCHRONOUS, sleep
 from tests.behaviour._sync.failing import Slow, with_stale
 from tests.behaviour._sync.parts import Held, Make
 from tests.support.threads import start, until
@@ -176,6 +176,25 @@ def test_what_a_late_load_brings_after_an_invalidation_is_not_stored(make: Make)
             "it is over",
         )
         assert cache.get("a") is None
+
+
+def test_a_late_load_does_not_replace_what_a_later_one_brought(make: Make) -> None:
+    late, quick = Slow(), Slow()
+    late.calls, quick.calls = 1, 40
+    quick.let_go.open()
+    with make(lease=0.1) as cache:
+        with pytest.raises(LoadTimeout):
+            cache.get_or_load("a", late, load_timeout=0.05)
+        assert cache.get_or_load("a", quick, load_timeout=60) == 41
+        late.let_go.open()
+        stats = cache.stats
+        until(
+            lambda: bool(late.ended or stats().load_errors) and stats().in_flight == 0,
+            "the late one is over",
+        )
+        for _ in range(20):  # storing is what comes last
+            assert cache.get("a") == 41
+            sleep(0.002)
 
 
 def test_a_late_load_keeps_its_slot_until_it_is_over() -> None:

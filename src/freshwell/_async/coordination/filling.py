@@ -50,6 +50,8 @@ class Brought(NamedTuple):
     cost_ns: int
     since: int
     before: Tagged | None
+    newest: bool
+    """Whether values of loads that began earlier are not to replace these."""
 
 
 class Filling:
@@ -67,7 +69,7 @@ class Filling:
         taggings: Callable[[str], Tagging],
     ) -> dict[str, Loaded]:
         """Fill L2 under the leases, then L1 with what stands."""
-        values, notes, began_ns, cost_ns, since, before = brought
+        values, notes, began_ns, cost_ns, since, before, newest = brought
         drafts = {
             key: self._keeper.draft(key, values, terms, cost_ns, notes.of(key)) for key in tokens
         }
@@ -88,7 +90,8 @@ class Filling:
             if draft.times is None:
                 self._t.table.drop(key)  # what it would have replaced is no more right
             elif key in stood:
-                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own)
+                voids = newest and not self._t.store.shared
+                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own, voids=voids)
             # That it stood says nothing of its tags, which stand elsewhere.
             valid_at_ns = sent_ns if key in stood and own is None else began_ns
             loaded[key] = Loaded(draft.value, draft.negative, began_ns, valid_at_ns)

@@ -208,7 +208,8 @@ class CacheAside:
             found = await self._safe.fall_back(keys, terms, errand.taggings, LOAD_FAILED)
             if found is None:
                 raise
-            self._t.incidents.served_stale(error)
+            if any(one.stale_since_ns is not None for one in found.values()):
+                self._t.incidents.served_stale(error)
             return found
 
     async def _load(

@@ -85,5 +85,12 @@ class FailSafe:
             self._answers.trace(key, seen, seen.tier, reason if key in stale else None)
         now_ns = self._t.now_ns()
         return {
-            key: Loaded(seen.value, seen.negative, -1, now_ns) for key, (seen, _) in sights.items()
+            key: Loaded(
+                seen.value,
+                seen.negative,
+                -1,
+                now_ns,
+                stale_since_ns=seen.times.fresh_until_ns if key in stale and seen.times else None,
+            )
+            for key, (seen, _) in sights.items()
         }

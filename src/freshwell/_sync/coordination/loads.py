@@ -102,7 +102,8 @@ class Loads:
         useless: dict[bytes, bytes] = {}
         until_ns = self._until_ns(errand)
         while todo:
-            self._check_time(errand, until_ns)
+            if self._is_over(until_ns):
+                raise too_late(errand.terms)
             since, held_ms = self._t.table.moment(), 0
             if self._t.store.shared:
                 leases, held_ms = self._acquire(todo, errand, results, since, useless)
@@ -249,15 +250,17 @@ class Loads:
             began_ns, values = self._call(list(tokens), errand, notes, until_ns)
             cost_ns = self._t.now_ns() - began_ns
             self._t.rests.end(tokens)
-            brought = Brought(values, notes, began_ns, cost_ns, since, before)
+            # Without leases, one that is late may end after one that began when it was over.
+            newest = until_ns is not None and not self._is_over(until_ns)
+            brought = Brought(values, notes, began_ns, cost_ns, since, before, newest)
             return self._filling.store(tokens, brought, errand.terms, errand.taggings)
         except Exception as error:
             self.failed(list(tokens), error, errand)
             self._filling.release(leases, rest_ms=self._rest_ms(errand, error))
             raise
         except BaseException:
-            late = until_ns is not None and self._t.now_ns() >= until_ns
-            rest_ms = self._rest_ms(errand, too_late(errand.terms)) if late else 0
+            late = too_late(errand.terms) if self._is_over(until_ns) else None
+            rest_ms = 0 if late is None else self._rest_ms(errand, late)
             self._filling.give_back(leases, rest_ms=rest_ms)
             raise
         finally:
@@ -288,10 +291,9 @@ class Loads:
         limit_ns = errand.terms.policy.limit_ns
         return None if limit_ns is None else self._t.now_ns() + limit_ns
 
-    def _check_time(self, errand: Errand, until_ns: int | None) -> None:
-        """Raise `LoadTimeout` where nobody waits any more: a thread cannot be cancelled."""
-        if until_ns is not None and self._t.now_ns() >= until_ns:
-            raise too_late(errand.terms)
+    def _is_over(self, until_ns: int | None) -> bool:
+        """Tell whether nobody waits any more: a thread cannot be cancelled."""
+        return until_ns is not None and self._t.now_ns() >= until_ns
 
     def _before(self, tokens: Mapping[str, bytes], errand: Errand) -> Tagged | None:
         """Capture the versions of tags, where there are any and something can be stored."""
@@ -313,9 +315,12 @@ class Loads:
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
             )
         counters, began_ns, error = self._t.counters, self._t.now_ns(), ""
+        if self._is_over(until_ns):
+            if gated:
+                self._t.gate.leave()
+            raise too_late(errand.terms)
+        counters.loads += 1
         try:
-            self._check_time(errand, until_ns)
-            counters.loads += 1
             with self._t.observing.spans("load", keys=keys):
                 values, kept = notes.resolved(errand.load(keys, notes))
             counters.not_modified += kept
