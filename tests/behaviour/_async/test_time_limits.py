@@ -185,7 +185,7 @@ async def test_a_late_load_does_not_replace_what_a_later_one_brought(make: Make)
     async with make(lease=0.1) as cache:
         with pytest.raises(LoadTimeout):
             await cache.get_or_load("a", late, load_timeout=0.05)
-        assert await cache.get_or_load("a", quick, load_timeout=60) == 41
+        assert await cache.get_or_load("a", quick, load_timeout=10) == 41
         late.let_go.open()
         stats = cache.stats
         await until(
@@ -220,7 +220,7 @@ async def test_another_process_takes_over_from_a_late_load(redis_url: str) -> No
     load, quick = Slow(), Slow()
     async with (
         AsyncCache(redis_url, load_timeout=0.1, lease=0.3) as one,
-        AsyncCache(redis_url) as other,
+        AsyncCache(redis_url, load_timeout=10) as other,
     ):
         await with_stale(one, "a", load)
         with pytest.raises(LoadTimeout):

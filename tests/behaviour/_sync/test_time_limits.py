@@ -185,7 +185,7 @@ def test_a_late_load_does_not_replace_what_a_later_one_brought(make: Make) -> No
     with make(lease=0.1) as cache:
         with pytest.raises(LoadTimeout):
             cache.get_or_load("a", late, load_timeout=0.05)
-        assert cache.get_or_load("a", quick, load_timeout=60) == 41
+        assert cache.get_or_load("a", quick, load_timeout=10) == 41
         late.let_go.open()
         stats = cache.stats
         until(
@@ -220,7 +220,7 @@ def test_another_process_takes_over_from_a_late_load(redis_url: str) -> None:
     load, quick = Slow(), Slow()
     with (
         Cache(redis_url, load_timeout=0.1, lease=0.3) as one,
-        Cache(redis_url) as other,
+        Cache(redis_url, load_timeout=10) as other,
     ):
         with_stale(one, "a", load)
         with pytest.raises(LoadTimeout):
