@@ -143,8 +143,9 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
-            **loads,
         )
+        if loads:
+            terms = self._core.with_loads(terms, loads)
         load, tagging = single(name, loader), self._tagging(name, tags)
         value: T = await self._core.engine().aside.get_or_load(name, load, terms, tagging)
         return value
