@@ -13,11 +13,15 @@ from typing import Any, Final
 
 from typer.models import ArgumentInfo, Context, OptionInfo
 
+from freshwell.cli.dashboard import dashboard
+from freshwell.cli.doctor.command import doctor
+from freshwell.cli.fleet.top import top
 from freshwell.cli.inspect import inspect as inspect_command
 from freshwell.cli.invalidate import invalidate
 from freshwell.cli.journal import drop, export, list_, retry, show, status
 from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
+from freshwell.cli.lint.command import lint as lint_command
 from freshwell.cli.worker import flush_worker
 
 __all__ = ["COMMANDS", "page"]
@@ -32,6 +36,10 @@ COMMANDS: Final = {
     "journal drop": drop,
     "journal export": export,
     "flush-worker": flush_worker,
+    "doctor": doctor,
+    "lint": lint_command,
+    "top": top,
+    "dashboard": dashboard,
     "lab": lab,
     "lab coherence": coherence,
 }
@@ -40,8 +48,8 @@ _HEAD: Final = """# The command line
 Written by `tools/reference.py` from what `freshwell COMMAND --help` is made of: change that, not
 this page. It comes with `pip install "freshwell[cli,redis]"`; the plots of the lab take
 `freshwell[lab]`, and its PostgreSQL `freshwell[postgres]`.
-How to use it is in [Work on a cache from the command line](../how-to/command-line.md) and [Run the
-lab](../how-to/run-the-lab.md).
+How to use it is in [Work on a cache from the command line](../how-to/command-line.md), [Look for
+what is wrong](../how-to/doctor-and-lint.md) and [Run the lab](../how-to/run-the-lab.md).
 
 `freshwell --version` shows the version, `--help` after any command what stands here.
 """

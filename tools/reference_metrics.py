@@ -26,9 +26,9 @@ stands in braces. Beside this page lie [a dashboard for Grafana](grafana-dashboa
 _ROWS: Final = {
     "Answers": ("hits", "misses"),
     "Loads": ("loads", "load", "lease", "refreshes", "fills"),
-    "Invalidation": ("invalidations", "notices", "notice", "outdated"),
+    "Invalidation": ("invalidations", "notices", "notice", "outdated", "spool"),
     "Memory": ("l1",),
-    "What degrades": ("errors",),
+    "What degrades": ("errors", "degraded", "l2", "breaker"),
     "Write-behind": ("behind",),
 }
 """The rows of the dashboard, and the second words of the metrics in each."""
@@ -54,6 +54,13 @@ ALERTS: Final = (
         "5m",
         "warning",
         "Redis is slow, down, or refuses commands: reads go on with the loader.",
+    ),
+    Alert(
+        "FreshwellL2Down",
+        "max by (namespace) (freshwell_breaker_servers) > 0",
+        "1m",
+        "critical",
+        "Redis is down and left alone: reads go to the source, under max_loads.",
     ),
     Alert(
         "FreshwellMemorySilent",
@@ -90,6 +97,13 @@ ALERTS: Final = (
         "30m",
         "warning",
         "Bytes in Redis are not ours, or do not fit the types any more.",
+    ),
+    Alert(
+        "FreshwellSpoolWaits",
+        "max by (namespace) (freshwell_spool_age_seconds) > 60",
+        "1m",
+        "critical",
+        "Invalidations wait for Redis: other processes may serve what they are of.",
     ),
     Alert(
         "FreshwellDeadLetters",

@@ -18,6 +18,11 @@ from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
+from freshwell.codecs.compressed import Compressed
+from freshwell.codecs.keyring import Keyring
+from freshwell.codecs.sealed import Sealed
+from freshwell.codecs.sensitive import Sensitive
+from freshwell.codecs.signed import Signed
 from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
 from freshwell.engines.hot import Hot
@@ -71,6 +76,7 @@ __all__ = [
     "CachedFunction",
     "CodecError",
     "CoherenceChanged",
+    "Compressed",
     "ConfigurationError",
     "Degraded",
     "Duration",
@@ -83,6 +89,7 @@ __all__ = [
     "JournalUnavailable",
     "JournalUnfit",
     "KeyRejected",
+    "Keyring",
     "LetterSuperseded",
     "LoadCancelled",
     "LoadContext",
@@ -97,7 +104,10 @@ __all__ = [
     "Outcome",
     "ReadThrough",
     "Saved",
+    "Sealed",
+    "Sensitive",
     "Served",
+    "Signed",
     "Source",
     "Stats",
     "StoreUnavailable",

@@ -64,8 +64,15 @@ class KeyRejected(FreshwellError, ValueError):
 class CodecError(FreshwellError):
     """A value cannot be written, or bytes cannot be read, by the codec in force.
 
-    Bytes from L2 never raise it to a caller: they are a counted miss.
+    Bytes from L2 never raise it to a caller: they are a counted miss. ``reason`` says in a few
+    words what is wrong with bytes: ``"codec"`` (another codec, type or version of the code),
+    ``"unguarded"`` (neither sealed nor signed in the way that is configured), ``"unknown key"``,
+    ``"not authentic"`` (changed, or another entry's), ``"truncated"``, ``"too large"``.
     """
+
+    def __init__(self, message: str, reason: str = "codec") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LoadError(FreshwellError):
@@ -91,8 +98,11 @@ class LoadCancelled(LoadError):
 class StoreUnavailable(FreshwellError):
     """L2 did not answer in time, could not be reached, or answered with an error.
 
-    Reads never raise it: they go on to the loader.
+    Reads never raise it: they go on to the loader. ``was_asked`` is False where L2 was left
+    alone because it had failed before: nothing was sent, and no time was lost.
     """
+
+    was_asked = True
 
 
 class InvalidationError(StoreUnavailable):

@@ -69,8 +69,10 @@ class Lookup:
     - `tier`: ``"l1"`` (this process), ``"l2"`` (Redis or Valkey), None where nothing was found.
     - `age_s`, `ttl_left_s`: seconds since it was loaded, and until its TTL ends (negative
       after it); None where unknown.
-    - `reason`: a word or two on why, for logs. ``"load failed"``: it is stale, and its source has
-      failed so lately that it is left alone.
+    - `reason`: a word or two on why, for logs: ``"l2 down"`` where L2 did not answer, ``"gutter"``
+      for a value that was loaded meanwhile (`gutter_ttl`), ``"session"`` where L1 may not answer
+      now, ``"load failed"`` for one past its TTL whose source has failed so lately that it is left
+      alone.
     """
 
     found: bool

@@ -11,6 +11,7 @@ import pytest
 
 from freshwell import AsyncCache, Cache, ConfigurationError
 from tests.support.processes import workers
+from tests.support.servers import Server
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="none")
 
@@ -125,3 +126,28 @@ async def test_the_last_caller_to_leave_ends_the_load_and_gives_the_lease_back(
         await ended.wait()
         async with asyncio.timeout(5):
             assert await other.get_or_load("a", quick) == "value"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_was_spooled_in_one_event_loop_is_replayed_in_the_next(own_redis: Server) -> None:
+    cache = AsyncCache(own_redis.url, spool="memory", l1=False, drain=20)
+
+    async def outage() -> None:
+        await cache.set("a", 1)
+        await cache.set("b", 1)
+        own_redis.freeze()
+        await cache.invalidate("a")
+
+    async def after() -> int:
+        assert await cache.get("a") is None
+        assert await cache.get("b") == 1
+        await cache.aclose()
+        return cache.stats().spool_records
+
+    with asyncio.Runner() as first:
+        first.run(outage())
+    own_redis.thaw()
+    assert asyncio.run(after()) == 0
+    assert cache.stats().replayed == 1
+    gc.collect()

@@ -6,10 +6,11 @@ import logging
 
 import pytest
 
+from freshwell._kit.link_errors import LeftAlone
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import JournalUnavailable, StoreUnavailable
-from tests.support.clock import ManualClock
+from freshwell.testing import FakeClock
 
 
 @pytest.fixture
@@ -18,9 +19,7 @@ def counters() -> Counters:
 
 
 @pytest.fixture
-def incidents(
-    counters: Counters, clock: ManualClock, caplog: pytest.LogCaptureFixture
-) -> Incidents:
+def incidents(counters: Counters, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> Incidents:
     caplog.set_level(logging.WARNING, "freshwell")
     return Incidents(counters, "app", clock)
 
@@ -35,7 +34,7 @@ def test_the_first_of_a_kind_is_said(
 def test_the_next_within_a_minute_are_counted_and_told_afterwards(
     incidents: Incidents,
     counters: Counters,
-    clock: ManualClock,
+    clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for _ in range(5):
@@ -84,3 +83,36 @@ def test_what_becomes_of_accepted_writes_is_counted_and_said(
     ]
     assert (counters.writes_retried, counters.writes_dead, counters.writes_lost) == (1, 1, 3)
     assert counters.flush_errors == 3
+
+
+def test_calls_that_were_not_made_are_counted_and_not_said(
+    incidents: Incidents, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.l2_left_alone(StoreUnavailable("no reply came within the time limit"))
+    for _ in range(5):
+        incidents.l2_failed(LeftAlone("it has failed"))
+    incidents.l2_is_back(2_340_000_000)
+    incidents.l2_slow(600_000_000)
+    assert caplog.messages == [
+        "cache app: L2 is left alone: no reply came within the time limit",
+        "cache app: L2 is back: after 2.3 s",
+        "cache app: L2 was too slow for a read: 0.6 s were not enough",
+    ]
+    assert (counters.l2_openings, counters.l2_refused, counters.l2_errors) == (1, 5, 0)
+    assert counters.l2_slow == 1
+
+
+def test_what_becomes_of_invalidations_that_l2_did_not_take_is_counted_and_said(
+    incidents: Incidents, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.spooled(2, 5)
+    incidents.spool_refused("the spool holds 5, and max_spool is 5")
+    incidents.spool_failed(JournalUnavailable("the disk is full"))
+    incidents.spool_left(3, durable=False)
+    assert caplog.messages == [
+        "cache app: invalidations wait for L2: the spool holds 5",
+        "cache app: the spool refused invalidations: the spool holds 5, and max_spool is 5",
+        "cache app: the spool failed: the disk is full",
+        "cache app: a cache was closed with invalidations in its spool: 3 are lost",
+    ]
+    assert counters.spooled == 2

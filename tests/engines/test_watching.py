@@ -133,5 +133,5 @@ def test_names_are_different_and_as_both_systems_have_them() -> None:
 
 
 def test_no_metric_has_a_label_that_could_hold_a_key() -> None:
-    allowed = {"tier", "of", "outcome", "kind", "reason", "mode"}
+    allowed = {"tier", "of", "outcome", "kind", "reason", "mode", "state"}
     assert {label for metric in METRICS for label in metric.labels} <= allowed

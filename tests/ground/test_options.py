@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from freshwell.ground.options import (
     EntryPolicy,
     as_read_level,
     bounded_int,
+    check_clock,
     ttl_ns,
 )
 from freshwell.ground.plan import ReadLevel
@@ -52,7 +54,13 @@ GOOD: dict[str, Any] = {
     "max_refreshes": 8,
     "connect_timeout": "250ms",
     "command_timeout": 0.05,
+    "l2_timeout": "300ms",
+    "breaker_failures": 3,
+    "breaker_pause": "0.5s",
+    "gutter_ttl": "10s",
     "drain": "1s",
+    "spool": "sqlite:///spool.db",
+    "max_spool": 100,
 }
 
 
@@ -92,8 +100,22 @@ def test_good_options_become_integers() -> None:
         max_refreshes=8,
         connect_timeout_ns=250 * MS,
         command_timeout_ns=50 * MS,
+        l2_timeout_ns=300 * MS,
+        breaker_failures=3,
+        breaker_pause_ns=500 * MS,
+        gutter_ns=10 * SECOND,
         drain_ns=SECOND,
+        spool_path="spool.db",
+        max_spool=100,
     )
+
+
+@pytest.mark.parametrize(
+    ("spool", "path"),
+    [(None, None), ("memory", ""), ("sqlite:////var/spool.db", "/var/spool.db")],
+)
+def test_a_spool_is_nowhere_in_memory_or_in_a_file(spool: str | None, path: str | None) -> None:
+    assert options(spool=spool).spool_path == path
 
 
 NO_DURATION: list[Any] = [math.inf, math.nan, -1, "-1s", "", "soon", True, [], timedelta(-1)]
@@ -127,7 +149,13 @@ BAD: dict[str, list[Any]] = {
     "max_refreshes": NO_COUNT,
     "connect_timeout": [None, 0, *NO_DURATION],
     "command_timeout": [None, 0, *NO_DURATION],
+    "l2_timeout": [0, *NO_DURATION],
+    "breaker_failures": NO_COUNT,
+    "breaker_pause": [None, 0, "9ms", "1.1s", *NO_DURATION],
+    "gutter_ttl": [None, "8d", *NO_DURATION],
     "drain": [None, *NO_DURATION],
+    "spool": ["", "redis", "sqlite:", "sqlite:///", "sqlite:///:memory:", "spool.db", True, 1, []],
+    "max_spool": NO_COUNT,
 }
 
 
@@ -145,10 +173,14 @@ def test_a_bad_option_is_refused_by_its_name(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["stale_ttl", "load_wait", "drain", "negative_ttl", "jitter", "beta"]
+    "name", ["stale_ttl", "gutter_ttl", "load_wait", "drain", "negative_ttl", "jitter", "beta"]
 )
 def test_these_options_may_be_zero(name: str) -> None:
     assert isinstance(options(**{name: 0}), CacheOptions)
+
+
+def test_l2_has_twice_the_limits_of_a_command_for_a_load_unless_said_otherwise() -> None:
+    assert options(l2_timeout=None).l2_timeout_ns == 2 * (250 + 50) * MS
 
 
 def test_a_lease_lasts_a_millisecond_at_least() -> None:
@@ -257,3 +289,17 @@ def test_what_there_is_not_lives_as_long_as_values_unless_said_otherwise() -> No
     assert POLICY.lifetime_ns(negative=True) == SECOND
     assert POLICY.lifetime_ns(negative=False) == 3_600 * SECOND
     assert POLICY.narrowed(negative_ttl=0).lifetime_ns(negative=True) == 0
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [0, "now", time.monotonic, lambda: True, lambda: None],
+    ids=["0", "text", "seconds", "a bool", "nothing"],
+)
+def test_a_clock_that_tells_no_nanoseconds_is_refused(clock: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"clock is .*FakeClock\(\)"):
+        check_clock(clock)
+
+
+def test_a_clock_that_tells_nanoseconds_is_taken() -> None:
+    assert check_clock(time.monotonic_ns) is time.monotonic_ns

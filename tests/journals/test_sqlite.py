@@ -16,7 +16,7 @@ import pytest
 from freshwell._async.stores.local_journal import LocalJournal as AsyncLocalJournal
 from freshwell._kit.threads_promise import Promise
 from freshwell._sync.stores.local_journal import LocalJournal
-from freshwell.engines import journal_file, sqlite_journal
+from freshwell.engines import journal_file, sqlite_file, sqlite_journal
 from freshwell.engines.journal_group import Bounds, Group
 from freshwell.engines.sqlite_journal import SqliteJournal
 from freshwell.errors import ConfigurationError, JournalUnavailable, JournalUnfit
@@ -180,7 +180,7 @@ def test_files_that_cannot_grow_are_unavailable_until_they_can(path: Path) -> No
 def test_a_file_that_another_holds_is_unavailable_until_it_lets_go(
     make: Make, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_file, "_BUSY_MS", 10)
+    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 10)
     journal = make()
     journal.accept([draft("a")])
     other = sqlite3.connect(path, isolation_level=None)

@@ -23,6 +23,7 @@ from freshwell.engines.results import storable
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
+from freshwell.ground.keys import check_count
 from freshwell.ground.tags import Computed
 from freshwell.ground.templates import Naming, compile_template, default_naming, plan_tags
 from freshwell.typing import Lookup
@@ -163,6 +164,7 @@ class _Helpers:
         if isinstance(calls, str):
             raise KeyRejected("many() was given one text: give a list of calls")
         rows = [call if isinstance(call, tuple) else (call,) for call in calls]
+        check_count(len(rows))
         entries = [self._call.entry(*self._bound, *row) for row in rows]
         by_name = {name: row for (name, _), row in zip(entries, rows, strict=True)}
         taggings = dict(entries)

@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar, Unpack
 from freshwell._sync.coordination.sweeps import Progress
 from freshwell._sync.core import Core
 from freshwell._sync.decorators import Decoration, check_decorating, decorate
-from freshwell._sync.journals import journal_opener, payload_codec
+from freshwell._sync.journals import delivery_to, journal_opener
 from freshwell._sync.strategies.cache_aside import single
 from freshwell._sync.strategies.calls import Host
-from freshwell._sync.strategies.delivering import BatchSource, Delivery
+from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
@@ -22,10 +22,11 @@ from freshwell.engines.loading import LoadNotes
 from freshwell.engines.lookups import as_lookup
 from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.shelf import Terms
-from freshwell.errors import KeyRejected
+from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.downs import is_down
 from freshwell.ground.globs import check_glob
 from freshwell.ground.journaling import BehindOptions, journal_name, journal_spec
+from freshwell.ground.keys import check_count
 from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
 from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
@@ -45,6 +46,7 @@ class Scope:
         self._namespace = namespace
         parts = namespace.split("/") if namespace else []
         paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+        self._hiding = core.names.hiding is not None
         self._implied = tuple(namespace_tag(path) for path in paths)
         self._host = Host(
             core.engine,
@@ -55,6 +57,7 @@ class Scope:
             core.checked,
             self._name_of,
             self._with_tags,
+            core.seams.now_ns,
         )
 
     # -- reading -----------------------------------------------------------------------------
@@ -212,7 +215,7 @@ class Scope:
         name = self._name(key)
         terms = self._core.terms(type, read, stale_ttl=stale_ttl)
         reading = self._core.engine().aside.look(name, terms, self._tagging(name))
-        return as_lookup(reading)
+        return as_lookup(reading, self._core.seams.now_ns())
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -238,8 +241,9 @@ class Scope:
             CodecError: The value cannot be written, or is larger than `max_value_bytes`.
             KeyRejected, ConfigurationError: The key or an option is wrong.
         """
+        values = {self._core.checked(key): value}
         self.set_many(
-            {key: value}, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
+            values, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
         )
 
     def set_many(
@@ -265,11 +269,16 @@ class Scope:
         nothing loaded before is stored afterwards anywhere, this process serves nothing older,
         and others serve it from L1 for `max_staleness` at the most. One round trip.
 
+        With a `spool`, it returns too where L2 may not have taken it: what the keys name is not
+        served by this process until L2 has it, and others may serve the old value until then, up
+        to its TTL (`stats().spool_records`).
+
         Raises:
-            InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
+            InvalidationError: L2 may not have taken it, nor a spool: repeat the call. Safe to
+                repeat.
             KeyRejected: A key is wrong; nothing was invalidated.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if names:
             self._core.engine().writes.invalidate(names)
 
@@ -279,7 +288,7 @@ class Scope:
         Unlike `invalidate`, callers with a `stale_ttl` go on being served while one load
         runs. Loads under way are void. Raises as `invalidate` does.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if names:
             self._core.engine().writes.expire(names)
 
@@ -288,12 +297,14 @@ class Scope:
 
         Loads of such entries that are under way are void. One round trip (two in a Cluster) and
         one write for each tag, however many entries it has. The ack means what it means of
-        `invalidate`. Tags belong to the whole cache, not to a namespace.
+        `invalidate`, and a `spool` does too. Tags belong to the whole cache, not to a namespace.
 
         Raises:
-            InvalidationError: L2 may not have taken it: repeat the call. Safe to repeat.
+            InvalidationError: L2 may not have taken it, nor a spool: repeat the call. Safe to
+                repeat.
             KeyRejected: A tag is wrong; nothing was invalidated.
         """
+        check_count(len(tags))
         inner = [user_tag(check_tag(tag)) for tag in tags]
         if inner:
             self._core.engine().writes.invalidate_tags(inner, pulse=True)
@@ -304,13 +315,19 @@ class Scope:
         ``*``, ``?``, ``[abc]``, ``[a-z]``, ``[^a]`` and a backslash mean what they mean to Redis.
         Costs L2 a look at each of its keys, on every primary, in small steps that its other
         clients do not notice: prefer tags. `progress` is called after each step with the count so
-        far. When the call returns, the ack means what it means of `invalidate`.
+        far. When the call returns, the ack means what it means of `invalidate`. No spool takes it.
 
         Raises:
             InvalidationError: L2 stopped answering in between: repeat the call.
             KeyRejected: The pattern is empty or too long.
+            ConfigurationError: The cache has `hash_keys`: its names in L2 match no pattern.
         """
         glob = check_glob(pattern)
+        if self._hiding:
+            raise ConfigurationError(
+                "this cache has hash_keys, and hashed names match no pattern: invalidate by keys "
+                "or tags, or clear a namespace"
+            )
         sweeps = self._core.engine().sweeps
         return sweeps.invalidate(self._namespace, glob, progress)
 
@@ -331,13 +348,14 @@ class Scope:
 
         Raises:
             InvalidationError: On entering: L2 may not have taken the announcement, and the
-                block was not run. On leaving: L2 may not have taken its end, and the entries
-                stay absent for `intent`; an exception of the block goes before.
+                block was not run. On leaving: L2 may not have taken its end, nor a spool, and the
+                entries stay absent for `intent`; an exception of the block goes before.
             KeyRejected: A key or tag is wrong.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if isinstance(tags, str):
             raise KeyRejected("the tags are one text: give a list of tags")
+        check_count(len(tags))
         inner = [user_tag(check_tag(tag)) for tag in tags]
         return Writing(self._core.engine, names, inner)
 
@@ -515,7 +533,8 @@ class Scope:
 
         - `journal`: ``"sqlite:///pending.db"``, a file of this machine, for one process that
           writes; ``"redis"``, beside the entries on the cache's own Redis; the URL of another
-          Redis, or a client of redis-py; ``"memory"``, lost with the process.
+          Redis, or a client of redis-py; ``"memory"``, lost with the process; or a journal of
+          your own, an object as `freshwell.journals` says, which is closed with this.
         - `durability`: what an accepted write survives, where the journal leaves a choice:
           ``"redis"`` or ``"redis+wait"``, confirmed by `replicas` replicas.
         - `name`: what the journal is called on its Redis. None: after `key`.
@@ -578,7 +597,7 @@ class Scope:
             key,
             terms,
             split_tags(tags, loaded=False),
-            delivery=Delivery(source, payload_codec(self._core, codec, type), is_down),
+            delivery=delivery_to(self._core, source, codec, type, is_down, spec),
             open_journal=journal_opener(
                 self._core,
                 spec,
@@ -598,13 +617,20 @@ class Scope:
         """Return the inner name of a key. Raises `KeyRejected` for what is none."""
         return self._name_of(self._core.checked(key))
 
+    def _each_name(self, keys: Sequence[str]) -> list[str]:
+        check_count(len(keys))
+        return [self._name(key) for key in keys]
+
     def _name_of(self, key: str) -> str:
+        if self._hiding:
+            key = self._core.names.hidden(self._namespace, key)
         return named(self._namespace, key) if self._namespace else key
 
     def _names(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the keys by their inner names."""
         if isinstance(keys, str):
             raise KeyRejected("the keys are one text: give a list of keys")
+        check_count(len(keys))
         return {self._name(key): key for key in keys}
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:

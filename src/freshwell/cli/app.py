@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from freshwell.cli.dashboard import dashboard
+from freshwell.cli.doctor.command import doctor
+from freshwell.cli.fleet.top import top
 from freshwell.cli.inspect import inspect
 from freshwell.cli.invalidate import invalidate
 from freshwell.cli.journal import journals
 from freshwell.cli.lab.coherence.command import coherence
 from freshwell.cli.lab.command import lab
+from freshwell.cli.lint.command import lint
 from freshwell.cli.worker import flush_worker
 
 __all__ = ["app"]
@@ -31,6 +35,10 @@ app.command()(invalidate)
 app.command()(inspect)
 app.add_typer(journals, name="journal")
 app.command()(flush_worker)
+app.command()(doctor)
+app.command("lint")(lint)
+app.command()(top)
+app.command()(dashboard)
 
 
 def _show_version(wanted: bool) -> None:

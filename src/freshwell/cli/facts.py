@@ -19,7 +19,7 @@ from freshwell.ground.frame import (
 )
 from freshwell.ground.names import split
 
-__all__ = ["Facts", "TagFacts", "facts_of", "rows", "span"]
+__all__ = ["Facts", "TagFacts", "facts_of", "flag_names", "rows", "span"]
 
 _CODECS: Final = {0: "none", 1: "json", 2: "msgpack", 3: "pickle"}
 _TAG_KINDS: Final = {"#": "tag", "/": "namespace", "=": "schema versions"}
@@ -127,9 +127,14 @@ def _of_value(base: Facts, frame: Frame, seen: Inspected) -> Facts:
         ttl_left_ms=max(0, left_ms),
         load_cost_us=frame.cost_us,
         codec=_CODECS.get(frame.codec, f"number {frame.codec}"),
-        flags=tuple((flag.name or "").lower() for flag in Flag if frame.flags & flag),
+        flags=flag_names(frame.flags),
         tags=known,
     )
+
+
+def flag_names(flags: int) -> tuple[str, ...]:
+    """Return the words for flags."""
+    return tuple((flag.name or "").lower() for flag in Flag if flags & flag)
 
 
 def _tag(

@@ -17,19 +17,25 @@ class Counters:
 
     __slots__ = (
         "codec_errors",
+        "degraded",
         "early_refreshes",
         "fills",
         "fills_refused",
         "flush_errors",
+        "gutter_serves",
         "hits_l1",
         "hits_l2",
         "invalidations",
         "l2_errors",
+        "l2_openings",
+        "l2_refused",
+        "l2_slow",
         "lease_waits",
         "load_errors",
         "load_ns",
         "load_timeouts",
         "loads",
+        "loads_alone",
         "misses",
         "negative_hits",
         "not_modified",
@@ -38,8 +44,10 @@ class Counters:
         "oversize",
         "refresh_errors",
         "rejected_frames",
+        "replayed",
         "shed",
         "soft_timeouts",
+        "spooled",
         "stale_on_error",
         "stale_serves",
         "writes_dead",
@@ -53,19 +61,25 @@ class Counters:
             setattr(self, name, 0)
 
     codec_errors: int
+    degraded: int
     early_refreshes: int
     fills: int
     fills_refused: int
     flush_errors: int
+    gutter_serves: int
     hits_l1: int
     hits_l2: int
     invalidations: int
     l2_errors: int
+    l2_openings: int
+    l2_refused: int
+    l2_slow: int
     lease_waits: int
     load_errors: int
     load_ns: int
     load_timeouts: int
     loads: int
+    loads_alone: int
     misses: int
     negative_hits: int
     not_modified: int
@@ -74,8 +88,10 @@ class Counters:
     oversize: int
     refresh_errors: int
     rejected_frames: int
+    replayed: int
     shed: int
     soft_timeouts: int
+    spooled: int
     stale_on_error: int
     stale_serves: int
     writes_dead: int
@@ -104,7 +120,17 @@ class Stats:
       begun before expiry; ``refresh_errors``: background refreshes that failed.
     - ``invalidations``: keys, tags and namespaces invalidated here; ``notices``: keys and tags
       that the feed named; ``outdated``: entries found in L2 whose tags had changed.
-    - ``l2_errors``: calls of L2 that failed; ``rejected_frames``: bytes from L2 that were no
+    - ``spooled``: invalidations of keys, tags and namespaces that L2 did not take and the spool
+      did; ``replayed``: those that L2 has taken from it since; ``spool_records``: how many wait
+      in it, and ``spool_age_s``: for how many seconds the oldest of them has.
+    - ``l2_errors``: calls of L2 that failed; ``l2_refused``: calls that were not made, because
+      L2 was being left alone; ``l2_openings``: how often that began; ``l2_slow``: loads for
+      which L2 had used up its time (`l2_timeout`).
+    - ``degraded``: answers given without L2, because it was down, too slow, or took nothing:
+      loaded and not shared, or from what this process had; ``loads_alone``: entries loaded
+      without a lease for that reason; ``gutter_serves``: of the stale answers, those that
+      `gutter_ttl` allowed.
+    - ``rejected_frames``: bytes from L2 that were no
       entry of ours; ``codec_errors``: entries of ours that the codec could not read.
     - ``writes_stored``: writes accepted by write-behind that the source has, or a later one of
       their key; ``writes_retried``: refusals after which a write is tried again;
@@ -114,6 +140,8 @@ class Stats:
     - ``entries``, ``bytes``, ``evictions``, ``expirations``: the L1 table.
     - ``coherence``: how L1 learns of invalidations ("alone", "feed", "ttl-only", "off"), and
       ``l1_live``: whether it may answer now.
+    - ``breaker``: whether L2 is asked ("closed"), left alone ("open"), or probed ("half-open");
+      of a Cluster, the worst of its nodes. ``servers_down``: how many servers are left alone.
     - ``in_flight``: keys being loaded by this process now.
     """
 
@@ -139,7 +167,17 @@ class Stats:
     invalidations: int
     notices: int
     outdated: int
+    spooled: int
+    replayed: int
+    spool_records: int
+    spool_age_s: float
     l2_errors: int
+    l2_refused: int
+    l2_slow: int
+    l2_openings: int
+    degraded: int
+    loads_alone: int
+    gutter_serves: int
     rejected_frames: int
     codec_errors: int
     writes_stored: int
@@ -153,6 +191,8 @@ class Stats:
     expirations: int
     coherence: str
     l1_live: bool
+    breaker: str
+    servers_down: int
     in_flight: int
 
     def __repr__(self) -> str:
@@ -173,6 +213,6 @@ class Stats:
         counts = {name: getattr(counters, name) for name in Counters.__slots__}
         return cls(**counts, **rest)
 
-    def as_dict(self) -> dict[str, int | str | bool]:
+    def as_dict(self) -> dict[str, int | float | str | bool]:
         """Return the fields by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

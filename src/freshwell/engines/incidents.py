@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import Final
 
 from freshwell.engines.bus import Bus
@@ -21,7 +22,8 @@ from freshwell.ground.events import Degraded
 __all__ = ["Incidents"]
 
 _LOGGER: Final = logging.getLogger("freshwell")
-_QUIET_NS: Final = 60_000_000_000
+_NS_PER_S: Final = 1_000_000_000
+_QUIET_NS: Final = 60 * _NS_PER_S
 
 
 class Incidents:
@@ -41,11 +43,61 @@ class Incidents:
         self._now_ns = now_ns
         self._said_ns: dict[str, int] = {}
         self._unsaid: dict[str, int] = {}
+        self._listeners: tuple[Callable[[str, str], object], ...] = ()
+        self._mutex = Lock()
+
+    def listen(self, listener: Callable[[str, str], object]) -> Callable[[], None]:
+        """Tell `listener` of every incident: its kind, and the detail. Return what ends that.
+
+        It is called where the incident is reported, and must neither wait nor raise.
+        """
+        with self._mutex:
+            self._listeners = (*self._listeners, listener)
+        return lambda: self._forget(listener)
+
+    def _forget(self, listener: Callable[[str, str], object]) -> None:
+        with self._mutex:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def l2_failed(self, error: StoreUnavailable) -> None:
-        """L2 did not answer, or with an error."""
+        """L2 did not answer, or with an error; or it was not asked, which was said before."""
+        if not error.was_asked:
+            self._counters.l2_refused += 1
+            return
         self._counters.l2_errors += 1
         self._say("L2 failed", str(error))
+
+    def l2_left_alone(self, error: StoreUnavailable) -> None:
+        """A server of L2 is not asked from now on, until a probe is answered."""
+        self._counters.l2_openings += 1
+        self._say("L2 is left alone", str(error))
+
+    def l2_is_back(self, after_ns: int) -> None:
+        """A server of L2 is asked again."""
+        self._say("L2 is back", f"after {after_ns / _NS_PER_S:.1f} s")
+
+    def l2_slow(self, allowed_ns: int) -> None:
+        """L2 has had its time for one read, which goes on without it."""
+        self._counters.l2_slow += 1
+        self._say("L2 was too slow for a read", f"{allowed_ns / _NS_PER_S:g} s were not enough")
+
+    def spooled(self, records: int, waiting: int) -> None:
+        """L2 did not take invalidations, and the spool did."""
+        self._counters.spooled += records
+        self._say("invalidations wait for L2", f"the spool holds {waiting}")
+
+    def spool_refused(self, reason: str) -> None:
+        """The spool did not take invalidations either: their callers are told by an exception."""
+        self._say("the spool refused invalidations", reason)
+
+    def spool_failed(self, error: JournalError) -> None:
+        """What L2 has been told stays in the spool's file, and will be told once more."""
+        self._say("the spool failed", str(error))
+
+    def spool_left(self, records: int, *, durable: bool) -> None:
+        """A cache was closed before L2 was told of all."""
+        kept = "kept for the next process that opens the file" if durable else "lost"
+        self._say("a cache was closed with invalidations in its spool", f"{records} are {kept}")
 
     def untracked(self, error: StoreUnavailable) -> None:
         """L2 will not tell of changes: L1 lives by its bound alone."""
@@ -124,6 +176,8 @@ class Incidents:
     def _say(self, kind: str, detail: str) -> None:
         if self._bus is not None and self._bus.heard:
             self._bus.tell(Degraded(self._namespace, kind, detail))
+        for listener in self._listeners:
+            listener(kind, detail)
         now_ns = self._now_ns()
         said_ns = self._said_ns.get(kind)
         if said_ns is not None and now_ns - said_ns < _QUIET_NS:

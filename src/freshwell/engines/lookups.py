@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from freshwell.engines.shelf import Reading
 from freshwell.ground.plan import L2Word
 from freshwell.typing import Lookup
@@ -13,9 +11,9 @@ __all__ = ["as_lookup"]
 _NS_PER_S = 1_000_000_000
 
 
-def as_lookup(reading: Reading) -> Lookup:
-    """Return a reading in public form."""
-    times, now_ns = reading.times, time.monotonic_ns()
+def as_lookup(reading: Reading, now_ns: int) -> Lookup:
+    """Return a reading in public form, as it is at `now_ns`."""
+    times = reading.times
     found = reading.word is not L2Word.ABSENT and reading.word is not L2Word.DOWN
     state = reading.word.value if found else "absent" if times is None else "expired"
     return Lookup(

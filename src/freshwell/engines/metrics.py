@@ -84,6 +84,10 @@ def _coherence(seen: Observation) -> Iterable[Sample]:
     return [Sample((seen.stats.coherence,), 1)]
 
 
+def _breaker(seen: Observation) -> Iterable[Sample]:
+    return [Sample((seen.stats.breaker,), 1)]
+
+
 METRICS: tuple[Metric, ...] = (
     Metric(
         "freshwell.hits",
@@ -223,6 +227,79 @@ METRICS: tuple[Metric, ...] = (
         "Calls of L2 that failed, bytes in L2 that are no entry, entries that cannot be decoded.",
         _each(call="l2_errors", frame="rejected_frames", codec="codec_errors"),
         ("kind",),
+    ),
+    Metric(
+        "freshwell.degraded",
+        "counter",
+        "{answer}",
+        "Answers given without L2, because it was down, too slow, or took nothing.",
+        _one("degraded"),
+    ),
+    Metric(
+        "freshwell.hits.gutter",
+        "counter",
+        "{answer}",
+        "Stale answers that gutter_ttl allowed.",
+        _one("gutter_serves"),
+    ),
+    Metric(
+        "freshwell.loads.alone",
+        "counter",
+        "{entry}",
+        "Entries loaded without a lease, because L2 gave none.",
+        _one("loads_alone"),
+    ),
+    Metric(
+        "freshwell.l2.spared",
+        "counter",
+        "{call}",
+        "Calls of L2 not made because it is down, and loads for which it had used up its time.",
+        _each(down="l2_refused", slow="l2_slow"),
+        ("reason",),
+    ),
+    Metric(
+        "freshwell.breaker.openings",
+        "counter",
+        "{opening}",
+        "How often a server of L2 was found to be down.",
+        _one("l2_openings"),
+    ),
+    Metric(
+        "freshwell.breaker.servers",
+        "gauge",
+        "{server}",
+        "Servers of L2 that are left alone now.",
+        _one("servers_down"),
+    ),
+    Metric(
+        "freshwell.breaker.state",
+        "gauge",
+        "1",
+        "1, with how the breaker stands: closed, open or half-open.",
+        _breaker,
+        ("state",),
+    ),
+    Metric(
+        "freshwell.spool.invalidations",
+        "counter",
+        "{name}",
+        "Invalidations that L2 did not take: recorded, and made after all.",
+        _each(recorded="spooled", replayed="replayed"),
+        ("outcome",),
+    ),
+    Metric(
+        "freshwell.spool.records",
+        "gauge",
+        "{name}",
+        "Invalidations that wait for L2.",
+        _one("spool_records"),
+    ),
+    Metric(
+        "freshwell.spool.age",
+        "gauge",
+        "s",
+        "How long the oldest of them has waited.",
+        _one("spool_age_s"),
     ),
     Metric(
         "freshwell.behind.writes",

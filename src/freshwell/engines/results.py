@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from freshwell.engines.loading import NotModified
 from freshwell.errors import ConfigurationError
+from freshwell.ground.keys import check_count
 from freshwell.ground.saved import AS_GIVEN, Saved, is_version
 
 __all__ = ["by_name", "check_mapping", "checked_saved", "storable"]
@@ -37,12 +38,16 @@ def storable(value: V) -> V:
 
 
 def check_mapping(values: object, method: str) -> None:
-    """Refuse what is no mapping. Raises `ConfigurationError`."""
+    """Refuse what is no mapping, and one that is too large.
+
+    Raises `ConfigurationError` and `KeyRejected`.
+    """
     if not isinstance(values, Mapping):
         raise ConfigurationError(
             f"{method} was given an object of type {values.__class__.__name__}: give a mapping "
             "from keys to values"
         )
+    check_count(len(values))
 
 
 def checked_saved(saved: Saved[V], method: str) -> Saved[V]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from freshwell.codecs.base import BoundCodec
+from freshwell.codecs.base import BoundCodec, flags_of, guarding
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import CodecError
 from freshwell.ground.frame import (
+    GUARDED,
     HEAD_BYTES,
     STAMP_BYTES,
     Flag,
@@ -46,7 +47,7 @@ class Terms:
     """How the frames begin that these terms mostly meet."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "plain", plain_start(self.codec.id))
+        object.__setattr__(self, "plain", plain_start(self.codec.id, flags_of(self.codec)))
 
 
 class Reading(NamedTuple):
@@ -157,14 +158,14 @@ class Shelf:
 
         Raises `CodecError` for a value that the codec cannot write.
         """
-        payload = b"" if negative else codec.encode(value, key)
+        id, flags, payload = _written(key, value, codec, negative=negative)
         if len(payload) > self._max_value_bytes:
             self._incidents.oversize(len(payload), self._max_value_bytes)
             return None
         return encode(
             state=State.VALUE,
-            flags=Flag.NEGATIVE if negative else 0,
-            codec=0 if negative else codec.id,
+            flags=flags,
+            codec=id,
             token=token,
             cost_us=cost_ns // 1_000,
             digest=digest8(key),
@@ -175,15 +176,49 @@ class Shelf:
     def _decoded(
         self, key: bytes, frame: Frame, times: Times, word: L2Word, codec: BoundCodec
     ) -> Reading:
-        if frame.flags & Flag.NEGATIVE:
-            return Reading(word, None, True, times, word.value, stamps=frame.stamps)
         try:
-            if frame.codec != codec.id or frame.flags:
-                raise CodecError("the entry was written by another codec")
             if len(frame.payload) > self._max_value_bytes:
-                raise CodecError("the entry is larger than this cache allows")
+                raise CodecError("the entry is larger than this cache allows", "too large")
+            if frame.flags & Flag.NEGATIVE:
+                _check_negative(key, frame, codec)
+                return Reading(word, None, True, times, word.value, stamps=frame.stamps)
+            flags = flags_of(codec)
+            if frame.codec != codec.id or frame.flags != flags:
+                raise _foreign(frame.flags, flags)
             value = codec.decode(frame.payload, key)
         except CodecError as error:
             self._incidents.undecodable(str(error))
-            return ABSENT._replace(reason="codec")
+            return ABSENT._replace(reason=error.reason)
         return Reading(word, value, False, times, word.value, stamps=frame.stamps)
+
+
+def _written(
+    key: bytes, value: object, codec: BoundCodec, *, negative: bool
+) -> tuple[int, int, bytes]:
+    """Return the codec's number, the flags and the payload of a value."""
+    if not negative:
+        return codec.id, flags_of(codec), codec.encode(value, key)
+    guard = guarding(codec)
+    if guard is None:
+        return 0, Flag.NEGATIVE, b""
+    return codec.id, flags_of(codec) | Flag.NEGATIVE, guard.encode_absent(key)
+
+
+def _check_negative(key: bytes, frame: Frame, codec: BoundCodec) -> None:
+    """Raise `CodecError` unless the codec in force says that there is none."""
+    guard = guarding(codec)
+    if guard is not None and frame.codec == codec.id:
+        wanted = flags_of(codec) | Flag.NEGATIVE
+        if frame.flags == wanted:
+            guard.check_absent(frame.payload, key)
+            return
+    elif guard is None and frame.flags == Flag.NEGATIVE:
+        return
+    raise _foreign(frame.flags, flags_of(codec))
+
+
+def _foreign(found: int, wanted: int) -> CodecError:
+    """Return the error for an entry of another codec, or guarded in another way."""
+    if wanted & GUARDED & ~found:
+        return CodecError("the entry is not sealed or signed as it has to be", "unguarded")
+    return CodecError("the entry was written by another codec")

@@ -2,16 +2,14 @@
 
 Nothing here waits for the disk: two threads do, one that writes and one that reads, and answer
 through `answer`, which is given for each group of jobs what came of them. A write is reported as
-accepted when the COMMIT that has it has returned, which is durable as ``journal_file`` tells.
+accepted when the COMMIT that has it has returned, which is durable as ``sqlite_file`` tells.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,18 +17,25 @@ from typing import Any, Final
 
 from freshwell.engines import journal_rows
 from freshwell.engines.group_commit import Answer, Job, Lane
-from freshwell.engines.journal_file import code_of, open_file, open_memory, unavailable
+from freshwell.engines.journal_file import open_file, open_memory
 from freshwell.engines.journal_group import Bounds, Group
 from freshwell.engines.journal_locks import FileLock
 from freshwell.engines.pending_names import PendingNames
+from freshwell.engines.sqlite_file import (
+    KEEPS,
+    close,
+    code_of,
+    forked_with,
+    identity,
+    left_to_parent,
+    unavailable,
+)
 from freshwell.errors import ConfigurationError, FreshwellError, JournalUnavailable, JournalUnfit
 from freshwell.ground.records import Draft, Durability, Record, Settled, ShardLost
 
 __all__ = ["MEMORY", "SqliteJournal"]
 
 MEMORY: Final = ":memory:"
-_KEEPS: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-"""Errors after which a connection is as good as before."""
 
 Reading = Callable[[sqlite3.Connection], Any]
 Writing = Callable[[Group], Any]
@@ -65,7 +70,7 @@ class SqliteJournal:
         self._now_ms = now_ms
         self.durability = Durability.MEMORY if path == MEMORY else Durability.LOCAL
         self._begin_anew()
-        _open.add(self)
+        forked_with(self)
 
     def _begin_anew(self) -> None:
         self._mutex = threading.Lock()
@@ -155,8 +160,8 @@ class SqliteJournal:
 
     def leave_behind(self) -> None:
         """Be as new in a forked child, or remain closed. What the parent has open is its own."""
-        # SQLite must not close in a child what a parent opened.
-        _parents.extend(c for c in (self._writer, self._reader) if c is not None)
+        left_to_parent(self._writer)
+        left_to_parent(self._reader)
         self._writer_lock.release()
         self._flusher_lock.release()
         if not self._is_closed:
@@ -202,7 +207,7 @@ class SqliteJournal:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            broken = isinstance(error, sqlite3.Error) and code_of(error) not in _KEEPS
+            broken = isinstance(error, sqlite3.Error) and code_of(error) not in KEEPS
         except sqlite3.Error:
             broken = True
         if broken and self.durability is not Durability.MEMORY:
@@ -245,12 +250,12 @@ class SqliteJournal:
         if self._identity is not None:
             self._check_file()
         connection = open_file(self._path, self._owner, self._now_ms(), writes=writes)
-        self._identity = _identity(self._path)
+        self._identity = identity(self._path)
         return connection
 
     def _check_file(self) -> None:
         """Refuse to write where nobody would find it again, and to take another's for the same."""
-        if _identity(self._path) != self._identity:
+        if identity(self._path) != self._identity:
             raise JournalUnfit(
                 f"the journal {self._path!r} was moved or removed while it was open: put it back, "
                 "or start anew"
@@ -302,12 +307,12 @@ class SqliteJournal:
     def _close_connection_of_writer(self) -> None:
         connection, self._writer = self._writer, None
         if connection is not None:
-            _close(connection)
+            close(connection)
 
     def _close_connection_of_reader(self) -> None:
         connection, self._reader = self._reader, None
         if connection is not None:
-            _close(connection)
+            close(connection)
 
     def _end_of_lane(self) -> None:
         with self._mutex:
@@ -318,15 +323,6 @@ class SqliteJournal:
         self._writer_lock.release()
         self._flusher_lock.release()
         self._answer([(self._closers_ticket, None, None)])
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    """Return what tells a file from another that has its name. None: there is no file."""
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _outcome(job: Job[Group], group: Group) -> Answer:
@@ -355,22 +351,3 @@ def _told(error: Exception) -> Exception:
     if isinstance(error, JournalUnavailable | JournalUnfit | ConfigurationError):
         return type(error)(*error.args)
     return error
-
-
-def _close(connection: sqlite3.Connection) -> None:
-    with suppress(sqlite3.Error):
-        connection.close()
-
-
-_open: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
-_parents: list[sqlite3.Connection] = []
-"""Connections of the process that this one was forked from: kept, so that nothing closes them."""
-
-
-def _after_fork() -> None:
-    for journal in list(_open):
-        journal.leave_behind()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

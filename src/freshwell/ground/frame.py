@@ -41,9 +41,11 @@ from freshwell.ground.keys import digest8
 
 __all__ = [
     "FRAME_START",
+    "GUARDED",
     "HEAD_BYTES",
     "NO_TOKEN",
     "STAMP_BYTES",
+    "VERSION",
     "WRITER_BYTES",
     "Flag",
     "Frame",
@@ -102,6 +104,10 @@ class Flag(IntFlag):
     COMPRESSED = 2
     SEALED = 4
     SIGNED = 8
+
+
+GUARDED: Final = int(Flag.SEALED | Flag.SIGNED)
+"""The flags of which one says that the payload cannot be forged."""
 
 
 class Rejected(Enum):
@@ -207,9 +213,9 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
     return Frame(known, flags, codec, token, lease, fresh, born, cost, owner, stamps, view[start:])
 
 
-def plain_start(codec: int) -> bytes:
-    """Return how every frame begins that holds a value of `codec` without flags or stamps."""
-    return encode(state=State.VALUE, codec=codec, digest=bytes(8))[:8]
+def plain_start(codec: int, flags: int = 0) -> bytes:
+    """Return how every frame begins that holds a value of `codec` with its flags, and no stamps."""
+    return encode(state=State.VALUE, flags=flags, codec=codec, digest=bytes(8))[:8]
 
 
 def plain_times(data: bytes, start: bytes, digest: bytes) -> tuple[int, int, int] | None:

@@ -17,6 +17,7 @@ from freshwell.ground.durations import duration_ns, format_ns
 from freshwell.ground.failing import serves_by_default, stale_test
 from freshwell.ground.keys import check_namespace, check_version
 from freshwell.ground.plan import ReadLevel
+from freshwell.ground.spooling import spool_path
 from freshwell.typing import StaleOn
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "as_bool",
     "as_read_level",
     "bounded_int",
+    "check_clock",
     "ttl_ns",
 ]
 
@@ -42,6 +44,10 @@ _UNSAID: Any = object()
 _THROTTLE_NS = 5_000_000_000
 _LEAST_INTENT_MS = 3_000
 _MOST_INTENT_MS = 600_000
+_LIMITS_PER_READ = 2
+_LEAST_PAUSE_NS = 10 * _NS_PER_MS
+_MOST_PAUSE_NS = 1_000 * _NS_PER_MS
+"""A third of the shortest `intent`: announcements are prolonged in time when L2 is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,14 @@ class CacheOptions:
     max_refreshes: int
     connect_timeout_ns: int
     command_timeout_ns: int
+    l2_timeout_ns: int
+    breaker_failures: int
+    breaker_pause_ns: int
+    gutter_ns: int
     drain_ns: int
+    spool_path: str | None
+    """Empty: in memory; None: there is no spool."""
+    max_spool: int
 
     @classmethod
     def checked(
@@ -171,11 +184,19 @@ class CacheOptions:
         max_refreshes: int,
         connect_timeout: Duration,
         command_timeout: Duration,
+        l2_timeout: Duration | None,
+        breaker_failures: int,
+        breaker_pause: Duration,
+        gutter_ttl: Duration,
         drain: Duration,
+        spool: str | None,
+        max_spool: int,
     ) -> CacheOptions:
         """Check every option. Raises `ConfigurationError` naming the first that is wrong."""
         check_namespace(namespace)
         max_ttl_ns = duration_ns(max_ttl, name="max_ttl")
+        connect_ns = duration_ns(connect_timeout, name="connect_timeout")
+        command_ns = duration_ns(command_timeout, name="command_timeout")
         base = EntryPolicy(ttl_ns(ttl, name="ttl", max_ns=max_ttl_ns), max_ttl_ns)
         return cls(
             namespace=namespace,
@@ -203,9 +224,19 @@ class CacheOptions:
             max_key_bytes=bounded_int(max_key_bytes, "max_key_bytes", 1),
             max_value_bytes=bounded_int(max_value_bytes, "max_value_bytes", 1),
             max_refreshes=bounded_int(max_refreshes, "max_refreshes", 1),
-            connect_timeout_ns=duration_ns(connect_timeout, name="connect_timeout"),
-            command_timeout_ns=duration_ns(command_timeout, name="command_timeout"),
+            connect_timeout_ns=connect_ns,
+            command_timeout_ns=command_ns,
+            l2_timeout_ns=(
+                _LIMITS_PER_READ * (connect_ns + command_ns)
+                if l2_timeout is None
+                else duration_ns(l2_timeout, name="l2_timeout")
+            ),
+            breaker_failures=bounded_int(breaker_failures, "breaker_failures", 1),
+            breaker_pause_ns=_pause_ns(breaker_pause),
+            gutter_ns=_bounded_ns(gutter_ttl, "gutter_ttl", max_ttl_ns),
             drain_ns=duration_ns(drain, name="drain", allow_zero=True),
+            spool_path=spool_path(spool),
+            max_spool=bounded_int(max_spool, "max_spool", 1),
         )
 
 
@@ -246,6 +277,17 @@ def bounded_int(value: int, name: str, least: int) -> int:
     return value
 
 
+def check_clock(clock: Callable[[], int]) -> Callable[[], int]:
+    """Return `clock` if it tells nanoseconds, else raise `ConfigurationError`."""
+    told: object = clock() if callable(clock) else None
+    if isinstance(told, bool) or not isinstance(told, int):
+        raise ConfigurationError(
+            f"clock is {clock!r}: give what returns whole nanoseconds and never goes back, such as "
+            "freshwell.testing.FakeClock(), or leave it out"
+        )
+    return clock
+
+
 def _intent_ms(value: Duration) -> int:
     """Return the lifetime of a writer's announcement: what loads may rely on has a floor."""
     given_ms = duration_ns(value, name="intent") // _NS_PER_MS
@@ -265,6 +307,14 @@ def _stale_first(value: str) -> bool:
 
 def _limit_ns(value: Duration | None, name: str) -> int | None:
     return None if value is None else duration_ns(value, name=name)
+
+
+def _pause_ns(value: Duration) -> int:
+    """Return the longest pause between probes."""
+    given_ns = duration_ns(value, name="breaker_pause")
+    if not _LEAST_PAUSE_NS <= given_ns <= _MOST_PAUSE_NS:
+        raise ConfigurationError(f"breaker_pause is {value!r}: use 10 milliseconds to 1 second")
+    return given_ns
 
 
 def _bounded_ns(value: Duration, name: str, max_ns: int) -> int:

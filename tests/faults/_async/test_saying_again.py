@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
 from freshwell import AsyncCache
+from tests.faults._async.late import hold
 from tests.support.aio import Latch, start
 from tests.support.servers import Server
 
@@ -45,17 +45,3 @@ async def test_an_invalidation_whose_answer_is_under_way_is_said_again(
         assert own_redis.ask("DBSIZE") > 0
         may_return.open()
         await calling.result()
-
-
-def hold(store: Any, method: str, applied: Latch, may_return: Latch) -> None:
-    """Let the first call of a store's method return late, when it has been applied."""
-    original: Callable[..., Awaitable[Any]] = getattr(store, method)
-
-    async def held(*args: Any, **kwargs: Any) -> Any:
-        setattr(store, method, original)
-        result = await original(*args, **kwargs)
-        applied.open()
-        await may_return.passed()
-        return result
-
-    setattr(store, method, held)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
 from freshwell import Cache
+from tests.faults._sync.late import hold
 from tests.support.threads import Latch, start
 from tests.support.servers import Server
 
@@ -45,17 +45,3 @@ def test_an_invalidation_whose_answer_is_under_way_is_said_again(
         assert own_redis.ask("DBSIZE") > 0
         may_return.open()
         calling.result()
-
-
-def hold(store: Any, method: str, applied: Latch, may_return: Latch) -> None:
-    """Let the first call of a store's method return late, when it has been applied."""
-    original: Callable[..., Any] = getattr(store, method)
-
-    def held(*args: Any, **kwargs: Any) -> Any:
-        setattr(store, method, original)
-        result = original(*args, **kwargs)
-        applied.open()
-        may_return.passed()
-        return result
-
-    setattr(store, method, held)

@@ -94,6 +94,16 @@ def test_what_waits_in_journals_is_published(own_redis: Server) -> None:
         until(lambda: waiting() == [("users", 1)])
 
 
+def test_a_journal_that_has_ended_is_published_no_more(own_redis: Server) -> None:
+    with Cache(own_redis.url, namespace="shop") as cache:
+        users = cache.write_behind(Shelved(), key="user:{}", journal="memory", flusher=False)
+        cache.publish(0.1)
+        users.start()
+        until(lambda: any(one.journals for one in published(own_redis)))
+        users.close()
+        until(lambda: [one.journals for one in published(own_redis)] == [()])
+
+
 def test_a_server_that_is_away_is_passed_over(own_redis: Server) -> None:
     with Cache(own_redis.url, namespace="shop") as cache:
         cache.publish(0.1)

@@ -21,6 +21,7 @@ from freshwell import (
     Saved,
     Stats,
 )
+from freshwell.testing import AsyncCountingLoader, Chaos, FakeClock, Seen, watched
 
 
 class User:
@@ -49,7 +50,8 @@ async def load_users(keys: list[str]) -> dict[str, User]:
     return {}
 
 
-cache = AsyncCache()
+cache = AsyncCache(clock=FakeClock())
+AsyncCache(clock=lambda: 1.5)  # type: ignore[arg-type,return-value]
 
 
 # -- functions -------------------------------------------------------------------------------
@@ -219,3 +221,16 @@ async def write_through() -> None:
     await users.put_many([User()])  # type: ignore[arg-type]
     cache.write_through(readable, key="user:{}")  # type: ignore[arg-type]
     cache.write_through(by_number, key="user:{}")  # type: ignore[arg-type]
+
+
+# -- for tests -------------------------------------------------------------------------------
+
+
+async def in_tests() -> None:
+    loads = AsyncCountingLoader({1: "a"})
+    assert_type(await loads(1), str | None)
+    names = cache.read_through(loads, key="name:{}")
+    assert_type(await names.get(1), str | None)
+    assert_type(Chaos().wrap("source", Users()), Users)
+    with watched(cache) as seen:
+        assert_type(seen, Seen)

@@ -21,6 +21,7 @@ from freshwell import (
     Saved,
     Stats,
 )
+from freshwell.testing import CountingLoader, Chaos, FakeClock, Seen, watched
 
 
 class User:
@@ -49,7 +50,8 @@ def load_users(keys: list[str]) -> dict[str, User]:
     return {}
 
 
-cache = Cache()
+cache = Cache(clock=FakeClock())
+Cache(clock=lambda: 1.5)  # type: ignore[arg-type,return-value]
 
 
 # -- functions -------------------------------------------------------------------------------
@@ -219,3 +221,16 @@ def write_through() -> None:
     users.put_many([User()])  # type: ignore[arg-type]
     cache.write_through(readable, key="user:{}")  # type: ignore[arg-type]
     cache.write_through(by_number, key="user:{}")  # type: ignore[arg-type]
+
+
+# -- for tests -------------------------------------------------------------------------------
+
+
+def in_tests() -> None:
+    loads = CountingLoader({1: "a"})
+    assert_type(loads(1), str | None)
+    names = cache.read_through(loads, key="name:{}")
+    assert_type(names.get(1), str | None)
+    assert_type(Chaos().wrap("source", Users()), Users)
+    with watched(cache) as seen:
+        assert_type(seen, Seen)

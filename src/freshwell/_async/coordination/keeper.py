@@ -15,12 +15,14 @@ from freshwell._async.coordination.watch import Watch
 from freshwell._async.stores.base import Fill, Store
 from freshwell._kit.aio import Gate, Owner
 from freshwell.engines.counters import Counters
+from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.loading import NOTHING_SAID, Said
 from freshwell.engines.observing import Observing
 from freshwell.engines.rests import Rests
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
+from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.ground.freshness import Times, times_after_load
@@ -52,9 +54,12 @@ class Tiers:
     observing: Observing
     names: Names
     tags: Tags
+    gutter: Gutter
+    spool: Spool
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
     load_wait_ns: int
+    l2_timeout_ns: int
     new_token: Callable[[], bytes]
     rests: Rests = field(default_factory=Rests)
 

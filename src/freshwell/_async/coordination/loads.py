@@ -7,79 +7,38 @@ before an invalidation can be stored after it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from freshwell._async.coordination.filling import Brought, Filling, Loaded
+from freshwell._async.coordination.errands import (
+    NOTHING,
+    Course,
+    Errand,
+    Load,
+    Loaded,
+    Run,
+    too_late,
+    untagged,
+)
 from freshwell._async.coordination.keeper import Keeper, Tiers
+from freshwell._async.coordination.storing import Storing
 from freshwell._async.coordination.tags import Tagged
 from freshwell._async.stores.base import Acquired, Grant
+from freshwell.engines.allowance import Allowance
 from freshwell.engines.loading import LoadNotes
-from freshwell.engines.lookups import as_lookup
 from freshwell.engines.session import CoherenceMode
-from freshwell.engines.shelf import Reading, Terms
-from freshwell.errors import LoadShed, LoadTimeout, StoreUnavailable
+from freshwell.errors import LoadShed, StoreUnavailable
 from freshwell.ground.frame import identity_of
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.tags import UNTAGGED, Tagging
-from freshwell.typing import Lookup
+from freshwell.ground.tags import UNTAGGED
 
-__all__ = ["Errand", "Load", "Loads", "too_late", "untagged"]
+__all__ = ["Errand", "Load", "Loaded", "Loads", "too_late", "untagged"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_USELESS = 4
 _TOLD_PAUSES_S = (0.25, 1.0)
 _ASKING_PAUSES_S = (0.02, 0.1)
-
-Load = Callable[[Sequence[str], LoadNotes], Awaitable[Mapping[str, Any]]]
-"""A loader of many keys at once. Keys that it leaves out do not exist in the source."""
-
-
-def untagged(name: str) -> Tagging:
-    """Return what tags an entry has where none are given: none."""
-    return UNTAGGED
-
-
-NOTHING = Loaded(None, False, -1, -1, found=False)
-"""A refresh that somebody else is doing already."""
-
-
-@dataclass(slots=True)
-class Errand:
-    """What a flight's leader is to do.
-
-    - `load`: asks the source. `taggings`: the tags of each entry.
-    - `old`: what its caller has seen of the entries, as far as there is anything.
-    - `nested`: the caller is itself a loader, whose slot covers this.
-    - `forced`: load even where a tier has a fresh value.
-    - `refresh_within_ms`: replace values with at most this much freshness left (None: a
-      foreground load, which waits where another process is loading; a refresh gives up).
-    """
-
-    load: Load
-    terms: Terms
-    taggings: Callable[[str], Tagging] = untagged
-    old: Mapping[str, Reading] = field(default_factory=dict)
-    nested: bool = False
-    forced: bool = False
-    refresh_within_ms: int | None = None
-
-    @property
-    def stale_does(self) -> bool:
-        """Tell whether an entry past its TTL may be brought while its source is left alone."""
-        return self.terms.policy.stale_ns > 0 and not self.forced
-
-    def notes(self) -> LoadNotes:
-        """Return what is to be told to the loader, and by it."""
-        return LoadNotes(
-            self.terms.policy, self._previous, lambda name: bool(self.taggings(name).computed)
-        )
-
-    def _previous(self, name: str) -> Lookup | None:
-        reading = self.old.get(name)
-        return None if reading is None else as_lookup(reading)
 
 
 class Loads:
@@ -88,7 +47,7 @@ class Loads:
     def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
         self._keeper = keeper
-        self._filling = Filling(tiers, keeper)
+        self._storing = Storing(tiers, keeper)
 
     async def do(self, keys: Sequence[str], errand: Errand) -> dict[str, Loaded]:
         """Return a value for each key: found in L2, loaded here, or loaded by another process.
@@ -99,18 +58,18 @@ class Loads:
         """
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
-        useless: dict[bytes, bytes] = {}
-        until_ns = self._until_ns(errand)
+        left_ns = self._t.l2_timeout_ns - errand.l2_spent_ns
+        course = Course(Allowance(left_ns, self._t.now_ns), errand.terms.policy.limit_ns)
         while todo:
-            if self._is_over(until_ns):
+            if course.is_late:
                 raise too_late(errand.terms)
             since, held_ms = self._t.table.moment(), 0
             if self._t.store.shared:
-                leases, held_ms = await self._acquire(todo, errand, results, since, useless)
+                leases, held_ms = await self._acquire(todo, errand, results, since, course)
             else:
                 leases = dict.fromkeys(todo, b"")
             if leases:
-                results.update(await self._load(leases, errand, until_ns))
+                results.update(await self._load(leases, errand, course))
             todo = [key for key in todo if key not in results]
             if todo and errand.refresh_within_ms is not None:
                 return results | dict.fromkeys(todo, NOTHING)
@@ -145,47 +104,65 @@ class Loads:
         errand: Errand,
         results: dict[str, Loaded],
         since: int,
-        useless: dict[bytes, bytes],
+        course: Course,
     ) -> tuple[dict[str, bytes], int]:
         """Ask for the leases. Returns the tokens granted, by key (empty: load without a lease).
 
-        Values found on the way go to `results`, those of no use to `useless`; the second part
+        Values found on the way go to `results`, those of no use to the `course`; the second part
         of the answer is how long the shortest lease of another process still stands, in
         milliseconds.
         """
-        leases: dict[str, bytes] = {}
-        held_ms, todo = 2**31, list(keys)
+        leases = dict.fromkeys(self._withheld(keys, errand), b"")
+        self._alone(leases, course)
+        held_ms, todo = 2**31, [key for key in keys if key not in leases]
         for _ in range(_MAX_USELESS):
             if not todo:
                 break
             asked_ns, frames = self._t.now_ns(), {}
-            for key, answer in zip(todo, await self._ask(todo, errand, useless), strict=True):
+            for key, answer in zip(todo, await self._ask(todo, errand, course), strict=True):
                 if answer.grant is Grant.HELD:
                     held_ms = min(held_ms, max(1, answer.left_ms))
                 elif answer.grant is not Grant.FRESH:
                     leases[key] = answer.token
+                    if answer.grant is Grant.ALONE:
+                        self._alone((key,), course)
                 elif answer.frame is not None:
                     frames[key] = answer.frame
-            results.update(await self._found(frames, errand, asked_ns, since))
+            with course.allowance:
+                results.update(await self._found(frames, errand, asked_ns, since))
             # What is stored is of no use: it is asked again, and said which value that is.
             todo = [key for key in frames if key not in results]
-            useless.update((self._t.names.entry(key), identity_of(frames[key])) for key in todo)
+            course.useless.update(
+                (self._t.names.entry(key), identity_of(frames[key])) for key in todo
+            )
         return leases | dict.fromkeys(todo, b""), held_ms
 
-    async def _ask(
-        self, keys: Sequence[str], errand: Errand, useless: Mapping[bytes, bytes]
-    ) -> list[Acquired]:
-        try:
-            return await self._t.store.acquire(
-                [self._t.names.entry(key) for key in keys],
-                fresh_beyond_ms=errand.refresh_within_ms or 0,
-                forced=errand.forced,
-                useless=useless,
-                stale_does=errand.stale_does,
-            )
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-            return [Acquired(Grant.GRANTED, b"")] * len(keys)
+    def _withheld(self, keys: Sequence[str], errand: Errand) -> list[str]:
+        """Return the keys that L2 may answer for with what was invalidated."""
+        spool = self._t.spool
+        if not len(spool):
+            return []
+        return [key for key in keys if spool.withholds(key, errand.taggings(key).digests)]
+
+    async def _ask(self, keys: Sequence[str], errand: Errand, course: Course) -> list[Acquired]:
+        if not self._storing.is_too_slow(course):
+            try:
+                with course.allowance:
+                    return await self._t.store.acquire(
+                        [self._t.names.entry(key) for key in keys],
+                        fresh_beyond_ms=errand.refresh_within_ms or 0,
+                        forced=errand.forced,
+                        useless=course.useless,
+                        stale_does=errand.stale_does,
+                    )
+            except StoreUnavailable as error:
+                self._t.incidents.l2_failed(error)
+        return [Acquired(Grant.ALONE, b"")] * len(keys)
+
+    def _alone(self, keys: Collection[str], course: Course) -> None:
+        """Note that keys are loaded without L2."""
+        course.alone.update(keys)
+        self._t.counters.loads_alone += len(keys)
 
     async def _found(
         self, frames: Mapping[str, bytes], errand: Errand, asked_ns: int, since: int
@@ -195,7 +172,9 @@ class Loads:
         readings = {key: self._keeper.read(key, frame, terms) for key, frame in frames.items()}
         if any(reading.stamps or errand.taggings(key).digests for key, reading in readings.items()):
             try:
-                readings = await self._t.tags.verified(readings, errand.taggings, terms.level, {})
+                readings = await self._t.tags.verified(
+                    readings, errand.taggings, terms.level, {}, since
+                )
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
                 return {}
@@ -235,33 +214,33 @@ class Loads:
     # -- the load ----------------------------------------------------------------------------
 
     async def _load(
-        self, tokens: Mapping[str, bytes], errand: Errand, until_ns: int | None
+        self, tokens: Mapping[str, bytes], errand: Errand, course: Course
     ) -> dict[str, Loaded]:
         """Load the keys that are leased, and store what comes back.
 
         However the load ends, leases that did not become values are given back.
         """
         leases = [(self._t.names.entry(key), token) for key, token in tokens.items() if token]
-        self._t.heart.hold(leases, until_ns)
+        self._t.heart.hold(leases, course.until_ns)
         try:
-            before = await self._before(tokens, errand)
+            before = await self._before(tokens, errand, course)
             since = self._t.table.moment() if before is None else before.since
-            notes = errand.notes()
-            began_ns, values = await self._call(list(tokens), errand, notes, until_ns)
+            notes = errand.notes(self._t.now_ns)
+            began_ns, values = await self._call(list(tokens), errand, notes, course)
             cost_ns = self._t.now_ns() - began_ns
             self._t.rests.end(tokens)
             # Without leases, one that is late may end after one that began when it was over.
-            newest = until_ns is not None and not self._is_over(until_ns)
-            brought = Brought(values, notes, began_ns, cost_ns, since, before, newest)
-            return await self._filling.store(tokens, brought, errand.terms, errand.taggings)
+            newest = course.until_ns is not None and not course.is_late
+            run = Run(began_ns, cost_ns, since, before, notes, newest)
+            return await self._storing.store(tokens, values, errand, run, course)
         except Exception as error:
             self.failed(list(tokens), error, errand)
-            await self._filling.release(leases, rest_ms=self._rest_ms(errand, error))
+            rest_ms = self._rest_ms(errand, error)
+            await self._storing.release(leases, course, rest_ms=rest_ms)
             raise
         except BaseException:
-            late = too_late(errand.terms) if self._is_over(until_ns) else None
-            rest_ms = 0 if late is None else self._rest_ms(errand, late)
-            self._filling.give_back(leases, rest_ms=rest_ms)
+            rest_ms = self._rest_ms(errand, too_late(errand.terms)) if course.is_late else 0
+            self._storing.give_back(leases, rest_ms=rest_ms)
             raise
         finally:
             self._t.heart.drop(leases)
@@ -287,25 +266,22 @@ class Loads:
             return 0
         return policy.throttle_ns // _NS_PER_MS
 
-    def _until_ns(self, errand: Errand) -> int | None:
-        limit_ns = errand.terms.policy.limit_ns
-        return None if limit_ns is None else self._t.now_ns() + limit_ns
-
-    def _is_over(self, until_ns: int | None) -> bool:
-        """Tell whether nobody waits any more: a thread cannot be cancelled."""
-        return until_ns is not None and self._t.now_ns() >= until_ns
-
-    async def _before(self, tokens: Mapping[str, bytes], errand: Errand) -> Tagged | None:
+    async def _before(
+        self, tokens: Mapping[str, bytes], errand: Errand, course: Course
+    ) -> Tagged | None:
         """Capture the versions of tags, where there are any and something can be stored."""
         taggings = [errand.taggings(key) for key in tokens]
         if all(tagging is UNTAGGED for tagging in taggings):
             return None
         policy = errand.terms.policy
         longest_ns = max(policy.ttl_ns, policy.negative_ns or 0) + policy.stale_ns
-        return await self._t.tags.before_load(taggings, longest_ns)
+        if course.alone.issuperset(tokens) or self._storing.is_too_slow(course):
+            return Tagged({}, longest_ns, self._t.table.moment(), self._t.now_ns(), 0)
+        with course.allowance:
+            return await self._t.tags.before_load(taggings, longest_ns)
 
     async def _call(
-        self, keys: Sequence[str], errand: Errand, notes: LoadNotes, until_ns: int | None
+        self, keys: Sequence[str], errand: Errand, notes: LoadNotes, course: Course
     ) -> tuple[int, Mapping[str, Any]]:
         gated, wait_s = not errand.nested, self._t.load_wait_ns / _NS_PER_S
         if gated and not await self._t.gate.enter(wait_s):
@@ -315,7 +291,7 @@ class Loads:
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
             )
         counters, began_ns, error = self._t.counters, self._t.now_ns(), ""
-        if self._is_over(until_ns):
+        if course.is_late:
             if gated:
                 self._t.gate.leave()
             raise too_late(errand.terms)
@@ -336,12 +312,3 @@ class Loads:
             self._t.observing.loaded(keys, taken_ns, error)
             if gated:
                 self._t.gate.leave()
-
-
-def too_late(terms: Terms) -> LoadTimeout:
-    """Return the error for a load that took longer than it may."""
-    limit_s = (terms.policy.limit_ns or 0) / _NS_PER_S
-    return LoadTimeout(
-        f"the load was not over after {limit_s:g} s: the source is slow (load_timeout; with "
-        "stale_ttl an old value would be served)"
-    )

@@ -29,6 +29,7 @@ Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
 
 _NOT_IN_L1 = ABSENT._replace(tier="l1")
+_WITHHELD = ABSENT._replace(reason="spooled")
 _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
 
 
@@ -56,7 +57,13 @@ class Sights:
                 return seen, Plan.SERVE_L1
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
-        return _judged(seen, await self._ask(key, terms, tagging))
+        if self._t.spool.withholds(key, tagging.digests):
+            return _WITHHELD, Plan.LOAD
+        found = await self._ask(key, terms, tagging)
+        if found.word is L2Word.FRESH:
+            # As the plan says, whatever L1 has; most answers of L2 end here.
+            return found, Plan.SERVE_L2
+        return self._in_need(key, terms, tagging, _judged(seen, found))
 
     async def many(
         self,
@@ -86,9 +93,15 @@ class Sights:
             sights[key] = seen, step
             if step is Plan.ASK_L2:
                 asked.append(key)
+        spool = self._t.spool
+        if len(spool):
+            held = {key for key in asked if spool.withholds(key, taggings(key).digests)}
+            sights.update(dict.fromkeys(held, (_WITHHELD, Plan.LOAD)))
+            asked = [key for key in asked if key not in held]
         if asked:
             for key, found in (await self._ask_many(asked, terms, taggings, timed)).items():
-                sights[key] = _judged(sights[key][0], found)
+                sight = _judged(sights[key][0], found)
+                sights[key] = self._in_need(key, terms, taggings(key), sight)
         return sights
 
     def served(self, reading: Reading) -> None:
@@ -141,6 +154,14 @@ class Sights:
             return _NOT_IN_L1._replace(reason="expired", times=times)
         return Reading(WORDS[verdict], value, entry.negative, times, verdict.value, tier="l1")
 
+    def _in_need(self, key: str, terms: Terms, tagging: Tagging, sight: Sight) -> Sight:
+        """Return what there is where L2 is down and L1 has nothing, by the caller's choice."""
+        if sight[1] is Plan.LOAD_ALONE and terms.level is ReadLevel.EVENTUAL:
+            kept = self._t.gutter.get(key, tagging.digests)
+            if kept is not None:
+                return kept, Plan.SERVE_L1
+        return sight
+
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
     async def _ask(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
@@ -162,24 +183,23 @@ class Sights:
             return DOWN
         if blob is None:
             return ABSENT
-        reading = self._read(key, l2_key, blob, asked_ns, terms)
+        timed = self._t.session.mode is not CoherenceMode.OFF
+        reading = self._read(key, l2_key, blob, asked_ns, terms, timed)
         if reading.stamps or tagging.digests:
             if self._t.tags.needs(reading, versions, terms.level):
-                judged = await self._verified({key: reading}, terms, lambda _: tagging, versions)
+                readings, taggings = {key: reading}, lambda _: tagging
+                judged = await self._verified(readings, terms, taggings, versions, since)
                 reading = judged[key]
-            elif not self._t.tags.stands(reading, tagging, versions):
+            elif not self._t.tags.stands(reading, tagging, versions, since):
                 self._t.counters.outdated += 1
                 reading = OUTDATED
         self._keep(key, reading, asked_ns, since, terms)
         return reading
 
     async def _ask_many(
-        self,
-        keys: Sequence[str],
-        terms: Terms,
-        taggings: Callable[[str], Tagging],
-        timed: bool,
+        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging], timed: bool
     ) -> dict[str, Reading]:
+        timed = timed or self._t.session.mode is not CoherenceMode.OFF
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
         expected = dict.fromkeys(digest for key in keys for digest in taggings(key).digests)
         unknown = self._t.tags.unknown(expected, terms.level) if expected else []
@@ -194,19 +214,13 @@ class Sights:
             for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
         }
         if expected or any(reading.stamps for reading in readings.values()):
-            readings = await self._verified(readings, terms, taggings, versions)
+            readings = await self._verified(readings, terms, taggings, versions, since)
         for key, reading in readings.items():
             self._keep(key, reading, asked_ns, since, terms)
         return readings
 
     def _read(
-        self,
-        key: str,
-        l2_key: bytes,
-        blob: bytes,
-        asked_ns: int,
-        terms: Terms,
-        timed: bool = False,
+        self, key: str, l2_key: bytes, blob: bytes, asked_ns: int, terms: Terms, timed: bool
     ) -> Reading:
         """Say what a frame is worth: in the usual case at little cost."""
         reading = self._t.shelf.read_calm(
@@ -215,7 +229,7 @@ class Sights:
             terms,
             now_ns=asked_ns,
             server_ms=self._t.store.server_ms(l2_key),
-            timed=timed or self._t.session.mode is not CoherenceMode.OFF,
+            timed=timed,
         )
         return self._keeper.read(key, blob, terms) if reading is None else reading
 
@@ -225,10 +239,11 @@ class Sights:
         terms: Terms,
         taggings: Callable[[str], Tagging],
         versions: Mapping[bytes, bytes | None],
+        since: int,
     ) -> dict[str, Reading]:
         """Put absence in the place of entries whose tags have changed."""
         try:
-            judged = await self._t.tags.verified(readings, taggings, terms.level, versions)
+            judged = await self._t.tags.verified(readings, taggings, terms.level, versions, since)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(readings, DOWN)
@@ -247,4 +262,6 @@ def _judged(l1: Reading, l2: Reading) -> Sight:
         # As the plan says, whatever L1 has; most answers of L2 end here.
         return l2, Plan.SERVE_L2
     step = plan(VERDICTS[l1.word], l2.word, shared=True)
-    return (l1 if step in _L1_PLANS else l2), step
+    if step not in _L1_PLANS:
+        return l2, step
+    return (l1._replace(reason=DOWN.reason) if l2.word is L2Word.DOWN else l1), step

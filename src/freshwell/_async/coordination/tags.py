@@ -24,13 +24,14 @@ from freshwell._async.stores.base import Mark, Store
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import ABSENT, Reading
+from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import stamp_frame, stamp_of
 from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.tags import Tagging
+from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["OUTDATED", "Tagged", "Tags", "tags_of"]
 
@@ -72,6 +73,7 @@ class Tags:
         session: Session,
         names: Names,
         incidents: Incidents,
+        spool: Spool,
         *,
         now_ns: Callable[[], int],
         new_stamp: Callable[[], bytes],
@@ -81,6 +83,7 @@ class Tags:
         self._session = session
         self._names = names
         self._incidents = incidents
+        self._spool = spool
         self._now_ns = now_ns
         self._new_stamp = new_stamp
 
@@ -108,8 +111,11 @@ class Tags:
         taggings: Callable[[str], Tagging],
         level: ReadLevel,
         versions: Versions,
+        since: int,
     ) -> dict[str, Reading]:
         """Return the readings, with absence in the place of those whose tags have changed.
+
+        `since`: the table's moment before L2 was asked for them, or for the versions.
 
         An entry that lacks a tag by which the caller would have it forgotten is of no use to
         that caller either. Raises `StoreUnavailable`.
@@ -120,7 +126,7 @@ class Tags:
             _, more = await self.fetch((), missing)
             versions = {**versions, **more}
         return {
-            name: reading if self.stands(reading, taggings(name), versions) else OUTDATED
+            name: reading if self.stands(reading, taggings(name), versions, since) else OUTDATED
             for name, reading in readings.items()
         }
 
@@ -128,11 +134,13 @@ class Tags:
         """Tell whether more versions must be asked for to judge a reading: see `verified`."""
         return bool(self.unknown((d for d, _ in reading.stamps if d not in versions), level))
 
-    def stands(self, reading: Reading, tagging: Tagging, versions: Versions) -> bool:
+    def stands(self, reading: Reading, tagging: Tagging, versions: Versions, since: int) -> bool:
         """Tell whether an entry's tags are as they were, and whether it has the caller's."""
         if reading.word in (L2Word.ABSENT, L2Word.DOWN):
             return True
         for digest, stamp in reading.stamps:
+            if self._spool.limit and self._is_missed(digest, since):
+                return False
             if digest in versions:
                 current = versions[digest]
             else:
@@ -142,6 +150,15 @@ class Tags:
                 return False
         own = [digest for digest, _ in reading.stamps]
         return all(digest in own for digest in tagging.digests)
+
+    def _is_missed(self, digest: bytes, since: int) -> bool:
+        """Tell whether L2 did not know that a tag has changed, when it was asked at `since`.
+
+        Where it has been told in the meantime, the tag was dropped once more.
+        """
+        if self._spool.withholds_tag(digest):
+            return True
+        return self._table.dropped_since(since, digest)
 
     def _is_told(self) -> bool:
         """Tell whether this process would know of a change of a version that it remembers."""
@@ -186,7 +203,7 @@ class Tags:
             if (own := added(name)) or (value is not None and taggings(name).computed)
             if (tagging := taggings(name)).computed
         }
-        if life_ns > before.life_ns:
+        if before.versions and life_ns > before.life_ns:
             before = await self._prolonged(before, [taggings(name) for name in values], life_ns)
         versions, sure = dict(before.versions), True
         if computed:
@@ -254,6 +271,8 @@ class Tags:
         asked: dict[bytes, Mark] = {}
         for tag in tags:
             digest = self._names.digest(tag)
+            if self._spool.withholds_tag(digest):
+                continue
             cell = self._table.stamps.known(digest) if told and tag != PULSE else None
             if cell is not None and cell.until_ns >= now_ns + life_ns:
                 versions[digest] = Kept(cell.stamp, cell.until_ns)
@@ -278,13 +297,19 @@ class Tags:
     ) -> Mark:
         """Return a new version of a tag, to be stored (`stamp`: it, where it is not to be made)."""
         key = self._names.version_key(self._names.digest(tag))
-        return Mark(key, stamp_frame(key, stamp or self._new_stamp(), tag), keep_ms, busy_ms)
+        frame = stamp_frame(key, stamp or self._new_stamp(), self._names.told(tag))
+        return Mark(key, frame, keep_ms, busy_ms)
 
 
 OUTDATED = ABSENT._replace(reason="tags")
 """What an entry is whose tags have changed."""
 
 
-def tags_of(value: Any, tagging: Tagging) -> list[str]:
-    """Return all tags of a value that is at hand. Raises as `Tagging.of_value` does."""
-    return [*tagging.known, *map(user_tag, tagging.of_value(value))]
+def tags_of(value: Any, tagging: Tagging, added: Iterable[str] = ()) -> list[str]:
+    """Return all tags of a value that is at hand, and those that its loader has `added`.
+
+    Raises as `Tagging.of_value` does.
+    """
+    if tagging is UNTAGGED:
+        return []
+    return [*tagging.known, *map(user_tag, tagging.of_value(value, added))]

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
-from freshwell._async.coordination.filling import Loaded
+from freshwell._async.coordination.errands import Errand, Load, Loaded, too_late, untagged
 from freshwell._async.coordination.keeper import Keeper, Tiers
-from freshwell._async.coordination.loads import Errand, Load, Loads, too_late, untagged
+from freshwell._async.coordination.loads import Loads
 from freshwell._async.coordination.sights import Sights
 from freshwell._async.strategies.answers import LOAD_FAILED, Answers
 from freshwell._async.strategies.failsafe import FailSafe
@@ -126,7 +126,7 @@ class CacheAside:
         if terms.level is not ReadLevel.SOURCE:
             reading, step = await self._sights.one(key, terms, tagging, self._flights)
             if step in SERVING:
-                if reading.word is not L2Word.STALE or self._safe.serves_first(key, terms):
+                if reading.word is not L2Word.STALE or self._safe.serves_first(key, reading, terms):
                     self._answers.given(key, reading)
                     if step in REFRESHING:
                         self.refresh_later({key: reading}, load, terms, lambda name: tagging)
@@ -148,7 +148,7 @@ class CacheAside:
             for key, (seen, step) in (await self._sights.many(keys, terms, taggings)).items():
                 if step not in SERVING:
                     continue
-                if seen.word is L2Word.STALE and not self._safe.serves_first(key, terms):
+                if seen.word is L2Word.STALE and not self._safe.serves_first(key, seen, terms):
                     old[key] = seen
                     continue
                 found[key] = seen
@@ -177,7 +177,15 @@ class CacheAside:
         `old` are the stale entries among them: those who have none cannot lose patience.
         """
         forced = terms.level is ReadLevel.SOURCE
-        errand = Errand(load, terms, taggings, old, nested=in_flight(), forced=forced)
+        errand = Errand(
+            load,
+            terms,
+            taggings,
+            old,
+            nested=in_flight(),
+            forced=forced,
+            l2_spent_ns=self._t.now_ns() - began_ns,
+        )
         soft_ns = terms.policy.soft_ns
         if soft_ns is not None and len(old) == len(keys):
             try:
@@ -359,8 +367,7 @@ class CacheAside:
         if reading.word in _FRESH:
             self._answers.given(key, reading)
             return reading
-        self._answers.missed([key])
-        self._answers.trace(key, reading, None)
+        self._answers.nothing(key, reading)
         return None
 
     async def get_many(
@@ -374,8 +381,7 @@ class CacheAside:
                 if not reading.negative:
                     found[key] = reading.value
             else:
-                self._answers.missed([key])
-                self._answers.trace(key, reading, None)
+                self._answers.nothing(key, reading)
         return found
 
 

@@ -14,6 +14,7 @@ from freshwell.engines.results import by_name, storable
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
+from freshwell.ground.keys import check_count
 from freshwell.ground.tags import Computed, Tagging
 from freshwell.ground.templates import Naming, compile_template, plan_tags
 from freshwell.typing import Lookup
@@ -82,6 +83,7 @@ class ReadThrough(Generic[V]):
         """Return the values of those `ids` that exist, asking the source once for the missing."""
         if isinstance(ids, str):
             raise KeyRejected("the ids are one text: give a list of ids")
+        check_count(len(ids))
         entries = [(*self._call.entry(id), id) for id in ids]
         by_name = {name: id for name, _, id in entries}
         taggings = {name: tagging for name, tagging, _ in entries}
@@ -132,6 +134,7 @@ class ReadThrough(Generic[V]):
     @staticmethod
     def _checked(ids: Collection[Any]) -> Collection[Any]:
         """Return ids given one by one. A list of ids is no id, and names nothing."""
+        check_count(len(ids))
         for id in ids:
             if isinstance(id, list | set | frozenset | dict):
                 raise KeyRejected(

@@ -35,20 +35,22 @@ class Heart:
         incidents: Incidents,
         *,
         lease_ms: int,
-        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._prolong_all = prolong
         self._owner = owner
         self._incidents = incidents
         self._interval_s = lease_ms / 3_000
         self._mutex = Lock()
-        self._now_ns = now_ns
         self._leases: dict[Lease, int | None] = {}
         self._beating = False
-        self._stop = Signal()
+        self._wake = Signal()
+        self._stopping = False
 
     def hold(self, leases: Sequence[Lease], until_ns: int | None = None) -> None:
-        """Keep these leases alive until they are dropped, and no longer than until `until_ns`."""
+        """Keep these leases alive until they are dropped, and not beyond `until_ns`.
+
+        That is an instant by the machine's clock.
+        """
         if not leases:
             return
         with self._mutex:
@@ -74,7 +76,13 @@ class Heart:
 
     def stop(self) -> None:
         """End the background work soon."""
-        self._stop.notify()
+        self._stopping = True
+        self._wake.notify()
+
+    def hurry(self) -> None:
+        """Beat now, if there is anything to beat for: earlier beats may have failed."""
+        if self._beating:
+            self._wake.notify()
 
     def _beat(self) -> None:
         try:
@@ -85,8 +93,11 @@ class Heart:
 
     def _beat_on(self) -> None:
         idle = 0
-        while not self._stop.wait(self._interval_s):
-            now_ns = self._now_ns()
+        while True:
+            self._wake.wait(self._interval_s)
+            if self._stopping:
+                return
+            now_ns = time.monotonic_ns()
             with self._mutex:
                 leases = [
                     x for x, end_ns in self._leases.items() if end_ns is None or now_ns < end_ns

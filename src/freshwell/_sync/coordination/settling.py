@@ -56,7 +56,8 @@ class Settling:
             if self._cached_elsewhere or record.is_revived or record.name in self._doubts
         ]
         if outdated:
-            self._writes.invalidate(list(dict.fromkeys(outdated)))
+            # Until L2 has taken it the journal has the records: it is the better spool.
+            self._writes.invalidate(list(dict.fromkeys(outdated)), spools=False)
         if not settled.dead:
             return self._journal.settle(shard, settled)
         gone = 0

@@ -1,7 +1,8 @@
 """Change entries on the caller's word: set, invalidate, expire.
 
 L2 first, then this process's L1, then the flights under way: when the call returns, nothing
-loaded before it is given to anyone who asks this process afterwards.
+loaded before it is given to anyone who asks this process afterwards. What L2 does not take goes
+into the spool, where there is one.
 
 Where the cache has a schema version, each entry also has a tag made of its key, which the
 entries of other versions share: what is changed here is outdated there.
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from freshwell._sync.coordination.keeper import Keeper, Tiers
+from freshwell._sync.coordination.spooling import Spooling
 from freshwell._sync.coordination.tags import tags_of
 from freshwell._sync.stores.base import Fill
 from freshwell._kit.threads import sleep
@@ -24,6 +26,7 @@ from freshwell.ground.freshness import times_after_load
 from freshwell.ground.keys import short_digest
 from freshwell.ground.names import PULSE, key_tag
 from freshwell.ground.plan import L2Word
+from freshwell.ground.spooling import Act, Missed
 from freshwell.ground.tags import Tagging
 from freshwell.ground.ttl import jittered_ns
 
@@ -54,6 +57,14 @@ class Writes:
         self._keeper = keeper
         self._flying = flying
         self._recent = Recent()
+        self.spooling = Spooling(
+            tiers.spool,
+            self._tell,
+            self._forget,
+            counters=tiers.counters,
+            incidents=tiers.incidents,
+            now_ns=tiers.now_ns,
+        )
 
     def put(
         self, values: Mapping[str, Any], terms: Terms, taggings: Callable[[str], Tagging]
@@ -70,6 +81,10 @@ class Writes:
             self._put_here(drafts, terms, taggings)
             return
         try:
+            if len(self._t.spool):
+                # What L2 has missed came before this, and would make an end of it.
+                tags = [tag for key in values for tag in taggings(key).known]
+                self.spooling.catch_up([*values, *tags])
             if self._t.names.versioned:
                 self._t.store.void([self._t.tags.mark(tag) for tag in map(key_tag, values)])
             fills = self._fills(drafts, terms, taggings)
@@ -130,10 +145,11 @@ class Writes:
             return {}
         return self._t.tags.capture(tags, terms.policy.ttl_ns + terms.policy.stale_ns)
 
-    def invalidate(self, keys: Sequence[str]) -> None:
+    def invalidate(self, keys: Sequence[str], *, spools: bool = True) -> None:
         """Make the entries absent everywhere and void the loads of them that are under way.
 
-        Raises `InvalidationError` when L2 may not have taken it; L1 has dropped them even so.
+        Raises `InvalidationError` when L2 may not have taken it, nor the spool; L1 has dropped
+        them even so. `spools` False: the caller has it from L2, or repeats the call.
         """
         self.remember(keys, ())
         self._t.observing.sent(keys, self._t.now_ns())
@@ -142,11 +158,14 @@ class Writes:
             with self._t.observing.spans("invalidate", keys=keys):
                 self._t.store.invalidate([self._t.names.entry(key) for key in keys], also)
         except StoreUnavailable as error:
-            raise self.not_taken(keys, error) from error
+            if not spools:
+                raise self.not_taken(keys, error) from error
+            self.missed(error, Act.INVALIDATE, keys)
+        else:
+            self.done(keys, ())
+            self._t.observing.invalidated("keys", len(keys))
         finally:
             self.drop(keys)
-        self.done(keys, ())
-        self._t.observing.invalidated("keys", len(keys))
 
     def invalidate_tags(self, tags: Sequence[str], *, pulse: bool) -> None:
         """Make all entries of tags absent everywhere, and void the loads of such entries.
@@ -161,28 +180,30 @@ class Writes:
             with self._t.observing.spans("invalidate_tags", count=len(tags)):
                 self._t.store.void([mark(tag) for tag in tags], first=first)
         except StoreUnavailable as error:
-            raise self.not_taken(tags, error) from error
+            self.missed(error, Act.VOID, tags)
+        else:
+            self.done((), tags)
+            self._t.observing.invalidated("tags", len(tags))
         finally:
             self.drop_tags(tags)
-        self.done((), tags)
-        self._t.observing.invalidated("tags", len(tags))
 
     def expire(self, keys: Sequence[str]) -> None:
         """End the freshness of the entries, and void loads of them that are under way.
 
         Callers who accept stale values go on getting them until a load has replaced them.
-        Raises `InvalidationError` when L2 may not have taken it.
+        Raises `InvalidationError` when L2 may not have taken it, nor the spool.
         """
         try:
             self._t.store.expire([self._t.names.entry(key) for key in keys])
         except StoreUnavailable as error:
-            raise self.not_taken(keys, error) from error
+            self.missed(error, Act.EXPIRE, keys)
+        else:
+            self._t.counters.invalidations += len(keys)
+            self._t.observing.invalidated("expire", len(keys))
         finally:
             for key in keys:
                 self._t.table.expire(key)
             self._flying.forget(keys)
-        self._t.counters.invalidations += len(keys)
-        self._t.observing.invalidated("expire", len(keys))
 
     def remember(self, keys: Sequence[str], tags: Sequence[str]) -> None:
         """Note what is being invalidated, before L2 is told and when it has confirmed.
@@ -208,16 +229,63 @@ class Writes:
         keys, tags = self._recent.latest(self._t.now_ns(), within_ns=within_ns)
         for _ in range(_TRIES if keys or tags else 0):
             try:
-                self._t.store.invalidate([self._t.names.entry(key) for key in keys])
                 again = [*tags, *map(key_tag, keys)] if self._t.names.versioned else tags
-                mark = self._t.tags.mark
-                first = [mark(PULSE)] if again else []
-                self._t.store.void([mark(tag) for tag in again], first=first)
+                self._say([self._t.names.entry(key) for key in keys], again)
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
                 sleep(_BETWEEN_TRIES_S)
             else:
                 return
+
+    def _say(self, l2_keys: Sequence[bytes], tags: Sequence[str]) -> None:
+        """Invalidate entries and tags of any kind. Raises `StoreUnavailable`."""
+        mark = self._t.tags.mark
+        self._t.store.invalidate(l2_keys)
+        first = [mark(PULSE)] if tags else []
+        self._t.store.void([mark(tag) for tag in tags], first=first)
+
+    # -- what L2 has missed ------------------------------------------------------------------
+
+    def missed(
+        self, error: StoreUnavailable, act: Act, names: Sequence[str], tags: Sequence[str] = ()
+    ) -> None:
+        """Put what L2 may not have taken into the spool: `act` on each name, and `tags` voided.
+
+        To be called before this process forgets them. Raises `InvalidationError` where there is no
+        spool, or it does not take it either.
+        """
+        version = self._t.names.version
+        missed = [Missed(act, name, version) for name in names]
+        missed += [Missed(Act.VOID, tag, version) for tag in tags]
+        refusal = self.spooling.take(missed)
+        if refusal is not None:
+            raise self.not_taken([*names, *tags], error, refusal) from error
+        self._t.incidents.l2_failed(error)
+
+    def _tell(self, missed: Sequence[Missed]) -> None:
+        """Tell L2 what it has missed. Raises `StoreUnavailable`."""
+        l2_keys: dict[Act, list[bytes]] = {Act.INVALIDATE: [], Act.EXPIRE: []}
+        keys = [one.name for one in missed if one.act is Act.INVALIDATE]
+        tags = [one.name for one in missed if one.act is Act.VOID]
+        for act, name, version in missed:
+            if act is not Act.VOID:
+                l2_keys[act].append(self._t.names.of_version(version).entry(name))
+            if act is Act.INVALIDATE and (version or self._t.names.versioned):
+                tags.append(key_tag(name))
+        self.remember(keys, tags)
+        if l2_keys[Act.EXPIRE]:
+            self._t.store.expire(l2_keys[Act.EXPIRE])
+        self._say(l2_keys[Act.INVALIDATE], list(dict.fromkeys(tags)))
+        self.remember(keys, tags)
+
+    def _forget(self, missed: Sequence[Missed]) -> None:
+        """Let this process forget what L2 has now been told."""
+        entries = [one.name for one in missed if one.act is not Act.VOID]
+        tags = [one.name for one in missed if one.act is Act.VOID]
+        if entries:
+            self.drop(entries)
+        if tags:
+            self.drop_tags(tags)
 
     def drop(self, keys: Sequence[str]) -> None:
         """Let this process forget entries, and the loads of them that are under way."""
@@ -234,8 +302,10 @@ class Writes:
 
         `dropped`: those that have left the table already.
         """
-        self.drop(lost)
-        self._dropped(dropped)
+        if lost:
+            self.drop(lost)
+        if dropped:
+            self._dropped(dropped)
         self._flying.forget(kept)
         self._t.counters.invalidations += len(kept) + len(lost) + len(dropped)
 
@@ -245,12 +315,18 @@ class Writes:
         self._t.table.drop_tags(digests)
         self._flying.forget_tagged(digests)
 
-    def not_taken(self, names: Sequence[str], error: StoreUnavailable) -> InvalidationError:
-        """Return the error that says which keys or tags L2 may still hold to be valid."""
+    def not_taken(
+        self, names: Sequence[str], error: StoreUnavailable, refusal: str = ""
+    ) -> InvalidationError:
+        """Return the error that says which keys or tags L2 may still hold to be valid.
+
+        `refusal`: why the spool did not take them either.
+        """
         self._t.incidents.l2_failed(error)
+        why = f"{error}; {refusal}" if refusal else str(error)
         return InvalidationError(
             f"L2 may still serve what {len(names)} key(s) or tag(s) stand for, which were to be "
-            f"invalidated: repeat the call when L2 answers again ({error})",
+            f"invalidated: repeat the call when L2 answers again ({why})",
             tuple(short_digest(name) for name in names),
         )
 

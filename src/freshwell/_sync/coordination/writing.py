@@ -21,6 +21,7 @@ from freshwell._sync.stores.base import Fill, Mark, Settlement
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import tombstone_frame
 from freshwell.ground.names import PULSE, key_tag
+from freshwell.ground.spooling import Act
 
 __all__ = ["Intent", "Intents"]
 
@@ -54,6 +55,10 @@ class Intents:
     def stop(self) -> None:
         """End the background work soon."""
         self._heart.stop()
+
+    def hurry(self) -> None:
+        """Prolong what is announced now: it may not have been possible for a while."""
+        self._heart.hurry()
 
     def announce(self, keys: Sequence[str], tags: Sequence[str], *, pulse: bool) -> Intent:
         """Announce a change of entries and of tags (their inner names).
@@ -95,7 +100,7 @@ class Intents:
         was alone all the time, or overlapped only with writers that have `versions` (the source's)
         too, and lower ones. Returns how many hold this value, or one of a higher version.
 
-        Raises `InvalidationError` where L2 may not have taken it.
+        Raises `InvalidationError` where L2 may not have taken it, nor the spool.
         """
         self._heart.drop(self._leases(intent))
         self._writes.remember(intent.keys, intent.tags)
@@ -105,11 +110,13 @@ class Intents:
                 self._t.store.void([self._t.tags.mark(PULSE)])
             stored = self._t.store.settle(settlements)
         except StoreUnavailable as error:
-            raise self._writes.not_taken([*intent.keys, *intent.tags], error) from error
+            self._writes.missed(error, Act.INVALIDATE, intent.keys, intent.tags)
+            return 0
+        else:
+            self._writes.done(intent.keys, intent.tags)
+            return sum(stored[: len(intent.keys)])
         finally:
             self._forget(intent, pulse=pulse)
-        self._writes.done(intent.keys, intent.tags)
-        return sum(stored[: len(intent.keys)])
 
     def lapse(self, intent: Intent) -> None:
         """Leave an announcement to run out by itself: the source may still be at work.

@@ -32,6 +32,8 @@ class Grant(Enum):
     HELD = "held"
     ANNOUNCED = "announced"
     """A writer is about to change the source: load, and store nothing."""
+    ALONE = "alone"
+    """L2 cannot be asked: load, and store nothing. No store says so itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ the key is made when there is more to do than to return a fresh value.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -74,6 +73,7 @@ class Host:
     checked: Callable[[str], str]
     name_of: Callable[[str], str]
     tagging: Callable[[str, Sequence[str], tuple[Computed, ...]], Tagging]
+    now_ns: Callable[[], int]
 
 
 class Call:
@@ -107,7 +107,7 @@ class Call:
             recipe,
             slow=self._slow,
             aliases=self._aliases,
-            now_ns=time.monotonic_ns,
+            now_ns=host.now_ns,
             session=host.session,
             counters=host.counters,
             asynchronous=ASYNCHRONOUS,
@@ -139,7 +139,8 @@ class Call:
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup:
         """Say what the tiers have for a call."""
         name, tagging = self.entry(*args, **kwargs)
-        return as_lookup(self.engine.aside.look(name, self.terms, tagging))
+        reading = self.engine.aside.look(name, self.terms, tagging)
+        return as_lookup(reading, self._host.now_ns())
 
     def invalidate(self, keys: Sequence[str]) -> None:
         """Make entries absent everywhere."""

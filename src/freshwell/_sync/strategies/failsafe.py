@@ -15,11 +15,12 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 from collections.abc import Callable, Iterable, Sequence
 
-from freshwell._sync.coordination.filling import Loaded
+from freshwell._sync.coordination.errands import Loaded
 from freshwell._sync.coordination.keeper import Tiers
 from freshwell._sync.coordination.sights import Sights
 from freshwell._sync.strategies.answers import Answers
-from freshwell.engines.shelf import Terms
+from freshwell.engines.gutter import GUTTER
+from freshwell.engines.shelf import Reading, Terms
 from freshwell.ground.plan import SERVING, L2Word, ReadLevel
 from freshwell.ground.tags import Tagging
 
@@ -38,14 +39,18 @@ class FailSafe:
         """Tell whether the source is left alone with an entry, having failed."""
         return self._t.rests.resting(key, self._t.now_ns())
 
-    def serves_first(self, key: str, terms: Terms) -> bool:
-        """Tell whether a stale entry is served before it is loaded anew, and count it then."""
+    def serves_first(self, key: str, seen: Reading, terms: Terms) -> bool:
+        """Tell whether what was seen is served before it is loaded anew, and count it then.
+
+        It is past its TTL, or was kept while L2 is down: who has asked for that is served first.
+        """
         if self._t.rests.barred(key):
             return False
-        resting = self.is_resting(key)
-        if not resting and not terms.policy.stale_first:
+        kept = seen.reason == GUTTER
+        resting = not kept and self.is_resting(key)
+        if not kept and not resting and not terms.policy.stale_first:
             return False
-        self._t.counters.stale_serves += 1
+        self._answers.stale(seen)
         self._t.counters.stale_on_error += resting
         return True
 
@@ -79,9 +84,10 @@ class FailSafe:
         if not all(step in SERVING for _, step in sights.values()):
             return None
         stale = [key for key, (seen, _) in sights.items() if seen.word is L2Word.STALE]
-        self._t.counters.stale_serves += len(stale)
         for key in keys:
             seen, _ = sights[key]
+            if key in stale:
+                self._answers.stale(seen)
             self._answers.trace(key, seen, seen.tier, reason if key in stale else None)
         now_ns = self._t.now_ns()
         return {

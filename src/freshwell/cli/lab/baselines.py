@@ -108,7 +108,9 @@ class GetOrSetRedis:
         if self._tags:
             await self._set_with_tag(id, product)
         else:
-            await self._redis.set(key, json.dumps(product), ex=self._ttl_s)
+            # Nothing stands between the two: that is what the lab compares with.
+            data = json.dumps(product)
+            await self._redis.set(key, data, ex=self._ttl_s)  # freshwell: ignore[FW010]
         return product
 
     async def _set_with_tag(self, id: int, product: Product) -> None:

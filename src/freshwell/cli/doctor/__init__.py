@@ -1,0 +1,1 @@
+"""``freshwell doctor``: what is wrong with a live server, whoever wrote its keys."""
