@@ -2,7 +2,9 @@
 
 For each outage of ``tests/support/outages.py`` and each subject, a server of its own is filled,
 fails under an even stream of reads, and comes back. Reads begin on time whether earlier ones have
-ended or not, so that a subject which waits is not spared the load that it would have had.
+ended or not, so that a subject which waits is not spared the load that it would have had. Meanwhile
+values change in the source, and are invalidated as their writer would; what is still served of
+them as it was, after all is well again, is stale.
 
 A *subject* is a way to read through a cache: see `Subject`. More of them may be added to
 `SUBJECTS`; everything else here knows none of them.
@@ -30,7 +32,7 @@ from tests.support.outages import OUTAGES, Outage
 from tests.support.proxy import proxy
 from tests.support.servers import Server
 
-__all__ = ["SUBJECTS", "Result", "Source", "Subject", "measure"]
+__all__ = ["SUBJECTS", "ByHand", "Own", "Result", "Source", "Subject", "main", "measure"]
 
 KEYS = 1_000
 MAX_LOADS = 16
@@ -40,6 +42,9 @@ _LATE_S = 0.9 * LIMIT_S
 _LOAD_S = 0.01
 _WARM_S = 1.0
 _GIVE_UP_S = 20.0
+_CHANGE_EVERY_S = 0.1
+_SETTLE_S = 1.5
+"""For how long after the end of an outage nothing is judged: what waits is made up for."""
 
 Load = Callable[[str], Awaitable[str]]
 
@@ -50,6 +55,9 @@ class Subject(Protocol):
     async def read(self, key: str) -> str:
         """Return the value of a key, from the cache or the source."""
 
+    async def invalidate(self, key: str) -> None:
+        """Make what is cached of a key absent: its value has changed. Raises where it cannot."""
+
     async def aclose(self) -> None:
         """Disconnect."""
 
@@ -59,6 +67,15 @@ class Source:
 
     def __init__(self) -> None:
         self.calls = self.peak = self._now = 0
+        self.versions: dict[str, int] = {}
+
+    def change(self, key: str) -> None:
+        """Give a key another value."""
+        self.versions[key] = self.versions.get(key, 0) + 1
+
+    def value(self, key: str) -> str:
+        """Return the value of a key."""
+        return f"value {self.versions.get(key, 0)} of {key}"
 
     async def __call__(self, key: str) -> str:
         self.calls += 1
@@ -68,7 +85,7 @@ class Source:
             await asyncio.sleep(_LOAD_S)
         finally:
             self._now -= 1
-        return f"value of {key}"
+        return self.value(key)
 
 
 class Own:
@@ -82,6 +99,9 @@ class Own:
     async def read(self, key: str) -> str:
         value: str = await self._cache.get_or_load(key, lambda: self._load(key))
         return value
+
+    async def invalidate(self, key: str) -> None:
+        await self._cache.invalidate(key)
 
     async def aclose(self) -> None:
         await self._cache.aclose()
@@ -112,12 +132,16 @@ class ByHand:
             await self._client.set(key, orjson.dumps(value), ex=60)
         return value
 
+    async def invalidate(self, key: str) -> None:
+        await self._client.delete(key)
+
     async def aclose(self) -> None:
         await self._pool.disconnect()
 
 
 SUBJECTS: dict[str, Callable[[str, Load], Subject]] = {
     "freshwell": Own,
+    "freshwell, spool": lambda url, load: Own(url, load, spool="memory"),
     "freshwell, gutter_ttl=10": lambda url, load: Own(url, load, gutter_ttl=10),
     "freshwell without L1": lambda url, load: Own(url, load, l1=False),
     "... and without the breaker": lambda url, load: Own(
@@ -133,6 +157,10 @@ class Result:
 
     taken_s: list[float] = field(default_factory=list)
     raised: int = 0
+    refused: int = 0
+    """Invalidations that raised: the writer knows, and can repeat them."""
+    stale: int = 0
+    """Changed keys that were served as they had been, when all was well again."""
     source_calls: int = 0
     source_peak: int = 0
     back_s: float = -1.0
@@ -169,11 +197,16 @@ async def measure(
             calls, source.peak = source.calls, 0
             await asyncio.to_thread(outage.begin, server, between)
             try:
+                changing = asyncio.create_task(_change(subject, source, result, seconds))
                 await _stream(subject, result, chance, seconds, rate)
+                await changing
             finally:
                 await asyncio.to_thread(outage.end, server, between)
             result.source_calls, result.source_peak = source.calls - calls, source.peak
             result.back_s = await _time_until_back(subject, source)
+            await asyncio.sleep(_SETTLE_S)
+            for key in source.versions:
+                result.stale += await subject.read(key) != source.value(key)
         finally:
             await subject.aclose()
     return result
@@ -192,6 +225,24 @@ async def _stream(
         key = f"key {int(KEYS * chance.random() ** 3)}"
         reads.append(asyncio.create_task(_read(subject, key, result)))
     await asyncio.gather(*reads)
+
+
+async def _change(subject: Subject, source: Source, result: Result, seconds: float) -> None:
+    """Change popular keys at an even pace, and invalidate each without waiting for the last."""
+    writers: list[asyncio.Task[None]] = []
+    for number in range(int(seconds / _CHANGE_EVERY_S)):
+        await asyncio.sleep(_CHANGE_EVERY_S)
+        key = f"key {number}"
+        source.change(key)
+        writers.append(asyncio.create_task(_invalidate(subject, key, result)))
+    await asyncio.gather(*writers)
+
+
+async def _invalidate(subject: Subject, key: str, result: Result) -> None:
+    try:
+        await subject.invalidate(key)
+    except Exception:  # noqa: BLE001 - whatever a subject raises is what is counted
+        result.refused += 1
 
 
 async def _read(subject: Subject, key: str, result: Result) -> None:
@@ -219,19 +270,23 @@ async def _time_until_back(subject: Subject, source: Source) -> float:
 
 
 def _show(outage: Outage, rows: Sequence[tuple[str, Result]], reads: int) -> None:
-    columns = ("raised", "late", "p50 ms", "p99 ms", "max ms", "loads", "at once", "back s")
+    columns = (
+        *("raised", "late", "p50 ms", "p99 ms", "max ms", "loads", "at once", "back s"),
+        *("refused", "stale"),
+    )
     print(f"\n{outage.name}, {reads} reads")
     print(f"  {'':28}" + "".join(f"{column:>9}" for column in columns))
     for name, found in rows:
         taken = [f"{1_000 * found.quantile(share):.1f}" for share in (0.5, 0.99, 1.0)]
         back = f"{found.back_s:.2f}" if found.back_s >= 0 else "never"
         told = [found.raised, found.late, *taken, found.source_calls, found.source_peak, back]
+        told += [found.refused, found.stale]
         print(f"  {name:28}" + "".join(f"{value:>9}" for value in told))
 
 
-def main() -> None:
+def main(subjects: dict[str, Callable[[str, Load], Subject]] | None = None) -> None:
     """Measure what the arguments name, and print it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.outage")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each outage lasts")
     parser.add_argument("--rate", type=float, default=200.0, help="reads in a second")
     names = [outage.name for outage in OUTAGES]
@@ -245,7 +300,7 @@ def main() -> None:
         if given.only and outage.name not in given.only:
             continue
         rows = []
-        for name, new_subject in SUBJECTS.items():
+        for name, new_subject in (subjects or SUBJECTS).items():
             scenario = measure(outage, new_subject, seconds=given.seconds, rate=given.rate)
             rows.append((name, asyncio.run(scenario)))
         _show(outage, rows, int(given.seconds * given.rate))

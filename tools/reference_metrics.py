@@ -29,7 +29,7 @@ _ROWS: Final = {
     "Invalidation": ("invalidations", "notices", "notice", "outdated", "spool"),
     "Memory": ("l1",),
     "What degrades": ("errors", "degraded", "l2", "breaker"),
-    "Write-behind": ("behind",),
+    "Write-behind": ("behind", "journal"),
 }
 """The rows of the dashboard, and the second words of the metrics in each."""
 

@@ -116,3 +116,21 @@ def test_what_becomes_of_invalidations_that_l2_did_not_take_is_counted_and_said(
         "cache app: a cache was closed with invalidations in its spool: 3 are lost",
     ]
     assert counters.spooled == 2
+
+
+def test_what_is_said_is_in_fields_of_the_record_too(
+    incidents: Incidents, caplog: pytest.LogCaptureFixture, clock: FakeClock
+) -> None:
+    incidents.shed(2.0)
+    incidents.shed(2.0)
+    clock.advance(61)
+    incidents.shed(2.0)
+    fields = [
+        (
+            vars(one)["freshwell_namespace"],
+            vars(one)["freshwell_kind"],
+            vars(one)["freshwell_left_out"],
+        )
+        for one in caplog.records
+    ]
+    assert fields == [("app", "a load was shed", 0), ("app", "a load was shed", 1)]

@@ -312,6 +312,9 @@ class AsyncCache(Scope):
             self.stats(),
             observing.loads.now(),
             observing.notices.now(),
+            dict(observing.kinds),
+            dict(observing.journals),
+            self._core.session.age_s(self._core.seams.now_ns()),
         )
 
     def hot_keys(self, limit: int = 10) -> list[Hot]:

@@ -3,7 +3,8 @@
 Reads go on when L2 is down, when stored bytes are worth nothing, when a refresh fails. Nobody
 is told by an exception, so somebody is told by the logger ``freshwell``: one record for each
 kind of incident and cache, and no second one within a minute. Records name errors by their
-class and never hold keys or values.
+class and never hold keys or values. What they say is in fields of theirs too, for logs that are
+read by programs: ``freshwell_namespace``, ``_kind``, ``_detail`` and ``_left_out``.
 """
 
 from __future__ import annotations
@@ -186,4 +187,10 @@ class Incidents:
         self._said_ns[kind] = now_ns
         more = self._unsaid.pop(kind, 0)
         since = f" ({more} more since the last record)" if more else ""
-        _LOGGER.warning("cache %s: %s: %s%s", self._namespace, kind, detail, since)
+        fields = {
+            "freshwell_namespace": self._namespace,
+            "freshwell_kind": kind,
+            "freshwell_detail": detail,
+            "freshwell_left_out": more,
+        }
+        _LOGGER.warning("cache %s: %s: %s%s", self._namespace, kind, detail, since, extra=fields)

@@ -125,3 +125,25 @@ def test_a_time_out_of_bounds_is_refused(every: Any, redis_url: str) -> None:
     with Cache(redis_url, namespace="shop") as cache:
         with pytest.raises(ConfigurationError, match="every"):
             cache.publish(every)
+
+
+def test_what_waits_in_a_journal_is_a_metric_once_it_was_asked(own_redis: Server) -> None:
+    with Cache(own_redis.url, namespace="shop", drain=0) as cache:
+        users = cache.write_behind(
+            Shelved(), key="user:{}", journal="memory", flusher=False, name="users"
+        )
+        users.put(1, {"name": "Ada"})
+        assert cache.observe().journals == {}
+        users.backlog()
+        assert cache.observe().journals["users"].records == 1
+
+
+def test_the_age_of_the_session_grows_while_the_feed_is_silent(own_redis: Server) -> None:
+    with Cache(own_redis.url, namespace="shop", max_staleness=0.3) as cache:
+        assert cache.observe().session_age_s is None
+        cache.get("a")
+        until(lambda: cache.observe().session_age_s is not None)
+        own_redis.freeze()
+        until(lambda: (cache.observe().session_age_s or 0) > 0.9)
+        own_redis.thaw()
+        until(lambda: 0 < (cache.observe().session_age_s or 0) < 0.9)

@@ -255,7 +255,9 @@ class WriteBehind(ReadThrough[V]):
         parts = self._open()
         held = await parts.journal.backlog()
         flusher = parts.flusher
-        return dataclasses.replace(held, parked=flusher.parked, source_down=flusher.source_down)
+        held = dataclasses.replace(held, parked=flusher.parked, source_down=flusher.source_down)
+        parts.engine.tiers.observing.journals[self.journal_name] = held
+        return held
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,7 @@ __all__ = ["board", "spark"]
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _MOST_PROCESSES: Final = 40
+_SPARKS: Final = 24
 _UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -47,15 +49,15 @@ def spark(values: Sequence[float | None]) -> str:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", expand=False, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
     return table
 
 
 def _namespaces(found: Sequence[NamespaceView]) -> Table:
-    columns = ("cache", "processes", "reads/s", "hit ratio", "loads/s", "stale/s", "errors/s")
-    table = _table("Caches", *columns, "shed/s", "entries", "memory", "hit ratio so far")
+    columns = ("cache", "processes", "reads/s", "hit ratio", "so far", "loads/s", "stale/s")
+    table = _table("Caches", *columns, "errors/s", "shed/s", "entries", "memory")
     for one in found:
         rates = one.rates
         table.add_row(
@@ -63,13 +65,13 @@ def _namespaces(found: Sequence[NamespaceView]) -> Table:
             _of(one.processes, one.silent),
             f"{rates.reads:,.0f}",
             _share(rates.hit_ratio),
+            Text(spark(one.history[-_SPARKS:]), style="green"),
             f"{rates.loads:,.1f}",
             _bad(rates.stale, "yellow"),
             _bad(rates.errors, "red"),
             _bad(rates.shed, "red"),
             f"{one.entries:,}",
             _size(one.bytes),
-            Text(spark(one.history), style="green"),
         )
     return table
 
