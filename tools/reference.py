@@ -20,7 +20,7 @@ import sys
 import textwrap
 import types
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, is_typeddict
 
 import freshwell
 import freshwell.errors
@@ -47,9 +47,11 @@ _TWINS: Final = {
 }
 _CODECS: Final = ("Sealed", "Signed", "Compressed", "Sensitive", "Keyring")
 _VALUES: Final = (
+    *("LoadOptions", "LoadContext"),
     *("Lookup", "Ack", "Batch", "Write", "Outcome", "Saved", "Backlog", "Stats"),
     *("Trace", "Served", "Hot", "Subscription"),
 )
+_FUNCTIONS: Final = ("loading", "added_tags")
 _EVENTS: Final = ("LoadEnded", "Invalidated", "Degraded", "CoherenceChanged")
 _HEAD: Final = """# The public names
 
@@ -72,6 +74,7 @@ def page() -> str:
         parts.append(_class(getattr(freshwell, name), name, f"Sync: `{twin}`."))
     parts += [_class(getattr(freshwell, name), name) for name in _VALUES]
     parts += [_class(getattr(freshwell, name), name) for name in _CODECS]
+    parts += [_free(getattr(freshwell, name), name) for name in _FUNCTIONS]
     parts.append(_events())
     parts.append(_duration())
     parts.append(_errors())
@@ -118,7 +121,7 @@ def _class(cls: type, name: str, note: str = "") -> str:
     tree = _parsed(cls)
     assert isinstance(tree, ast.ClassDef)
     annotated = [part for part in tree.body if isinstance(part, ast.AnnAssign)]
-    has_fields = dataclasses.is_dataclass(cls) or hasattr(cls, "_fields")
+    has_fields = dataclasses.is_dataclass(cls) or is_typeddict(cls) or hasattr(cls, "_fields")
     fields = [ast.unparse(part) for part in annotated if has_fields]
     parts = [f"## {name}\n"]
     if note:
@@ -157,6 +160,15 @@ def _member(owner: str, name: str, value: property | types.FunctionType) -> str:
         kind = "async def" if isinstance(tree, ast.AsyncFunctionDef) else "def"
         code = f"{kind} {name}{_parameters(tree)} -> {result}"
     return "\n".join([f"### {owner}.{name}\n", _code(code), _prose(_docstring(value))])
+
+
+def _free(function: Any, name: str) -> str:
+    tree = _function(function)
+    result = "" if tree.returns is None else _quoted(ast.unparse(tree.returns))
+    parameters = _listed(_split(ast.unparse(tree.args)))
+    return "\n".join(
+        [f"## {name}\n", _code(f"def {name}{parameters} -> {result}"), _prose(_docstring(function))]
+    )
 
 
 def _parsed(value: Any) -> ast.stmt:

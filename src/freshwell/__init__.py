@@ -26,6 +26,7 @@ from freshwell.codecs.signed import Signed
 from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
 from freshwell.engines.hot import Hot
+from freshwell.engines.loading import LoadContext, loading
 from freshwell.engines.tracing import Served, Trace
 from freshwell.errors import (
     BacklogFull,
@@ -43,6 +44,7 @@ from freshwell.errors import (
     LoadCancelled,
     LoadError,
     LoadShed,
+    LoadTimeout,
     NestedLoadError,
     StoreUnavailable,
 )
@@ -50,7 +52,8 @@ from freshwell.ground.batches import Ack, Batch, Outcome, Write
 from freshwell.ground.events import CoherenceChanged, Degraded, Event, Invalidated, LoadEnded
 from freshwell.ground.records import Backlog
 from freshwell.ground.saved import Saved
-from freshwell.typing import Duration, Lookup
+from freshwell.ground.tags import added_tags
+from freshwell.typing import Duration, LoadOptions, Lookup
 
 __all__ = [
     "Ack",
@@ -89,9 +92,12 @@ __all__ = [
     "Keyring",
     "LetterSuperseded",
     "LoadCancelled",
+    "LoadContext",
     "LoadEnded",
     "LoadError",
+    "LoadOptions",
     "LoadShed",
+    "LoadTimeout",
     "Lookup",
     "Namespace",
     "NestedLoadError",
@@ -111,4 +117,6 @@ __all__ = [
     "Write",
     "WriteBehind",
     "WriteThrough",
+    "added_tags",
+    "loading",
 ]

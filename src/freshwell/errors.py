@@ -9,6 +9,7 @@
     ├── LoadError                         a load did not come about
     │   ├── NestedLoadError               a loader waits for its own entry
     │   ├── LoadShed                      no load slot came free in time
+    │   ├── LoadTimeout (TimeoutError)    a load took longer than it may
     │   └── LoadCancelled                 a loader was cancelled from inside
     ├── StoreUnavailable                  L2 did not answer, or answered with an error
     │   └── InvalidationError             L2 may still hold what was to be invalidated
@@ -42,6 +43,7 @@ __all__ = [
     "LoadCancelled",
     "LoadError",
     "LoadShed",
+    "LoadTimeout",
     "NestedLoadError",
     "StoreUnavailable",
 ]
@@ -83,6 +85,10 @@ class NestedLoadError(LoadError):
 
 class LoadShed(LoadError):
     """No load slot came free within the time limit, and nothing stale could be served."""
+
+
+class LoadTimeout(LoadError, TimeoutError):
+    """A load took longer than `load_timeout`, and nothing stale could be served."""
 
 
 class LoadCancelled(LoadError):

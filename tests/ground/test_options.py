@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from datetime import timedelta
@@ -31,6 +32,11 @@ GOOD: dict[str, Any] = {
     "ttl": "1h",
     "max_ttl": "7d",
     "stale_ttl": 0,
+    "stale_serve": "error",
+    "stale_on": (OSError,),
+    "stale_throttle": "10s",
+    "load_soft_timeout": "100ms",
+    "load_timeout": 2,
     "negative_ttl": None,
     "jitter": 0.05,
     "beta": 1.0,
@@ -63,10 +69,23 @@ def options(**changes: Any) -> CacheOptions:
 
 
 def test_good_options_become_integers() -> None:
-    assert options() == CacheOptions(
+    good = options()
+    assert good == CacheOptions(
         namespace="app",
         version="7",
-        policy=EntryPolicy(3_600 * SECOND, 7 * DAY, 0, None, 0.05, 1.0),
+        policy=EntryPolicy(
+            3_600 * SECOND,
+            7 * DAY,
+            0,
+            None,
+            0.05,
+            1.0,
+            stale_first=False,
+            stale_on=good.policy.stale_on,
+            throttle_ns=10 * SECOND,
+            soft_ns=100 * MS,
+            limit_ns=2 * SECOND,
+        ),
         read=ReadLevel.EVENTUAL,
         max_staleness_ns=2 * SECOND,
         max_entries=10_000,
@@ -100,6 +119,7 @@ def test_a_spool_is_nowhere_in_memory_or_in_a_file(spool: str | None, path: str 
 
 
 NO_DURATION: list[Any] = [math.inf, math.nan, -1, "-1s", "", "soon", True, [], timedelta(-1)]
+NO_EXCEPTIONS: list[Any] = [5, "OSError", [OSError], (OSError, 5), int, BaseException]
 NO_COUNT: list[Any] = [0, -1, 1.5, "5", None, True, math.inf, math.nan]
 BAD: dict[str, list[Any]] = {
     "namespace": ["", "a:b", "a b", "x" * 65, None, 5],
@@ -107,6 +127,11 @@ BAD: dict[str, list[Any]] = {
     "ttl": [None, 0, "0s", "8d", 10**9, "forever", *NO_DURATION],
     "max_ttl": [None, 0, "0s", 10**12, *NO_DURATION],
     "stale_ttl": ["8d", *NO_DURATION],
+    "stale_serve": ["", "ERROR", True, 1, []],
+    "stale_on": [*NO_EXCEPTIONS, asyncio.sleep],
+    "stale_throttle": ["8d", *NO_DURATION],
+    "load_soft_timeout": [0, "2s", "3s", *NO_DURATION],
+    "load_timeout": [0, *NO_DURATION],
     "negative_ttl": ["8d", *NO_DURATION],
     "jitter": [-0.1, 1, 1.0, 1.5, math.nan, math.inf, "0.1", True],
     "beta": [-0.1, 1e6, math.nan, math.inf, "1", True],

@@ -38,6 +38,9 @@ NEIGHBOURS: Final = frozenset(
         ("freshwell.ground", "freshwell.errors"),
         ("freshwell.ground", "freshwell.typing"),
         ("freshwell.engines", "freshwell.codecs"),
+        # The command line starts the dashboard, which shows what the command line reads.
+        ("freshwell.cli", "freshwell.dashboard"),
+        ("freshwell.dashboard", "freshwell.cli"),
     }
 )
 """Who may import whom on the same floor, besides itself."""

@@ -25,7 +25,7 @@ from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns
 from freshwell.ground.keys import check_namespace
 from freshwell.ground.options import CacheOptions, Duration, as_bool, bounded_int, check_clock
-from freshwell.typing import ReadLevelName
+from freshwell.typing import ReadLevelName, StaleOn, StaleServeName
 
 __all__ = ["AsyncCache"]
 
@@ -62,8 +62,17 @@ class AsyncCache(Scope):
             by side. Costs an extra key in L2 for each entry.
         ttl: How long entries are fresh, unless said at the call. ``"volatile"`` is 5 minutes.
         max_ttl: No entry may be told to live longer.
-        stale_ttl: For how long after its TTL an entry may still be served while it is
-            loaded anew in the background. 0: not at all.
+        stale_ttl: For how long after its TTL an entry may still be served: while it is loaded
+            anew, or when that fails. 0: not at all.
+        stale_serve: ``"refresh"``: such an entry is served at once, and loaded anew in the
+            background. ``"error"``: only where the load fails or takes too long.
+        stale_on: On which exceptions of a load it is served: classes, or a function of the
+            exception. None: all but those that say that a program is wrong (see `LoadOptions`).
+        stale_throttle: For how long the source is then left alone, entry by entry.
+        load_soft_timeout: How long a caller who has a stale entry waits for a load, which goes
+            on after that. None: as long as it takes.
+        load_timeout: How long a load may take; then `LoadTimeout`, where nothing stale is there.
+            A task is cancelled; the thread of a `Cache` goes on. None: for ever.
         negative_ttl: TTL of None results (0: not stored). None: as any value.
         jitter: Each TTL is shortened by a random share of up to this much, so that entries
             stored together do not expire together.
@@ -123,6 +132,11 @@ class AsyncCache(Scope):
         ttl: Duration = "1h",
         max_ttl: Duration = "30d",
         stale_ttl: Duration = 0,
+        stale_serve: StaleServeName = "refresh",
+        stale_on: StaleOn | None = None,
+        stale_throttle: Duration = 5,
+        load_soft_timeout: Duration | None = None,
+        load_timeout: Duration | None = None,
         negative_ttl: Duration | None = None,
         jitter: float = 0.05,
         beta: float = 1.0,
@@ -158,6 +172,11 @@ class AsyncCache(Scope):
             ttl=ttl,
             max_ttl=max_ttl,
             stale_ttl=stale_ttl,
+            stale_serve=stale_serve,
+            stale_on=stale_on,
+            stale_throttle=stale_throttle,
+            load_soft_timeout=load_soft_timeout,
+            load_timeout=load_timeout,
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -31,7 +32,7 @@ from freshwell.ground.keys import check_key
 from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions, as_read_level
 from freshwell.ground.snapshots import Snapshot
-from freshwell.typing import ReadLevelName
+from freshwell.typing import LoadOptions, ReadLevelName
 
 __all__ = ["Core"]
 
@@ -83,6 +84,7 @@ class Core:
         self._mutex = Lock()
         self._plain_terms = self._new_terms(Any, None, {})
         self._known_terms: dict[Any, Terms] = {}
+        self._known_loads: dict[Any, tuple[Terms, Terms]] = {}
 
     async def aclose(self) -> None:
         """Close what is open. Idempotent."""
@@ -130,6 +132,23 @@ class Core:
             if len(self._known_terms) < _MAX_KNOWN_TERMS:
                 self._known_terms[spelled] = known
         return known
+
+    def with_loads(self, terms: Terms, loads: LoadOptions) -> Terms:
+        """Return terms with what a call says of its loads. Calls spelled alike share one object.
+
+        Apart from `terms`, because most calls say nothing of them.
+        """
+        spelled = (id(terms), *((name, value, value.__class__) for name, value in loads.items()))
+        try:
+            known = self._known_loads.get(spelled)
+        except TypeError:  # a value that cannot be hashed
+            return replace(terms, policy=terms.policy.narrowed(**loads))
+        if known is None:
+            # With the terms that they follow from, which keep their id for as long.
+            known = terms, replace(terms, policy=terms.policy.narrowed(**loads))
+            if len(self._known_loads) < _MAX_KNOWN_TERMS:
+                self._known_loads[spelled] = known
+        return known[1]
 
     def _new_terms(self, type: Any, read: ReadLevelName | None, policy: Mapping[str, Any]) -> Terms:
         level = self.options.read if read is None else as_read_level(read)

@@ -18,6 +18,8 @@ from freshwell._sync.strategies.calls import Call, Host
 from freshwell._kit.threads import check_kind, each
 from freshwell._kit.callables import shown_name
 from freshwell.codecs.types import return_type
+from freshwell.engines.loading import LoadNotes, unheard
+from freshwell.engines.results import storable
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
@@ -155,7 +157,8 @@ class _Helpers:
         return self._call.lookup(*self._bound, *args, **kwargs)
 
     def uncached(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call.function(*self._bound, *args, **kwargs)
+        with unheard(self._call.terms.policy):
+            return self._call.function(*self._bound, *args, **kwargs)
 
     def many(self, calls: Iterable[Any]) -> list[Any]:
         if isinstance(calls, str):
@@ -166,8 +169,12 @@ class _Helpers:
         by_name = {name: row for (name, _), row in zip(entries, rows, strict=True)}
         taggings = dict(entries)
 
-        def load(missing: Sequence[str]) -> Mapping[str, Any]:
-            work = [partial(self._call.function, *self._bound, *by_name[name]) for name in missing]
+        def call(name: str, notes: LoadNotes) -> Any:
+            with notes.one(name):
+                return storable(self._call.function(*self._bound, *by_name[name]))
+
+        def load(missing: Sequence[str], notes: LoadNotes) -> Mapping[str, Any]:
+            work = [partial(call, name, notes) for name in missing]
             return dict(zip(missing, each(work, _MANY_AT_ONCE), strict=True))
 
         aside, names = self._call.engine.aside, [name for name, _ in entries]

@@ -3,13 +3,13 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, Unpack
 
 from freshwell._sync.coordination.sweeps import Progress
 from freshwell._sync.core import Core
 from freshwell._sync.decorators import Decoration, check_decorating, decorate
 from freshwell._sync.journals import delivery_to, journal_opener
-from freshwell._sync.strategies.cache_aside import as_lookup, single
+from freshwell._sync.strategies.cache_aside import single
 from freshwell._sync.strategies.calls import Host
 from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
@@ -18,6 +18,8 @@ from freshwell._sync.strategies.write_through import WritableSource, WriteThroug
 from freshwell._sync.writing import Writing
 from freshwell._kit.threads import resolve
 from freshwell.codecs.base import Codec
+from freshwell.engines.loading import LoadNotes
+from freshwell.engines.lookups import as_lookup
 from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.shelf import Terms
 from freshwell.errors import ConfigurationError, KeyRejected
@@ -28,7 +30,7 @@ from freshwell.ground.keys import check_count
 from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
 from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
-from freshwell.typing import DurabilityName, Lookup, ReadLevelName
+from freshwell.typing import DurabilityName, LoadOptions, Lookup, ReadLevelName
 
 __all__ = ["Scope"]
 
@@ -109,6 +111,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> T:
         """Return the value stored under `key`, or what `loader` returns, and store that.
 
@@ -117,7 +120,9 @@ class Scope:
         only when nobody waits for it any more.
 
         The options default to the cache's. With `stale_ttl`, an entry past its TTL is
-        returned at once while one load runs in the background.
+        returned at once while one load runs in the background, or where that fails: `loads`
+        says which, and how long a load may take (see `LoadOptions`). What `loader` has to say
+        of its entry it says to `loading()`.
 
         The entry lives by its `tags` too: words, or functions from the loaded value to words,
         which are not asked about None. An entry that was stored without one of the words is
@@ -127,6 +132,7 @@ class Scope:
             Exception: What `loader`, or a function among the tags, raises, as it is, at every
                 caller who waited for it.
             LoadShed: No load slot came free within `load_wait`.
+            LoadTimeout: The load was not over after `load_timeout`.
             NestedLoadError: `loader` waits for this very entry.
             CodecError: The value cannot be written to L2.
             KeyRejected, ConfigurationError: The key or an option is wrong.
@@ -141,6 +147,8 @@ class Scope:
             jitter=jitter,
             beta=beta,
         )
+        if loads:
+            terms = self._core.with_loads(terms, loads)
         load, tagging = single(name, loader), self._tagging(name, tags)
         value: T = self._core.engine().aside.get_or_load(name, load, terms, tagging)
         return value
@@ -158,6 +166,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> dict[str, T]:
         """Return the values of `keys`, calling `loader` once with those that are missing.
 
@@ -165,7 +174,8 @@ class Scope:
         exist: they are remembered as absent for `negative_ttl` (one minute where that is not
         set) and left out of the answer. Keys being loaded by other callers are waited for.
         `tags` are those of every entry; functions among them are asked about each value.
-        Raises as `get_or_load` does.
+        A load that fails or is slow (`loads`) is answered with what is stale only where all keys
+        that it was to bring have that. Raises as `get_or_load` does.
         """
         names = self._names(keys)
         terms = self._core.terms(
@@ -176,11 +186,13 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
 
-        def load(missing: Sequence[str]) -> Mapping[str, T]:
+        def load(missing: Sequence[str], notes: LoadNotes) -> Mapping[str, T]:
             wanted = {names[name]: name for name in missing}
-            found = by_name(resolve(loader(list(wanted))), list(wanted))
+            with notes.many(wanted):
+                found = by_name(resolve(loader(list(wanted))), list(wanted))
             return {wanted[key]: value for key, value in found.items() if key in wanted}
 
         found = self._core.engine().aside.get_or_load_many(
@@ -248,7 +260,7 @@ class Scope:
         check_mapping(values, "set_many")
         checked = {self._name(key): storable(value) for key, value in values.items()}
         terms = self._core.terms(type, None, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter)
-        self._core.engine().writes.put(checked, terms, self._taggings(tags))
+        self._core.engine().writes.put(checked, terms, self._taggings(tags, loaded=False))
 
     def invalidate(self, *keys: str) -> None:
         """Make the entries absent, in every tier and process; void loads of them under way.
@@ -362,6 +374,7 @@ class Scope:
         read: ReadLevelName | None = None,
         ignore: str | Sequence[str] = (),
         tags: Sequence[str | Computed] = (),
+        **loads: Unpack[LoadOptions],
     ) -> Decoration:
         """Cache the results of a function or method by its arguments.
 
@@ -373,7 +386,7 @@ class Scope:
         return a list.
 
         `tags` are templates over the parameters too, such as ``["users", "team:{team.id}"]``,
-        or functions from the result to tags.
+        or functions from the result to tags. `loads`: see `LoadOptions`.
 
         The function keeps its signature, and gets helpers that take the same arguments:
         ``.invalidate``, ``.expire``, ``.refresh``, ``.lookup``, ``.key``, ``.uncached``, and
@@ -388,7 +401,12 @@ class Scope:
         level = None if read is None else as_read_level(read)
         options = self._core.options
         policy = options.policy.narrowed(
-            ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
+            beta=beta,
+            **loads,
         )
 
         def terms_for(result_type: Any) -> Terms:
@@ -411,12 +429,13 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> ReadThrough[T]:
         """Return a reader that owns its loader: a `source` with ``load(id)``.
 
         `key` is a template with one placeholder for the id, such as ``"user:{}"``. A source
         that also has ``load_many(ids)`` is asked once for all ids that are missing. `tags` are
-        templates over the id, or functions from the value to tags.
+        templates over the id, or functions from the value to tags. `loads`: see `LoadOptions`.
 
         Raises:
             ConfigurationError: The source has no ``load``, or the template cannot work.
@@ -429,6 +448,7 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
         return ReadThrough(self._host, source, key, terms, split_tags(tags))
 
@@ -445,6 +465,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> WriteThrough[T]:
         """Return a reader that writes too: to a `source` with ``load(id)`` and ``save(id, value)``.
 
@@ -463,8 +484,9 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
-        return WriteThrough(self._host, source, key, terms, split_tags(tags))
+        return WriteThrough(self._host, source, key, terms, split_tags(tags, loaded=False))
 
     def write_behind(
         self,
@@ -500,6 +522,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> WriteBehind[T]:
         """Return a reader whose writes a journal acknowledges; the source gets them in batches.
 
@@ -564,6 +587,7 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
         spec = journal_spec(journal, durability, shared=self._core.place is not None)
         called = journal_name(name, key)
@@ -572,7 +596,7 @@ class Scope:
             source,
             key,
             terms,
-            split_tags(tags),
+            split_tags(tags, loaded=False),
             delivery=delivery_to(self._core, source, codec, type, is_down, spec),
             open_journal=journal_opener(
                 self._core,
@@ -628,7 +652,9 @@ class Scope:
             return UNTAGGED
         return Tagging(known, tuple(map(self._core.names.digest, known)), functions)
 
-    def _taggings(self, tags: Sequence[str | Computed]) -> Callable[[str], Tagging]:
+    def _taggings(
+        self, tags: Sequence[str | Computed], *, loaded: bool = True
+    ) -> Callable[[str], Tagging]:
         """Return what gives each entry of a call its tags."""
-        texts, functions = split_tags(tags)
+        texts, functions = split_tags(tags, loaded=loaded)
         return lambda name: self._with_tags(name, texts, functions)

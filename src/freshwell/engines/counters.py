@@ -33,10 +33,12 @@ class Counters:
         "lease_waits",
         "load_errors",
         "load_ns",
+        "load_timeouts",
         "loads",
         "loads_alone",
         "misses",
         "negative_hits",
+        "not_modified",
         "notices",
         "outdated",
         "oversize",
@@ -44,7 +46,9 @@ class Counters:
         "rejected_frames",
         "replayed",
         "shed",
+        "soft_timeouts",
         "spooled",
+        "stale_on_error",
         "stale_serves",
         "writes_dead",
         "writes_lost",
@@ -73,10 +77,12 @@ class Counters:
     lease_waits: int
     load_errors: int
     load_ns: int
+    load_timeouts: int
     loads: int
     loads_alone: int
     misses: int
     negative_hits: int
+    not_modified: int
     notices: int
     outdated: int
     oversize: int
@@ -84,7 +90,9 @@ class Counters:
     rejected_frames: int
     replayed: int
     shed: int
+    soft_timeouts: int
     spooled: int
+    stale_on_error: int
     stale_serves: int
     writes_dead: int
     writes_lost: int
@@ -98,9 +106,14 @@ class Stats:
 
     - ``hits_l1``, ``hits_l2``: answers from a tier, fresh or stale; ``misses``: the loader was
       asked, or there was nothing to give; ``negative_hits``: of the hits, those that said
-      "there is none"; ``stale_serves``: of the hits, those past their TTL.
+      "there is none"; ``stale_serves``: answers past their TTL.
+    - ``stale_on_error``: of those, the ones that were given because a load had failed or was
+      shed, or has failed so lately that the source is left alone; ``soft_timeouts``: those that
+      were given because the load took longer than `load_soft_timeout`; ``load_timeouts``: callers
+      whose load took longer than `load_timeout`, whatever they were given then.
     - ``loads``, ``load_errors``, ``load_ns``: calls of loaders, those that raised, and the
-      nanoseconds spent in them; ``shed``: loads refused by `max_loads`.
+      nanoseconds spent in them; ``shed``: loads refused by `max_loads`; ``not_modified``: loads
+      that found their old value still right.
     - ``fills``, ``fills_refused``: values stored, and values that an invalidation overtook;
       ``oversize``: values too large to store.
     - ``lease_waits``: waits for a load in another process; ``early_refreshes``: refreshes
@@ -137,9 +150,13 @@ class Stats:
     misses: int
     negative_hits: int
     stale_serves: int
+    stale_on_error: int
+    soft_timeouts: int
     loads: int
     load_errors: int
     load_ns: int
+    load_timeouts: int
+    not_modified: int
     shed: int
     fills: int
     fills_refused: int

@@ -124,6 +124,16 @@ class Incidents:
         self._counters.refresh_errors += 1
         self._say("a refresh failed", type(error).__qualname__)
 
+    def served_stale(self, error: Exception) -> None:
+        """A load failed, and an entry past its TTL was served."""
+        self._counters.stale_on_error += 1
+        self._say("a stale entry was served", type(error).__qualname__)
+
+    def load_late(self, limit_s: float) -> None:
+        """A load took longer than it may."""
+        self._counters.load_timeouts += 1
+        self._say("a load took too long", f"it was not over after {limit_s:g} s")
+
     def shed(self, waited_s: float) -> None:
         """A load was refused because too many were running."""
         self._counters.shed += 1

@@ -6,108 +6,21 @@ somebody collects, so that being watched costs a hit nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, Literal, NamedTuple
-
-from freshwell.engines.counters import Stats
-from freshwell.engines.spread import Spread
-from freshwell.ground.records import Backlog
+from freshwell.engines.metering import (
+    Metric,
+    Observation,
+    Sample,
+    breaker,
+    coherence,
+    each,
+    journal,
+    kinds,
+    one,
+    prometheus_name,
+    session_age,
+)
 
 __all__ = ["METRICS", "Metric", "Observation", "Sample", "prometheus_name"]
-
-_NS_PER_S = 1_000_000_000
-_UNITS = {"s": "seconds", "By": "bytes"}
-
-
-class Observation(NamedTuple):
-    """What can be collected of one cache at one instant."""
-
-    namespace: str
-    stats: Stats
-    loads: Spread
-    notices: Spread
-    kinds: Mapping[str, int]
-    """Names that were invalidated, by how."""
-    journals: Mapping[str, Backlog]
-    """What waited in each journal when that was last asked."""
-    session_age_s: float | None
-    """Since the feed was last proven to be alive. None: there is none, or it never was."""
-
-
-class Sample(NamedTuple):
-    """A number, with the values of the metric's labels in their order."""
-
-    labels: tuple[str, ...]
-    value: float | Spread
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric. Every sample has the label ``namespace`` besides its own.
-
-    `unit` is a UCUM code: ``s``, ``By``, ``1``, or a thing in braces that is counted.
-    """
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    unit: str
-    text: str
-    read: Callable[[Observation], Iterable[Sample]]
-    labels: tuple[str, ...] = ()
-
-
-def prometheus_name(metric: Metric) -> str:
-    """Return the metric's name in Prometheus, with its unit; counters end in ``_total``."""
-    name = metric.name.replace(".", "_")
-    unit = _UNITS.get(metric.unit, "")
-    if unit and not name.endswith(unit):
-        name = f"{name}_{unit}"
-    return f"{name}_total" if metric.kind == "counter" else name
-
-
-def _one(field: str, scale: float = 1) -> Callable[[Observation], Iterable[Sample]]:
-    """Read one field of the counters."""
-    get = attrgetter(field)
-
-    def read(seen: Observation) -> Iterable[Sample]:
-        value: Any = get(seen.stats)
-        return [Sample((), value * scale if scale != 1 else value)]
-
-    return read
-
-
-def _each(**fields: str) -> Callable[[Observation], Iterable[Sample]]:
-    """Read several fields, each with the value of a label."""
-
-    def read(seen: Observation) -> Iterable[Sample]:
-        return [Sample((label,), getattr(seen.stats, field)) for label, field in fields.items()]
-
-    return read
-
-
-def _kinds(seen: Observation) -> Iterable[Sample]:
-    return [Sample((kind,), count) for kind, count in seen.kinds.items()]
-
-
-def _journal(field: str) -> Callable[[Observation], Iterable[Sample]]:
-    """Read one field of each journal's backlog."""
-    get = attrgetter(field)
-    return lambda seen: [Sample((name,), get(held)) for name, held in seen.journals.items()]
-
-
-def _session_age(seen: Observation) -> Iterable[Sample]:
-    return [] if seen.session_age_s is None else [Sample((), seen.session_age_s)]
-
-
-def _coherence(seen: Observation) -> Iterable[Sample]:
-    return [Sample((seen.stats.coherence,), 1)]
-
-
-def _breaker(seen: Observation) -> Iterable[Sample]:
-    return [Sample((seen.stats.breaker,), 1)]
-
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -115,7 +28,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{answer}",
         "Answers from a tier, fresh or stale.",
-        _each(l1="hits_l1", l2="hits_l2"),
+        each(l1="hits_l1", l2="hits_l2"),
         ("tier",),
     ),
     Metric(
@@ -123,30 +36,52 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{answer}",
         "Reads for which no tier had an answer.",
-        _one("misses"),
+        one("misses"),
     ),
     Metric(
         "freshwell.hits.negative",
         "counter",
         "{answer}",
         "Hits that said that the source has no such thing.",
-        _one("negative_hits"),
+        one("negative_hits"),
     ),
     Metric(
         "freshwell.hits.stale",
         "counter",
         "{answer}",
         "Hits past their time to live.",
-        _one("stale_serves"),
+        one("stale_serves"),
     ),
-    Metric("freshwell.loads", "counter", "{load}", "Calls of loaders.", _one("loads")),
+    Metric(
+        "freshwell.hits.fallback",
+        "counter",
+        "{answer}",
+        "Answers past their time to live that stood in for a load that failed, or was slow.",
+        each(failed="stale_on_error", slow="soft_timeouts"),
+        ("reason",),
+    ),
+    Metric("freshwell.loads", "counter", "{load}", "Calls of loaders.", one("loads")),
     Metric(
         "freshwell.load.errors",
         "counter",
         "{load}",
         "Loads that failed: a caller's, or one in the background.",
-        _each(any="load_errors", refresh="refresh_errors"),
+        each(any="load_errors", refresh="refresh_errors"),
         ("of",),
+    ),
+    Metric(
+        "freshwell.load.timeouts",
+        "counter",
+        "{wait}",
+        "Waits for a load that its time limit ended.",
+        one("load_timeouts"),
+    ),
+    Metric(
+        "freshwell.load.unmodified",
+        "counter",
+        "{load}",
+        "Loads that found the old value still right.",
+        one("not_modified"),
     ),
     Metric(
         "freshwell.load.duration",
@@ -160,35 +95,35 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{load}",
         "Loads refused because max_loads were running.",
-        _one("shed"),
+        one("shed"),
     ),
     Metric(
         "freshwell.loads.in_flight",
         "gauge",
         "{key}",
         "Keys being loaded by this process now.",
-        _one("in_flight"),
+        one("in_flight"),
     ),
     Metric(
         "freshwell.lease.waits",
         "counter",
         "{wait}",
         "Waits for a load in another process.",
-        _one("lease_waits"),
+        one("lease_waits"),
     ),
     Metric(
         "freshwell.refreshes.early",
         "counter",
         "{load}",
         "Refreshes begun before expiry.",
-        _one("early_refreshes"),
+        one("early_refreshes"),
     ),
     Metric(
         "freshwell.fills",
         "counter",
         "{value}",
         "Loaded values: stored, overtaken by an invalidation, or too large to store.",
-        _each(stored="fills", refused="fills_refused", oversize="oversize"),
+        each(stored="fills", refused="fills_refused", oversize="oversize"),
         ("outcome",),
     ),
     Metric(
@@ -196,7 +131,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{name}",
         "Keys, tags and namespaces invalidated by this process, by how.",
-        _kinds,
+        kinds,
         ("how",),
     ),
     Metric(
@@ -204,7 +139,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{name}",
         "Keys and tags that the feed named.",
-        _one("notices"),
+        one("notices"),
     ),
     Metric(
         "freshwell.notice.delay",
@@ -218,14 +153,14 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{entry}",
         "Entries found in L2 whose tags had changed.",
-        _one("outdated"),
+        one("outdated"),
     ),
     Metric(
         "freshwell.errors",
         "counter",
         "{error}",
         "Calls of L2 that failed, bytes in L2 that are no entry, entries that cannot be decoded.",
-        _each(call="l2_errors", frame="rejected_frames", codec="codec_errors"),
+        each(call="l2_errors", frame="rejected_frames", codec="codec_errors"),
         ("kind",),
     ),
     Metric(
@@ -233,28 +168,28 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{answer}",
         "Answers given without L2, because it was down, too slow, or took nothing.",
-        _one("degraded"),
+        one("degraded"),
     ),
     Metric(
         "freshwell.hits.gutter",
         "counter",
         "{answer}",
         "Stale answers that gutter_ttl allowed.",
-        _one("gutter_serves"),
+        one("gutter_serves"),
     ),
     Metric(
         "freshwell.loads.alone",
         "counter",
         "{entry}",
         "Entries loaded without a lease, because L2 gave none.",
-        _one("loads_alone"),
+        one("loads_alone"),
     ),
     Metric(
         "freshwell.l2.spared",
         "counter",
         "{call}",
         "Calls of L2 not made because it is down, and loads for which it had used up its time.",
-        _each(down="l2_refused", slow="l2_slow"),
+        each(down="l2_refused", slow="l2_slow"),
         ("reason",),
     ),
     Metric(
@@ -262,21 +197,21 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{opening}",
         "How often a server of L2 was found to be down.",
-        _one("l2_openings"),
+        one("l2_openings"),
     ),
     Metric(
         "freshwell.breaker.servers",
         "gauge",
         "{server}",
         "Servers of L2 that are left alone now.",
-        _one("servers_down"),
+        one("servers_down"),
     ),
     Metric(
         "freshwell.breaker.state",
         "gauge",
         "1",
         "1, with how the breaker stands: closed, open or half-open.",
-        _breaker,
+        breaker,
         ("state",),
     ),
     Metric(
@@ -284,7 +219,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{name}",
         "Invalidations that L2 did not take: recorded, and made after all.",
-        _each(recorded="spooled", replayed="replayed"),
+        each(recorded="spooled", replayed="replayed"),
         ("outcome",),
     ),
     Metric(
@@ -292,21 +227,21 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "{name}",
         "Invalidations that wait for L2.",
-        _one("spool_records"),
+        one("spool_records"),
     ),
     Metric(
         "freshwell.spool.age",
         "gauge",
         "s",
         "How long the oldest of them has waited.",
-        _one("spool_age_s"),
+        one("spool_age_s"),
     ),
     Metric(
         "freshwell.behind.writes",
         "counter",
         "{write}",
         "Accepted writes by what came of them.",
-        _each(
+        each(
             stored="writes_stored",
             retried="writes_retried",
             dead="writes_dead",
@@ -319,14 +254,14 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "{flush}",
         "Flushes that failed because the source or the journal was down.",
-        _one("flush_errors"),
+        one("flush_errors"),
     ),
     Metric(
         "freshwell.journal.records",
         "gauge",
         "{write}",
         "Writes that wait in a journal, as of the last backlog() or publish().",
-        _journal("records"),
+        journal("records"),
         ("journal",),
     ),
     Metric(
@@ -334,7 +269,7 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "By",
         "Their bytes.",
-        _journal("bytes"),
+        journal("bytes"),
         ("journal",),
     ),
     Metric(
@@ -342,7 +277,7 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "s",
         "Since the oldest of them was accepted.",
-        _journal("oldest_age_s"),
+        journal("oldest_age_s"),
         ("journal",),
     ),
     Metric(
@@ -350,7 +285,7 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "{write}",
         "Dead letters in a journal.",
-        _journal("dead"),
+        journal("dead"),
         ("journal",),
     ),
     Metric(
@@ -358,16 +293,16 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "s",
         "Since the feed was last proven to be alive: above max_staleness, memory does not answer.",
-        _session_age,
+        session_age,
     ),
-    Metric("freshwell.l1.entries", "gauge", "{entry}", "Entries in memory.", _one("entries")),
-    Metric("freshwell.l1.size", "gauge", "By", "Estimated bytes of them.", _one("bytes")),
+    Metric("freshwell.l1.entries", "gauge", "{entry}", "Entries in memory.", one("entries")),
+    Metric("freshwell.l1.size", "gauge", "By", "Estimated bytes of them.", one("bytes")),
     Metric(
         "freshwell.l1.removals",
         "counter",
         "{entry}",
         "Entries that left memory: for others, or at the end of their time.",
-        _each(evicted="evictions", expired="expirations"),
+        each(evicted="evictions", expired="expirations"),
         ("reason",),
     ),
     Metric(
@@ -375,14 +310,14 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "1",
         "1 while memory may answer, 0 while the feed is not proven to be alive.",
-        _one("l1_live"),
+        one("l1_live"),
     ),
     Metric(
         "freshwell.l1.coherence",
         "gauge",
         "1",
         "1, with how memory learns of invalidations.",
-        _coherence,
+        coherence,
         ("mode",),
     ),
 )

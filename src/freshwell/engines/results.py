@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final, TypeVar
 
+from freshwell.engines.loading import NotModified
 from freshwell.errors import ConfigurationError
 from freshwell.ground.keys import check_count
 from freshwell.ground.saved import AS_GIVEN, Saved, is_version
@@ -15,15 +16,19 @@ __all__ = ["by_name", "check_mapping", "checked_saved", "storable"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-_READ_ONCE: Final = frozenset({AsyncGeneratorType, CoroutineType, GeneratorType})
+_SUSPECT: Final = frozenset({AsyncGeneratorType, CoroutineType, GeneratorType, NotModified})
 
 
 def storable(value: V) -> V:
     """Return `value`, unless it is something that can be read only once.
 
-    Raises `ConfigurationError` for generators, and for coroutines that nobody awaited.
+    Raises `ConfigurationError` for generators, for coroutines that nobody awaited, and for the
+    answer "not modified" of a load that is over.
     """
-    if value.__class__ not in _READ_ONCE:
+    if value.__class__ not in _SUSPECT:
+        return value
+    if isinstance(value, NotModified):
+        value.check()
         return value
     if isinstance(value, CoroutineType):
         value.close()

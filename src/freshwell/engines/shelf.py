@@ -24,6 +24,7 @@ from freshwell.ground.frame import (
     encode,
     plain_start,
     plain_times,
+    rest_until_ms,
     tagged_times,
 )
 from freshwell.ground.freshness import Times, Verdict, judge, local_times
@@ -63,6 +64,8 @@ class Reading(NamedTuple):
     tier: Literal["l1", "l2"] = "l2"
     stamps: tuple[tuple[bytes, bytes], ...] = ()
     """The tags that it was stored under, and their versions then."""
+    rest_ms: int = 0
+    """Stale: for how long the source is left alone with it, having failed."""
 
 
 _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
@@ -104,7 +107,11 @@ class Shelf:
         verdict = judge(times, now_ns, stale_ns=terms.policy.stale_ns, beta=terms.policy.beta, u=u)
         if verdict is Verdict.ABSENT:
             return ABSENT._replace(reason="expired", times=times)
-        return self._decoded(key, frame, times, WORDS[verdict], terms.codec)
+        reading = self._decoded(key, frame, times, WORDS[verdict], terms.codec)
+        rest_ms = rest_until_ms(blob) - server_ms
+        if rest_ms > 0 and reading.word is L2Word.STALE:
+            return reading._replace(rest_ms=rest_ms)
+        return reading
 
     def read_calm(
         self, key: bytes, blob: bytes, terms: Terms, *, now_ns: int, server_ms: int, timed: bool

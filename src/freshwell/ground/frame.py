@@ -9,8 +9,9 @@
      4     1   flags
      5     1   codec id
      6     1   number of tag stamps
-     7     1   contended: what fell into the time of a write intent. 2: other writers, and
-               nothing else; 1: another change, or a writer of whom nothing is known
+     7     1   of an intent: what fell into the time of a write. 2: other writers, and nothing
+               else; 1: another change, or a writer of whom nothing is known. Of a value: 1
+               where lease_until ends no lease, but the rest of a source that has failed
      8     8   token: the lease holder's, kept by the fill it made; zero: none. A writer's
                in an intent; the tag's version in a stamp
     16     8   lease_until, server milliseconds; 0: no lease stands. The last intent's end
@@ -57,6 +58,7 @@ __all__ = [
     "lease_frame",
     "plain_start",
     "plain_times",
+    "rest_until_ms",
     "stamp_frame",
     "stamp_of",
     "tagged_times",
@@ -279,6 +281,14 @@ def stamp_of(data: bytes | None, key: bytes) -> bytes | None:
     if data is None or len(data) < HEAD_BYTES or not data.startswith(_STAMP_START):
         return None
     return data[8:16] if data[44:52] == digest8(key) else None
+
+
+def rest_until_ms(data: bytes) -> int:
+    """Return until when the source of a stored value is left alone, by the server's clock.
+
+    0: it is not. `data` is a value's frame.
+    """
+    return int.from_bytes(data[16:24]) if data[7] else 0
 
 
 def identity_of(data: bytes) -> bytes:

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns, format_ns
+from freshwell.ground.failing import serves_by_default, stale_test
 from freshwell.ground.keys import check_namespace, check_version
 from freshwell.ground.plan import ReadLevel
 from freshwell.ground.spooling import spool_path
+from freshwell.typing import StaleOn
 
 __all__ = [
     "PRESETS",
@@ -37,6 +39,9 @@ PRESETS: Final = {"default": "1h", "volatile": "5m"}
 """TTLs that can be given by name."""
 
 _NS_PER_MS = 1_000_000
+_UNSAID: Any = object()
+"""What an option is that was not given, where None says something."""
+_THROTTLE_NS = 5_000_000_000
 _LEAST_INTENT_MS = 3_000
 _MOST_INTENT_MS = 600_000
 _LIMITS_PER_READ = 2
@@ -55,6 +60,12 @@ class EntryPolicy:
     negative_ns: int | None = None
     jitter: float = 0.05
     beta: float = 1.0
+    stale_first: bool = True
+    """Whether an entry past its TTL is served at once, or only where its load fails."""
+    stale_on: Callable[[Exception], bool] = serves_by_default
+    throttle_ns: int = _THROTTLE_NS
+    soft_ns: int | None = None
+    limit_ns: int | None = None
 
     def narrowed(
         self,
@@ -64,8 +75,13 @@ class EntryPolicy:
         negative_ttl: Duration | None = None,
         jitter: float | None = None,
         beta: float | None = None,
+        stale_serve: str | None = None,
+        stale_on: StaleOn | None = None,
+        stale_throttle: Duration | None = None,
+        load_soft_timeout: Duration | None = _UNSAID,
+        load_timeout: Duration | None = _UNSAID,
     ) -> EntryPolicy:
-        """Return this policy with the options given (None: as it is).
+        """Return this policy with the options given (None: as it is; of a time limit: none).
 
         Raises `ConfigurationError` for a value out of bounds.
         """
@@ -80,7 +96,24 @@ class EntryPolicy:
             changes["jitter"] = _share(jitter, "jitter")
         if beta is not None:
             changes["beta"] = _not_negative(beta, "beta")
+        if stale_serve is not None:
+            changes["stale_first"] = _stale_first(stale_serve)
+        if stale_on is not None:
+            changes["stale_on"] = stale_test(stale_on)
+        if stale_throttle is not None:
+            changes["throttle_ns"] = _bounded_ns(stale_throttle, "stale_throttle", self.max_ttl_ns)
+        if load_soft_timeout is not _UNSAID:
+            changes["soft_ns"] = _limit_ns(load_soft_timeout, "load_soft_timeout")
+        if load_timeout is not _UNSAID:
+            changes["limit_ns"] = _limit_ns(load_timeout, "load_timeout")
         return dataclasses.replace(self, **changes) if changes else self
+
+    def __post_init__(self) -> None:
+        if self.soft_ns is not None and self.limit_ns is not None and self.soft_ns >= self.limit_ns:
+            raise ConfigurationError(
+                f"load_soft_timeout is {format_ns(self.soft_ns)}, and load_timeout, which is "
+                f"{format_ns(self.limit_ns)}, ends the load before that: make it shorter"
+            )
 
     def lifetime_ns(self, *, negative: bool) -> int:
         """Return the TTL before jitter. 0 means: do not store."""
@@ -129,6 +162,11 @@ class CacheOptions:
         ttl: Duration,
         max_ttl: Duration,
         stale_ttl: Duration,
+        stale_serve: str,
+        stale_on: StaleOn | None,
+        stale_throttle: Duration,
+        load_soft_timeout: Duration | None,
+        load_timeout: Duration | None,
         negative_ttl: Duration | None,
         jitter: float,
         beta: float,
@@ -164,7 +202,15 @@ class CacheOptions:
             namespace=namespace,
             version=check_version(version),
             policy=base.narrowed(
-                stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
+                stale_ttl=stale_ttl,
+                stale_serve=stale_serve,
+                stale_on=stale_on,
+                stale_throttle=stale_throttle,
+                load_soft_timeout=load_soft_timeout,
+                load_timeout=load_timeout,
+                negative_ttl=negative_ttl,
+                jitter=jitter,
+                beta=beta,
             ),
             read=as_read_level(read),
             max_staleness_ns=duration_ns(max_staleness, name="max_staleness"),
@@ -248,6 +294,19 @@ def _intent_ms(value: Duration) -> int:
     if not _LEAST_INTENT_MS <= given_ms <= _MOST_INTENT_MS:
         raise ConfigurationError(f"intent is {value!r}: use 3 seconds to 10 minutes")
     return given_ms
+
+
+def _stale_first(value: str) -> bool:
+    if value not in ("refresh", "error"):
+        raise ConfigurationError(
+            f'stale_serve is {value!r}: use "refresh" (serve what is stale while it is loaded '
+            'anew) or "error" (only where that fails)'
+        )
+    return value == "refresh"
+
+
+def _limit_ns(value: Duration | None, name: str) -> int | None:
+    return None if value is None else duration_ns(value, name=name)
 
 
 def _pause_ns(value: Duration) -> int:

@@ -142,5 +142,5 @@ async def test_a_server_that_is_away_does_not_make_a_cache_tell(
         said.append(await raised(partial(cache.invalidate_pattern, KEY + "*")))
         assert await cache.get(KEY) is None
     told = "\n".join([*said, caplog.text]).replace("'hush'", "").replace("/hush/", "")
-    assert "L2 failed" in told
+    assert "L2 failed" in told or "L2 is left alone" in told
     assert not [secret for secret in SECRETS if secret in told]

@@ -66,7 +66,7 @@ async def test_scripts_that_the_server_forgot_are_sent_again(
 async def test_an_acquire_whose_reply_was_lost_is_granted_to_the_second_try(redis_url: str) -> None:
     store = opened(redis_url)
     lost = (await store.acquire([KEY]))[0]
-    again = await store._ask([KEY], b"needed", b"second!!", lost.token, 0, {})
+    again = await store._ask([KEY], b"needed", b"second!!", lost.token, 0, {}, False)
     assert again[0].grant is Grant.GRANTED
     assert await store.fill([value(lost.token)]) == [False]
     assert await store.fill([value(b"second!!")]) == [True]

@@ -134,6 +134,12 @@ async def by_key() -> None:
     assert_type(await cache.lookup("user:1"), Lookup)
     assert_type(cache.stats(), Stats)
     await cache.set("user:1", User(), ttl=timedelta(minutes=5), stale_ttl="1m")
+    fresh_first = await cache.get_or_load(
+        "user:1", load_user, stale_serve="error", stale_on=(OSError,), load_timeout=None
+    )
+    assert_type(fresh_first, User)
+    await cache.get_or_load("user:1", load_user, stale_serve="always")  # type: ignore[arg-type]
+    await cache.get_or_load("user:1", load_user, stale_sevre="error")  # type: ignore[call-arg]
     await cache.set_many({"user:1": User()}, ttl=1.5)
     await cache.invalidate("user:1", "user:2")
     await cache.expire("user:1")

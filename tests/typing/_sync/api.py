@@ -134,6 +134,12 @@ def by_key() -> None:
     assert_type(cache.lookup("user:1"), Lookup)
     assert_type(cache.stats(), Stats)
     cache.set("user:1", User(), ttl=timedelta(minutes=5), stale_ttl="1m")
+    fresh_first = cache.get_or_load(
+        "user:1", load_user, stale_serve="error", stale_on=(OSError,), load_timeout=None
+    )
+    assert_type(fresh_first, User)
+    cache.get_or_load("user:1", load_user, stale_serve="always")  # type: ignore[arg-type]
+    cache.get_or_load("user:1", load_user, stale_sevre="error")  # type: ignore[call-arg]
     cache.set_many({"user:1": User()}, ttl=1.5)
     cache.invalidate("user:1", "user:2")
     cache.expire("user:1")

@@ -13,7 +13,6 @@ from freshwell._async.coordination.keeper import Keeper, Tiers
 from freshwell._async.coordination.loads import untagged
 from freshwell._async.coordination.tags import OUTDATED
 from freshwell.engines.entry import TaggedEntry
-from freshwell.engines.gutter import GUTTER
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import ABSENT, DOWN, Reading, Terms
 from freshwell.engines.table import Entry
@@ -23,6 +22,8 @@ from freshwell.ground.plan import VERDICTS, WORDS, L2Word, Plan, ReadLevel, plan
 from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["Sight", "Sights"]
+
+_NS_PER_MS = 1_000_000
 
 Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
@@ -52,6 +53,8 @@ class Sights:
             step = plan(VERDICTS[seen.word], None, shared=shared)
             if step is not Plan.ASK_L2:
                 return seen, step
+            if self._rests(key, seen):
+                return seen, Plan.SERVE_L1
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
         if self._t.spool.withholds(key, tagging.digests):
@@ -72,7 +75,7 @@ class Sights:
     ) -> dict[str, Sight]:
         """Look for many entries at the cost of one round trip, or two where tags are unknown.
 
-        `timed`: the readings are to have their times, even where no tier keeps them.
+        With `timed`, the readings have their times, though nobody keeps them in L1.
         """
         shared = self._t.store.shared
         absent_step = plan(Verdict.ABSENT, None, shared=shared)
@@ -85,6 +88,8 @@ class Sights:
                 if seen is _NOT_IN_L1
                 else plan(VERDICTS[seen.word], None, shared=shared)
             )
+            if step is Plan.ASK_L2 and self._rests(key, seen):
+                step = Plan.SERVE_L1
             sights[key] = seen, step
             if step is Plan.ASK_L2:
                 asked.append(key)
@@ -100,17 +105,12 @@ class Sights:
         return sights
 
     def served(self, reading: Reading) -> None:
-        """Count an answer that was given."""
+        """Count an answer that was given. That it is stale is counted by who decided it."""
         counters = self._t.counters
         if reading.tier == "l1":
             counters.hits_l1 += 1
         else:
             counters.hits_l2 += 1
-        if reading.word is L2Word.STALE:
-            counters.stale_serves += 1
-            if reading.tier == "l1" and self._t.store.shared:  # L2 is down: see `plan`
-                counters.degraded += 1
-                counters.gutter_serves += reading.reason == GUTTER
         if reading.negative:
             counters.negative_hits += 1
 
@@ -130,6 +130,14 @@ class Sights:
         if tagged and not self._t.table.is_current(entry, tagging.digests):
             return _NOT_IN_L1._replace(reason="tags")
         return self._judge(entry, value, now_ns, terms)
+
+    def _rests(self, key: str, seen: Reading) -> bool:
+        """Tell whether L1's entry is stale and its source left alone.
+
+        Nobody has refreshed such an entry: L2 would have told L1.
+        """
+        stale = seen.word is L2Word.STALE
+        return stale and self._t.rests.resting(key, self._t.now_ns())
 
     def _judge(self, entry: Entry, value: Any, now_ns: int, terms: Terms) -> Reading:
         times = Times(entry.born_ns, entry.fresh_until_ns, entry.stale_until_ns, entry.cost_ns)
@@ -243,6 +251,8 @@ class Sights:
         return judged
 
     def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
+        if reading.rest_ms:
+            self._t.rests.note([key], asked_ns + reading.rest_ms * _NS_PER_MS)
         if reading.times is not None and reading.word is not L2Word.ABSENT:
             self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
 
@@ -252,4 +262,6 @@ def _judged(l1: Reading, l2: Reading) -> Sight:
         # As the plan says, whatever L1 has; most answers of L2 end here.
         return l2, Plan.SERVE_L2
     step = plan(VERDICTS[l1.word], l2.word, shared=True)
-    return (l1 if step in _L1_PLANS else l2), step
+    if step not in _L1_PLANS:
+        return l2, step
+    return (l1._replace(reason=DOWN.reason) if l2.word is L2Word.DOWN else l1), step

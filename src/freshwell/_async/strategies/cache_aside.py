@@ -8,33 +8,33 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
+from freshwell._async.coordination.errands import Errand, Load, Loaded, too_late, untagged
 from freshwell._async.coordination.keeper import Keeper, Tiers
-from freshwell._async.coordination.loads import Errand, Load, Loaded, Loads, untagged
+from freshwell._async.coordination.loads import Loads
 from freshwell._async.coordination.sights import Sights
-from freshwell._kit.aio import Flights, in_flight, resolve
+from freshwell._async.strategies.answers import LOAD_FAILED, Answers
+from freshwell._async.strategies.failsafe import FailSafe
+from freshwell._kit.aio import Crowded, Flights, Late, in_flight, resolve
+from freshwell.engines.loading import LoadNotes
 from freshwell.engines.results import storable
 from freshwell.engines.shelf import Reading, Terms
-from freshwell.engines.tracing import Served
-from freshwell.errors import ConfigurationError
+from freshwell.errors import ConfigurationError, LoadShed, LoadTimeout
 from freshwell.ground.freshness import Times
-from freshwell.ground.names import split
-from freshwell.ground.plan import L2Word, Plan, ReadLevel
+from freshwell.ground.plan import REFRESHING, SERVING, L2Word, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
-from freshwell.typing import Lookup
 
-__all__ = ["CacheAside", "as_lookup", "single"]
+__all__ = ["CacheAside", "single"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
-_REST_AFTER_FAILURE_NS = 1_000_000_000
-_MAX_RESTING = 10_000
+_NOTHING: Mapping[str, Reading] = {}
+_CARRIED_PER_SLOT = 4
+"""Loads with a time limit that run, wait for a slot, or are late and go on."""
 _SLACK_SHARE = 10
 """A value with a tenth of its life more than expected was refreshed by somebody else."""
 
-_REFRESHING = (Plan.SERVE_L1_AND_REFRESH, Plan.SERVE_L2_AND_REFRESH)
-_SERVING = (Plan.SERVE_L2, Plan.SERVE_L1, *_REFRESHING)
 _FRESH = (L2Word.FRESH, L2Word.EARLY)
 
 Taggings = Callable[[str], Tagging]
@@ -49,8 +49,9 @@ def single(key: str, loader: Callable[[], Awaitable[Any] | Any]) -> Load:
     if not callable(loader):
         raise _no_loader(loader)
 
-    async def load(keys: Sequence[str]) -> Mapping[str, Any]:
-        return {key: storable(await resolve(loader()))}
+    async def load(keys: Sequence[str], notes: LoadNotes) -> Mapping[str, Any]:
+        with notes.one(key):
+            return {key: storable(await resolve(loader()))}
 
     return load
 
@@ -63,23 +64,6 @@ def _no_loader(given: object) -> ConfigurationError:
     return ConfigurationError(f"the loader is an object of type {type(given).__name__}" + hint)
 
 
-def as_lookup(reading: Reading, now_ns: int) -> Lookup:
-    """Return a reading in public form, as it is at `now_ns`."""
-    times = reading.times
-    found = reading.word is not L2Word.ABSENT and reading.word is not L2Word.DOWN
-    state = reading.word.value if found else "absent" if times is None else "expired"
-    return Lookup(
-        found=found,
-        value=reading.value if found else None,
-        state=state,  # type: ignore[arg-type]
-        negative=reading.negative,
-        tier=None if times is None else reading.tier,
-        age_s=None if times is None else (now_ns - times.born_ns) / _NS_PER_S,
-        ttl_left_s=None if times is None else (times.fresh_until_ns - now_ns) / _NS_PER_S,
-        reason=reading.reason,
-    )
-
-
 class CacheAside:
     """Reads and loads entries of one open cache. Safe for any number of tasks or threads."""
 
@@ -88,11 +72,13 @@ class CacheAside:
         self.keeper = Keeper(tiers)
         self.loads = Loads(tiers, self.keeper)
         self._sights = Sights(tiers, self.keeper)
-        self._flights: Flights[Loaded] = Flights()
-        self._refreshes: Flights[Loaded] = Flights()
+        self._answers = Answers(tiers, self._sights)
+        self._safe = FailSafe(tiers, self._sights, self._answers)
+        most = _CARRIED_PER_SLOT * tiers.gate.slots
+        self._flights: Flights[Loaded] = Flights(most)
+        self._refreshes: Flights[Loaded] = Flights(most)
         self._mutex = Lock()
         self._tags_of_loads: dict[str, tuple[Tagging, int]] = {}
-        self._resting_until_ns: dict[str, int] = {}
 
     @property
     def in_flight(self) -> int:
@@ -103,6 +89,7 @@ class CacheAside:
         """Let callers from now on start loads of their own for `keys`."""
         self._flights.forget(keys)
         self._refreshes.forget(keys)
+        self._t.rests.end(keys)
 
     def forget_tagged(self, digests: Sequence[bytes]) -> None:
         """Let callers from now on start loads of their own for entries that have such a tag.
@@ -135,17 +122,19 @@ class CacheAside:
         self, key: str, load: Load, terms: Terms, tagging: Tagging = UNTAGGED
     ) -> Any:
         """Return the entry's value, from a tier or from `load`."""
-        began_ns = self._t.now_ns()
+        began_ns, old = self._t.now_ns(), _NOTHING
         if terms.level is not ReadLevel.SOURCE:
             reading, step = await self._sights.one(key, terms, tagging, self._flights)
-            if step in _SERVING:
-                self._answered(key, reading)
-                if step in _REFRESHING:
-                    self.refresh_later({key: reading.times}, load, terms, lambda name: tagging)
-                return reading.value
-        self._missed([key])
+            if step in SERVING:
+                if reading.word is not L2Word.STALE or self._safe.serves_first(key, reading, terms):
+                    self._answers.given(key, reading)
+                    if step in REFRESHING:
+                        self.refresh_later({key: reading}, load, terms, lambda name: tagging)
+                    return reading.value
+                old = {key: reading}
+        self._answers.missed([key])
         taggings = untagged if tagging is UNTAGGED else lambda name: tagging
-        return (await self._load([key], load, terms, taggings, began_ns))[key].value
+        return (await self._load_safely([key], load, terms, taggings, began_ns, old))[key].value
 
     async def get_or_load_many(
         self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings = untagged
@@ -153,52 +142,141 @@ class CacheAside:
         """Return the values of those keys that exist, in the order of `keys`."""
         began_ns = self._t.now_ns()
         found: dict[str, Any] = {}
+        old: dict[str, Reading] = {}
         if terms.level is not ReadLevel.SOURCE:
-            sights = await self._sights.many(keys, terms, taggings)
-            due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
-            found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
-            for key, seen in found.items():
-                self._answered(key, seen)
+            due: dict[str, Reading] = {}
+            for key, (seen, step) in (await self._sights.many(keys, terms, taggings)).items():
+                if step not in SERVING:
+                    continue
+                if seen.word is L2Word.STALE and not self._safe.serves_first(key, seen, terms):
+                    old[key] = seen
+                    continue
+                found[key] = seen
+                self._answers.given(key, seen)
+                if step in REFRESHING:
+                    due[key] = seen
             if due:
                 self.refresh_later(due, load, terms, taggings)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
-            self._missed(missing)
-            found.update(await self._load(missing, load, terms, taggings, began_ns))
+            self._answers.missed(missing)
+            found.update(await self._load_safely(missing, load, terms, taggings, began_ns, old))
         return {key: found[key].value for key in keys if not found[key].negative}
 
-    async def _load(
-        self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings, began_ns: int
+    async def _load_safely(
+        self,
+        keys: Sequence[str],
+        load: Load,
+        terms: Terms,
+        taggings: Taggings,
+        began_ns: int,
+        old: Mapping[str, Reading],
     ) -> dict[str, Loaded]:
-        """Share loads with other callers until each value is new enough for this one.
+        """Load; where that fails or takes too long, return what is stale, if that is allowed.
 
-        A flight that was under way may bring a value loaded before an invalidation that this
-        caller already knows of. The next flight begins after this call, so two rounds suffice.
+        `old` are the stale entries among them: those who have none cannot lose patience.
         """
         forced = terms.level is ReadLevel.SOURCE
         errand = Errand(
             load,
             terms,
             taggings,
+            old,
             nested=in_flight(),
             forced=forced,
             l2_spent_ns=self._t.now_ns() - began_ns,
         )
+        soft_ns = terms.policy.soft_ns
+        if soft_ns is not None and len(old) == len(keys):
+            try:
+                return await self._load_or_fall_back(keys, errand, began_ns, soft_ns / _NS_PER_S)
+            except Late:
+                found = await self._safe.fall_back(keys, terms, taggings, "load slow")
+                if found is not None:
+                    self._t.counters.soft_timeouts += 1
+                    return found
+        return await self._load_or_fall_back(keys, errand, began_ns, None)
+
+    async def _load_or_fall_back(
+        self, keys: Sequence[str], errand: Errand, began_ns: int, patience_s: float | None
+    ) -> dict[str, Loaded]:
+        """Load, and return what is stale instead of raising what `stale_on` means.
+
+        Raises `Late` where `patience_s` is over.
+        """
+        terms = errand.terms
+        try:
+            return await self._load(keys, errand, began_ns, patience_s)
+        except Late:
+            raise
+        except Exception as error:
+            if not self._safe.applies(terms) or not terms.policy.stale_on(error):
+                raise
+            self.loads.failed(keys, error, errand)
+            found = await self._safe.fall_back(keys, terms, errand.taggings, LOAD_FAILED)
+            if found is None:
+                raise
+            if any(one.stale_since_ns is not None for one in found.values()):
+                self._t.incidents.served_stale(error)
+            return found
+
+    async def _load(
+        self, keys: Sequence[str], errand: Errand, began_ns: int, patience_s: float | None
+    ) -> dict[str, Loaded]:
+        """Share loads with other callers until each value is new enough for this one.
+
+        A flight that was under way may bring a value loaded before an invalidation that this
+        caller already knows of. The next flight begins after this call, so two rounds suffice.
+        """
         results: dict[str, Loaded] = {}
-        todo = list(keys)
-        self._note_tags(keys, taggings)
+        todo, terms = list(keys), errand.terms
+        self._note_tags(keys, errand.taggings)
         try:
             while todo:
-                loaded = await self._flights.run(todo, lambda led: self.loads.do(led, errand))
+                loaded = await self._fly(self._flights, todo, errand, patience_s)
                 results.update(loaded)
                 todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
         finally:
-            self._forget_tags(keys, taggings)
-        self._t.counters.degraded += sum(loaded.alone for loaded in results.values())
-        for trace in self._t.observing.traces.here():
-            for key, value in results.items():
-                trace.add(_served_by_load(key, value))
+            self._forget_tags(keys, errand.taggings)
+        self._safe.count_resting(results.values())
+        self._answers.loaded(results)
         return results
+
+    async def _fly(
+        self,
+        flights: Flights[Loaded],
+        keys: Sequence[str],
+        errand: Errand,
+        patience_s: float | None = None,
+    ) -> dict[str, Loaded]:
+        """Lead or join flights, for as long as the caller may wait.
+
+        Raises what the loads raise, `LoadTimeout`, `LoadShed`, and `Late` where `patience_s` is
+        over.
+        """
+        limit_ns = errand.terms.policy.limit_ns
+        try:
+            return await flights.run(
+                keys,
+                lambda led: self.loads.do(led, errand),
+                limit_s=None if limit_ns is None else limit_ns / _NS_PER_S,
+                patience_s=patience_s,
+            )
+        except Late as late:
+            if late.goes_on:
+                raise
+            raise self._timed_out(errand.terms) from None
+        except Crowded:
+            self._t.incidents.shed(0)
+            raise LoadShed(
+                "too many loads with a time limit are under way already, late ones included "
+                "(max_loads; stale_ttl would serve)"
+            ) from None
+
+    def _timed_out(self, terms: Terms) -> LoadTimeout:
+        error = too_late(terms)
+        self._t.incidents.load_late((terms.policy.limit_ns or 0) / _NS_PER_S)
+        return error
 
     def _note_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
         """Remember the tags of loads that callers are about to start or to join."""
@@ -223,6 +301,8 @@ class CacheAside:
 
     def _serves(self, loaded: Loaded, terms: Terms, began_ns: int) -> bool:
         """Tell whether a flight's value may be given to a caller who asked at `began_ns`."""
+        if not self._safe.accepts(loaded, terms):
+            return False
         if terms.level is ReadLevel.SOURCE:
             return loaded.began_ns >= began_ns
         if not self._t.store.shared:
@@ -235,20 +315,20 @@ class CacheAside:
 
     def refresh_later(
         self,
-        due: Mapping[str, Times | None],
+        due: Mapping[str, Reading],
         load: Load,
         terms: Terms,
         taggings: Taggings = untagged,
     ) -> None:
         """Load entries anew in the background; nobody waits.
 
-        Not where that is being done already, nor for a second after it failed.
+        Not where that is being done already, nor while the source is left alone, having failed.
         """
         now_ns = self._t.now_ns()
         keys = [
             key
             for key in due
-            if key not in self._refreshes and self._resting_until_ns.get(key, 0) <= now_ns
+            if key not in self._refreshes and not self._t.rests.resting(key, now_ns)
         ]
         if not keys:
             return
@@ -256,43 +336,38 @@ class CacheAside:
             load,
             terms,
             taggings,
-            refresh_within_ms=max(_left_ms(due[key], now_ns) for key in keys),
+            due,
+            refresh_within_ms=max(_left_ms(due[key].times, now_ns) for key in keys),
         )
         if self._t.owner.spawn("refresh", lambda: self._refresh(keys, errand)):
-            self._t.counters.early_refreshes += sum(_left_ms(due[key], now_ns) > 0 for key in keys)
+            early = sum(_left_ms(due[key].times, now_ns) > 0 for key in keys)
+            self._t.counters.early_refreshes += early
 
     async def _refresh(self, keys: Sequence[str], errand: Errand) -> None:
         self._note_tags(keys, errand.taggings)
         try:
-            await self._refreshes.run(keys, lambda led: self.loads.do(led, errand))
+            await self._fly(self._refreshes, keys, errand)
         except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
             self._t.incidents.refresh_failed(error)
-            self._rest(keys)
+            self.loads.failed(keys, error, errand)
         finally:
             self._forget_tags(keys, errand.taggings)
-
-    def _rest(self, keys: Sequence[str]) -> None:
-        """Leave the source alone with these keys for a while: it has just failed."""
-        until_ns = self._t.now_ns() + _REST_AFTER_FAILURE_NS
-        with self._mutex:
-            if len(self._resting_until_ns) > _MAX_RESTING:
-                self._resting_until_ns.clear()
-            self._resting_until_ns.update(dict.fromkeys(keys, until_ns))
 
     # -- without a loader --------------------------------------------------------------------
 
     async def look(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
         sights = await self._sights.many([key], terms, lambda name: tagging, timed=True)
-        return sights[key][0]
+        reading, _ = sights[key]
+        return self._answers.explained(key, reading)
 
     async def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
         """Return a fresh entry, or None."""
         reading, _ = await self._sights.one(key, terms, tagging)
         if reading.word in _FRESH:
-            self._answered(key, reading)
+            self._answers.given(key, reading)
             return reading
-        self._found_nothing(key, reading)
+        self._answers.nothing(key, reading)
         return None
 
     async def get_many(
@@ -302,53 +377,12 @@ class CacheAside:
         found: dict[str, Any] = {}
         for key, (reading, _) in (await self._sights.many(keys, terms, taggings)).items():
             if reading.word in _FRESH:
-                self._answered(key, reading)
+                self._answers.given(key, reading)
                 if not reading.negative:
                     found[key] = reading.value
             else:
-                self._found_nothing(key, reading)
+                self._answers.nothing(key, reading)
         return found
-
-    # -- what was answered: counted, and told to those who trace ------------------------------
-
-    def _answered(self, key: str, reading: Reading) -> None:
-        self._sights.served(reading)
-        if reading.tier == "l2":
-            self._t.observing.hot.add(key)
-        self._trace(key, reading, reading.tier)
-
-    def _missed(self, keys: Sequence[str]) -> None:
-        self._t.counters.misses += len(keys)
-        for key in keys:
-            self._t.observing.hot.add(key)
-
-    def _found_nothing(self, key: str, reading: Reading) -> None:
-        self._missed([key])
-        self._t.counters.degraded += reading.word is L2Word.DOWN
-        self._trace(key, reading, None)
-
-    def _trace(self, key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> None:
-        for trace in self._t.observing.traces.here():
-            trace.add(_served_by_tier(key, reading, source, self._t.now_ns()))
-
-
-def _served_by_tier(
-    key: str, reading: Reading, source: Literal["l1", "l2"] | None, now_ns: int
-) -> Served:
-    seen = as_lookup(reading, now_ns)
-    state = seen.state if source else "absent"
-    return Served(_shown(key), source, state, seen.age_s, seen.ttl_left_s, seen.reason)
-
-
-def _served_by_load(key: str, loaded: Loaded) -> Served:
-    """Describe a value that a flight brought; it may have found it in a tier after all."""
-    source: Literal["l2", "loader"] = "l2" if loaded.began_ns < 0 else "loader"
-    return Served(_shown(key), source, "fresh", None, None, "loaded")
-
-
-def _shown(name: str) -> str:
-    namespace, key = split(name)
-    return f"{namespace}:{key}" if namespace else key
 
 
 def _left_ms(times: Times | None, now_ns: int) -> int:

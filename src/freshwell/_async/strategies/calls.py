@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.saving import Saves
 from freshwell._async.coordination.writes import Writes
-from freshwell._async.strategies.cache_aside import CacheAside, as_lookup, single
+from freshwell._async.strategies.cache_aside import CacheAside, single
 from freshwell._kit.aio import ASYNCHRONOUS
 from freshwell.engines.counters import Counters
+from freshwell.engines.lookups import as_lookup
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table

@@ -17,6 +17,7 @@ from freshwell._sync.coordination.errands import (
     Load,
     Loaded,
     Run,
+    too_late,
     untagged,
 )
 from freshwell._sync.coordination.keeper import Keeper, Tiers
@@ -24,13 +25,14 @@ from freshwell._sync.coordination.storing import Storing
 from freshwell._sync.coordination.tags import Tagged
 from freshwell._sync.stores.base import Acquired, Grant
 from freshwell.engines.allowance import Allowance
+from freshwell.engines.loading import LoadNotes
 from freshwell.engines.session import CoherenceMode
 from freshwell.errors import LoadShed, StoreUnavailable
 from freshwell.ground.frame import identity_of
 from freshwell.ground.plan import L2Word, ReadLevel
 from freshwell.ground.tags import UNTAGGED
 
-__all__ = ["Errand", "Load", "Loaded", "Loads", "untagged"]
+__all__ = ["Errand", "Load", "Loaded", "Loads", "too_late", "untagged"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
@@ -50,15 +52,17 @@ class Loads:
     def do(self, keys: Sequence[str], errand: Errand) -> dict[str, Loaded]:
         """Return a value for each key: found in L2, loaded here, or loaded by another process.
 
-        Raises what the loader raises, `LoadShed`, and `CodecError` for a value that cannot be
-        written. L2's failures are not raised: the load then goes without a lease, and its
+        Raises what the loader raises, `LoadShed`, `LoadTimeout`, and `CodecError` for a value that
+        cannot be written. L2's failures are not raised: the load then goes without a lease, and its
         value is kept nowhere.
         """
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
         left_ns = self._t.l2_timeout_ns - errand.l2_spent_ns
-        course = Course(Allowance(left_ns, self._t.now_ns))
+        course = Course(Allowance(left_ns, self._t.now_ns), errand.terms.policy.limit_ns)
         while todo:
+            if course.is_late:
+                raise too_late(errand.terms)
             since, held_ms = self._t.table.moment(), 0
             if self._t.store.shared:
                 leases, held_ms = self._acquire(todo, errand, results, since, course)
@@ -149,6 +153,7 @@ class Loads:
                         fresh_beyond_ms=errand.refresh_within_ms or 0,
                         forced=errand.forced,
                         useless=course.useless,
+                        stale_does=errand.stale_does,
                     )
             except StoreUnavailable as error:
                 self._t.incidents.l2_failed(error)
@@ -177,7 +182,13 @@ class Loads:
         for key, reading in readings.items():
             if reading.times is not None and reading.word is not L2Word.ABSENT:
                 self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
-                found[key] = Loaded(reading.value, reading.negative, -1, asked_ns)
+                if reading.rest_ms:
+                    self._t.rests.note([key], asked_ns + reading.rest_ms * _NS_PER_MS)
+                else:
+                    self._t.rests.end([key])
+                value, negative, times = reading.value, reading.negative, reading.times
+                since_ns = times.fresh_until_ns if reading.word is L2Word.STALE else None
+                found[key] = Loaded(value, negative, -1, asked_ns, stale_since_ns=since_ns)
         return found
 
     def _pause_s(self, waits: int) -> float:
@@ -210,19 +221,50 @@ class Loads:
         However the load ends, leases that did not become values are given back.
         """
         leases = [(self._t.names.entry(key), token) for key, token in tokens.items() if token]
-        self._t.heart.hold(leases)
+        self._t.heart.hold(leases, course.until_ns)
         try:
             before = self._before(tokens, errand, course)
             since = self._t.table.moment() if before is None else before.since
-            began_ns, values = self._call(list(tokens), errand)
+            notes = errand.notes(self._t.now_ns)
+            began_ns, values = self._call(list(tokens), errand, notes, course)
             cost_ns = self._t.now_ns() - began_ns
-            run = Run(began_ns, cost_ns, since, before)
+            self._t.rests.end(tokens)
+            # Without leases, one that is late may end after one that began when it was over.
+            newest = course.until_ns is not None and not course.is_late
+            run = Run(began_ns, cost_ns, since, before, notes, newest)
             return self._storing.store(tokens, values, errand, run, course)
+        except Exception as error:
+            self.failed(list(tokens), error, errand)
+            rest_ms = self._rest_ms(errand, error)
+            self._storing.release(leases, course, rest_ms=rest_ms)
+            raise
         except BaseException:
-            self._storing.give_back(leases)
+            rest_ms = self._rest_ms(errand, too_late(errand.terms)) if course.is_late else 0
+            self._storing.give_back(leases, rest_ms=rest_ms)
             raise
         finally:
             self._t.heart.drop(leases)
+
+    def failed(self, keys: Sequence[str], error: Exception, errand: Errand) -> None:
+        """Note that a load has failed: the source is left alone for a while.
+
+        A refresh that raised what `stale_on` does not mean has nobody to tell: the next callers
+        have to wait for a load of their own, and are told. An earlier one, before the entry's end,
+        is not repeated at once.
+        """
+        policy, in_background = errand.terms.policy, errand.refresh_within_ms is not None
+        meant = policy.stale_on(error)
+        if in_background or (meant and errand.stale_does):
+            until_ns = self._t.now_ns() + policy.throttle_ns
+            self._t.rests.note(keys, until_ns, barred=not meant)
+
+    @staticmethod
+    def _rest_ms(errand: Errand, error: Exception) -> int:
+        """Return for how long other processes are to leave the source alone, too."""
+        policy = errand.terms.policy
+        if not errand.stale_does or isinstance(error, LoadShed) or not policy.stale_on(error):
+            return 0
+        return policy.throttle_ns // _NS_PER_MS
 
     def _before(
         self, tokens: Mapping[str, bytes], errand: Errand, course: Course
@@ -238,7 +280,9 @@ class Loads:
         with course.allowance:
             return self._t.tags.before_load(taggings, longest_ns)
 
-    def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
+    def _call(
+        self, keys: Sequence[str], errand: Errand, notes: LoadNotes, course: Course
+    ) -> tuple[int, Mapping[str, Any]]:
         gated, wait_s = not errand.nested, self._t.load_wait_ns / _NS_PER_S
         if gated and not self._t.gate.enter(wait_s):
             self._t.incidents.shed(wait_s)
@@ -247,15 +291,22 @@ class Loads:
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
             )
         counters, began_ns, error = self._t.counters, self._t.now_ns(), ""
+        if course.is_late:
+            if gated:
+                self._t.gate.leave()
+            raise too_late(errand.terms)
         counters.loads += 1
         try:
             with self._t.observing.spans("load", keys=keys):
-                return began_ns, errand.load(keys)
+                values, kept = notes.resolved(errand.load(keys, notes))
+            counters.not_modified += kept
+            return began_ns, values
         except BaseException as raised:
             counters.load_errors += 1
             error = type(raised).__qualname__
             raise
         finally:
+            notes.finish()
             taken_ns = self._t.now_ns() - began_ns
             counters.load_ns += taken_ns
             self._t.observing.loaded(keys, taken_ns, error)

@@ -35,16 +35,37 @@ class Storing:
             self._t.incidents.l2_slow(self._t.l2_timeout_ns)
         return course.is_too_slow
 
-    def give_back(self, leases: Sequence[Lease]) -> None:
+    def give_back(self, leases: Sequence[Lease], *, rest_ms: int = 0, drop: bool = False) -> None:
         """Release in the background: the caller may be on its way out, cancelled."""
-        if leases and self._t.store.shared:
-            self._t.chores.spawn("release", lambda: self._release(leases))
 
-    def _release(self, leases: Sequence[Lease]) -> None:
+        def released() -> None:
+            self._release(leases, rest_ms=rest_ms, drop=drop)
+
+        if leases and self._t.store.shared:
+            self._t.chores.spawn("release", released)
+
+    def release(
+        self, leases: Sequence[Lease], course: Course, *, rest_ms: int = 0, drop: bool = False
+    ) -> bool:
+        """Give leases back, as the store's `release` does. Returns whether L2 has answered.
+
+        In the background, where L2 has had its time.
+        """
+        if not leases or not self._t.store.shared:
+            return True
+        if self.is_too_slow(course):
+            self.give_back(leases, rest_ms=rest_ms, drop=drop)
+            return False
+        with course.allowance:
+            return self._release(leases, rest_ms=rest_ms, drop=drop)
+
+    def _release(self, leases: Sequence[Lease], *, rest_ms: int, drop: bool) -> bool:
         try:
-            self._t.store.release(leases)
+            self._t.store.release(leases, rest_ms=rest_ms, drop=drop)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
+            return False
+        return True
 
     def store(
         self,
@@ -55,8 +76,10 @@ class Storing:
         course: Course,
     ) -> dict[str, Loaded]:
         """Fill L2 under the leases, then L1 with what stands."""
-        terms, since = errand.terms, run.since
-        drafts = {key: self._keeper.draft(key, values, terms, run.cost_ns) for key in tokens}
+        terms, since, said_of = errand.terms, run.since, run.notes.of
+        drafts = {
+            key: self._keeper.draft(key, values, terms, run.cost_ns, said_of(key)) for key in tokens
+        }
         bonds = self._bonds(drafts, errand, run, course)
         if self._t.store.shared:
             # L2 decides whether the value stands; what L1 must watch begins with the fill.
@@ -65,13 +88,16 @@ class Storing:
         stood = self._fill(tokens, drafts, errand, run, course, bonds)
         loaded: dict[str, Loaded] = {}
         for key, draft in drafts.items():
-            own = bonds.get(key)
-            if key in stood and draft.times is not None:
-                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own)
-            alone = key in course.alone
+            own, alone = bonds.get(key), key in course.alone
+            if draft.times is None:
+                self._t.table.drop(key)  # what it would have replaced is no more right
+            elif key in stood:
+                voids = run.newest and not self._t.store.shared
+                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own, voids=voids)
             if alone and self._t.gutter.is_used:
-                tags = map(self._t.names.digest, tags_of(draft.value, errand.taggings(key)))
-                self._t.gutter.keep(key, draft, run.began_ns, run.since, tuple(tags))
+                tags = tags_of(draft.value, errand.taggings(key), said_of(key).tags)
+                digests = tuple(map(self._t.names.digest, tags))
+                self._t.gutter.keep(key, draft, run.began_ns, run.since, digests)
             # That it stood says nothing of its tags, which stand elsewhere.
             valid_at_ns = sent_ns if key in stood and own is None else run.began_ns
             loaded[key] = Loaded(
@@ -90,7 +116,13 @@ class Storing:
             before = before._replace(versions={})  # nothing is asked then, and nothing stands
         given = {key: draft.value for key, draft in drafts.items()}
         with course.allowance:
-            return self._t.tags.after_load(before, given, errand.taggings)
+            return self._t.tags.after_load(
+                before,
+                given,
+                errand.taggings,
+                lambda key: run.notes.of(key).tags,
+                run.notes.longest_ns(drafts),
+            )
 
     def _fill(
         self,
@@ -112,6 +144,7 @@ class Storing:
             course.alone.update(drafts)
         fills: list[tuple[str, Fill]] = []
         spare: list[Lease] = []
+        dropped: dict[str, Lease] = {}
         for key, draft in drafts.items():
             token, fill = tokens[key], None
             if token and key not in unbound and not self._t.spool.withholds(key):
@@ -119,9 +152,13 @@ class Storing:
                 fill = self._keeper.fill_of(key, draft, errand.terms, token, run.cost_ns, own)
             if fill is not None:
                 fills.append((key, fill))
+            elif token and draft.times is None:
+                dropped[key] = (self._t.names.entry(key), token)
             elif token:
                 spare.append((self._t.names.entry(key), token))
         self.give_back(spare)
+        if not self.release(list(dropped.values()), course, drop=True):
+            course.alone.update(dropped)
         return self._send(fills, course)
 
     def _send(self, fills: Sequence[tuple[str, Fill]], course: Course) -> set[str]:

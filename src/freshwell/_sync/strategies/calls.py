@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from freshwell._sync.coordination.keeper import Tiers
 from freshwell._sync.coordination.saving import Saves
 from freshwell._sync.coordination.writes import Writes
-from freshwell._sync.strategies.cache_aside import CacheAside, as_lookup, single
+from freshwell._sync.strategies.cache_aside import CacheAside, single
 from freshwell._kit.threads import ASYNCHRONOUS
 from freshwell.engines.counters import Counters
+from freshwell.engines.lookups import as_lookup
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table

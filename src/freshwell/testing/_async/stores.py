@@ -8,7 +8,7 @@ import pytest
 
 from freshwell._async.stores.base import Grant, Mark
 from freshwell._kit.aio import sleep
-from freshwell.ground.frame import State, stamp_frame
+from freshwell.ground.frame import State, identity_of, rest_until_ms, stamp_frame
 from freshwell.testing._async.store_parts import (
     ANOTHER,
     INTENT,
@@ -189,6 +189,63 @@ class AsyncStoreConformance:
                 assert frame is not None
                 assert bytes(frame.payload) == key
             assert await store.fetch_many([b"fw:e:default:none"]) == [None]
+
+    # -- sources that have failed ------------------------------------------------------------
+
+    async def test_a_source_that_rests_is_asked_by_those_who_accept_nothing_stale(
+        self, make: Make
+    ) -> None:
+        async with Opened(make) as store:
+            await store.fill([value()])
+            await store.expire([KEY])
+            failing = (await store.acquire([KEY]))[0]
+            await store.release([(KEY, failing.token)], rest_ms=60_000)
+            frame = await store.fetch(KEY)
+            assert frame is not None
+            assert rest_until_ms(frame) > store.server_ms(KEY) + 50_000
+            assert await store.beat([(KEY, failing.token)]) == [False], "the lease is gone"
+            assert (await store.acquire([KEY], stale_does=True))[0].grant is Grant.FRESH
+            useless = {KEY: identity_of(frame)}
+            anew = (await store.acquire([KEY], stale_does=True, useless=useless))[0]
+            assert anew.grant is Grant.GRANTED
+            held = (await store.acquire([KEY], stale_does=True))[0]
+            assert held.grant is Grant.HELD, "a lease has ended the rest"
+
+    async def test_a_rest_is_ended_by_expiring(self, make: Make) -> None:
+        async with Opened(make) as store:
+            await store.fill([value()])
+            await store.expire([KEY])
+            failing = (await store.acquire([KEY]))[0]
+            await store.release([(KEY, failing.token)], rest_ms=60_000)
+            await store.expire([KEY])
+            frame = await store.fetch(KEY)
+            assert frame is not None
+            assert rest_until_ms(frame) == 0
+            assert (await store.acquire([KEY], stale_does=True))[0].grant is Grant.GRANTED
+
+    async def test_a_rest_ends_when_its_time_is_over(self, make: Make) -> None:
+        async with Opened(make) as store:
+            await store.fill([value()])
+            await store.expire([KEY])
+            failing = (await store.acquire([KEY], stale_does=True))[0]
+            await store.release([(KEY, failing.token)], rest_ms=1)
+            for _ in range(1_000):
+                if (await store.acquire([KEY], stale_does=True))[0].grant is Grant.GRANTED:
+                    break
+            else:
+                raise AssertionError("it rests for ever")
+
+    async def test_only_the_holder_of_the_lease_drops_what_stands_there(self, make: Make) -> None:
+        async with Opened(make) as store:
+            await store.fill([value()])
+            await store.expire([KEY])
+            lease = (await store.acquire([KEY]))[0]
+            await store.release([(KEY, b"notmine!")], drop=True)
+            await store.release([(KEY, b"notmine!")], rest_ms=60_000)
+            assert await store.fetch(KEY) is not None
+            assert (await store.acquire([KEY]))[0].grant is Grant.HELD
+            await store.release([(KEY, lease.token)], drop=True)
+            assert await store.fetch(KEY) is None
 
     # -- tags --------------------------------------------------------------------------------
 
