@@ -9,8 +9,10 @@ SEED := $(shell date +%s)
 MINUTES := 10
 KILLS := 50
 TOPOLOGY := all
+SECONDS := 60
+TARGETS :=
 
-.PHONY: help demo test quick check bench bench-full rivals torture kills twin setup setup-demo setup-rivals servers
+.PHONY: help demo test quick check bench bench-full rivals policies torture kills outage fuzz twin setup setup-demo setup-rivals servers
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -37,6 +39,9 @@ check: setup  ## ruff, mypy, and whether the sync twin is up to date
 bench: setup servers  ## micro benchmarks beside their raw references
 	@$(PY) -m benchmarks
 
+policies: setup  ## hit ratios of the L1 table and other policies (TRACES=folder of recorded traces)
+	@$(PY) -m benchmarks.policies $(if $(TRACES),--traces $(TRACES))
+
 rivals: setup-rivals servers  ## other caches beside freshwell, under identical work
 	@$(RIVALS_PY) -m benchmarks.rivals
 
@@ -54,6 +59,13 @@ torture: setup servers  ## look for stale reads while everything breaks (MINUTES
 
 kills: setup servers  ## kill what writes and flushes behind, and look for lost writes (KILLS=50 SEED=)
 	@$(PY) -m tests.faults.behind --kills $(KILLS) --seed $(SEED)
+
+fuzz: setup  ## give frames, codecs, records, URLs and names any bytes (SECONDS=60 SEED= TARGETS=)
+	@tools/setup.sh fuzz
+	@$(PY) -m tests.fuzz $(TARGETS) --seconds $(SECONDS) --seed $(SEED)
+
+outage: setup servers  ## let Redis fail in ten ways under readers, and show what it costs them (SECONDS=60)
+	@$(PY) -m benchmarks.outage --seconds $(SECONDS)
 
 twin: setup  ## write src/freshwell/_sync and tests/**/_sync anew from _async
 	@$(PY) tools/twin.py

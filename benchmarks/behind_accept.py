@@ -2,7 +2,8 @@
 
 Tasks or threads write one after the other, each its own keys, values of 200 bytes; nothing is
 flushed meanwhile. Every round runs every contender, and what is told are medians over rounds of
-each round's median and 99th percentile, and how many a second.
+each round's median and 99th percentile, how many a second, and the processor's time that this
+process takes for each, which is the same on a busy machine as on an idle one.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from redis.asyncio import Redis as AsyncRedis
 
 from benchmarks.behind_bare import AsyncGroupCommit, GroupCommit, InsertCommit
 from freshwell import AsyncCache, Cache
+from freshwell._async.stores.journal_places import open_journal
 from freshwell._async.stores.local_journal import LocalJournal
+from freshwell._async.stores.redis_journal import Layout
 from freshwell._kit.aio_link import Link as AsyncLink
 from freshwell._kit.endpoint import Endpoint
+from freshwell._kit.places import place_of
 from freshwell._kit.threads_link import Link
 from freshwell.ground.records import Draft, Kind
 from tests.support.servers import Server
@@ -72,7 +76,7 @@ class _Plain:
 
 @dataclass
 class _Row:
-    """A contender, and what its rounds took: medians, 99th percentiles, and how many a second."""
+    """A contender, and what its rounds took: medians, 99th percentiles, rates, processor's time."""
 
     name: str
     append: Append
@@ -80,6 +84,7 @@ class _Row:
     medians_us: list[float] = field(default_factory=list)
     highs_us: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    cpus_us: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -177,7 +182,7 @@ def _async_to_a_file(stack: ExitStack, runner: asyncio.Runner, folder: Path) -> 
         alone.append(_PAYLOAD)
 
     async def accept(i: int) -> None:
-        await journal.accept([Draft(f"user:{i}", b"%d" % i, Kind.PUT, _PAYLOAD, bytes(16))])
+        await journal.accept([_draft(i)])
 
     put = _async_put(stack, runner, AsyncCache(), f"sqlite:///{folder}/pending.db")
     return [
@@ -197,13 +202,21 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
     beside = AsyncCache(url, namespace="bench-behind")
     apart = AsyncCache(namespace="bench-apart")
 
+    layout = Layout("bench", "alone", "user:{}", max_records=10**9, max_bytes=2**40)
+    journal = open_journal(place_of(url), layout)
+    stack.callback(lambda: runner.run(journal.aclose()))
+
     async def three(i: int) -> None:
         await link.batch(_what_is_written(i))
+
+    async def accept(i: int) -> None:
+        await journal.accept([_draft(i)])
 
     return [
         ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
         ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, _MANY),
         ("bare: XADD, HSET, SET: record and entry", three, True, _MANY),
+        ("the journal alone: RedisJournal.accept", accept, True, _MANY),
         (
             "AsyncCache.write_behind, put, apart",
             _async_put(stack, runner, apart, url),
@@ -327,6 +340,10 @@ def _with_threads(append: Append, callers: int, each: int) -> list[int]:
 # -- both ------------------------------------------------------------------------------------
 
 
+def _draft(i: int) -> Draft:
+    return Draft(f"user:{i}", b"%d" % i, Kind.PUT, _PAYLOAD, bytes(16))
+
+
 def _xadd() -> tuple[bytes, ...]:
     return (b"XADD", b"bare", b"*", b"p", _PAYLOAD)
 
@@ -346,25 +363,30 @@ def _interleave(groups: Sequence[_Group], rounds: int) -> None:
     rows = [(group, row) for group in groups for row in group.rows]
     for number in range(rounds + 1):
         for group, row in order.sample(rows, len(rows)):
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             taken = sorted(group.run(row.append, group.callers, group.each))
-            seconds = time.perf_counter() - began
+            seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
             if number:
                 row.medians_us.append(statistics.median(taken) / 1_000)
                 row.highs_us.append(taken[len(taken) * 99 // 100] / 1_000)
                 row.rates.append(len(taken) / seconds)
+                row.cpus_us.append(cpu_s / len(taken) * 1e6)
 
 
 def _show(groups: Sequence[_Group]) -> None:
     for group in groups:
         print(f"\n{group.title}")
-        print(f"  {'':44}{'p50':>10}{'p99':>12}{'a second':>10}{'ratio':>7}{'target':>8}")
+        print(
+            f"  {'':42}{'p50':>10}{'p99':>11}{'a second':>9}{'ratio':>7}{'target':>7}"
+            f"{'cpu':>8}{'ratio':>7}"
+        )
         reference = statistics.median(group.rows[0].medians_us)
+        least = statistics.median(group.rows[0].cpus_us)
         for row in group.rows:
             median, high = statistics.median(row.medians_us), statistics.median(row.highs_us)
-            rate = statistics.median(row.rates)
+            rate, cpu = statistics.median(row.rates), statistics.median(row.cpus_us)
             target = "" if row.bare else f"<={_TARGET:g}"
             print(
-                f"  {row.name:44}{median:>7,.0f} us{high:>9,.0f} us{rate:>10,.0f}"
-                f"{median / reference:>7.2f}{target:>8}"
+                f"  {row.name:42}{median:>7,.0f} us{high:>8,.0f} us{rate:>9,.0f}"
+                f"{median / reference:>7.2f}{target:>7}{cpu:>5,.0f} us{cpu / least:>7.2f}"
             )

@@ -1,7 +1,8 @@
 """How many rows a second reach a database: from a full journal, and one by one.
 
 Rows of 200 bytes of which most replace one that is there. *Single* is one upsert to a
-transaction: the driver alone, and what write-through does. *Ready* is the batch statement alone,
+transaction: the driver alone, and what write-through does; *one commit* are as many statements in
+a transaction, which tells what of that is the commit's. *Ready* is the batch statement alone,
 in a loop over data that is at hand: what a flusher could reach if a journal cost nothing.
 """
 
@@ -83,6 +84,13 @@ class _Driver:
 
     def save(self, row: dict[str, Any]) -> None:
         self._connection.execute(self._upsert, tuple(row.values()))
+
+    def save_each(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Save rows one by one, and commit them together."""
+        self._connection.execute("BEGIN")
+        for row in rows:
+            self.save(row)
+        self._connection.execute("COMMIT")
 
     def save_many(self, batch: Any) -> None:
         rows = sorted(batch.values(), key=lambda row: row["id"])
@@ -172,6 +180,7 @@ def _contenders(
     rows: list[tuple[str, Callable[[], float]]] = [
         ("single: the driver's upsert", lambda: _each(driver.save)),
         ("single: write_through.put", lambda: _each(lambda row: through.put(row["id"], row))),
+        ("one commit: the driver's upserts, 300", lambda: _at_a_commit(driver)),
     ]
     for batch in (500, 1_000):
         rows += [
@@ -193,6 +202,14 @@ def _each(save: Callable[[dict[str, Any]], object]) -> float:
     began = time.perf_counter()
     for _ in range(_SINGLES):
         save(_row(ids.randrange(_ROWS)))
+    return _SINGLES / (time.perf_counter() - began)
+
+
+def _at_a_commit(driver: _Driver) -> float:
+    ids = random.Random(2)
+    rows = [_row(ids.randrange(_ROWS)) for _ in range(_SINGLES)]
+    began = time.perf_counter()
+    driver.save_each(rows)
     return _SINGLES / (time.perf_counter() - began)
 
 

@@ -1,4 +1,7 @@
-"""In-process hits: a decorated function of one and of three arguments, both colours."""
+"""In-process hits: a decorated function of one and of three arguments, both colours.
+
+And what being watched costs them: the same hit without the counter, and with exporters.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,28 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.measure import Group, Row, Timed, interleave, show
 from freshwell import AsyncCache, Cache
+from freshwell.engines import wrapper
+from freshwell.opentelemetry import instrument
+from freshwell.prometheus import FreshwellCollector
 
 __all__ = ["run"]
 
 _CALLS = 100_000
 _ROUNDS = 15
+_TEXT_OF = wrapper._wrapper_text
 
 
 def run(url: str) -> None:
     """Measure L1 hits. `url` is a server for the caches of two tiers."""
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
-        one, three = _groups(stack, runner, url)
-        interleave([one, three], rounds=_ROUNDS)
-        show([one, three])
+        groups = [*_groups(stack, runner, url), _watched(stack)]
+        interleave(groups, rounds=_ROUNDS)
+        show(groups)
 
 
 def _groups(stack: ExitStack, runner: asyncio.Runner, url: str) -> tuple[Group, Group]:
@@ -75,6 +83,40 @@ def _groups(stack: ExitStack, runner: asyncio.Runner, url: str) -> tuple[Group, 
         ],
     )
     return one, three
+
+
+def _watched(stack: ExitStack) -> Group:
+    """Compare a hit that nothing counts with one that is counted and exported."""
+
+    def double(n: int) -> int:
+        return n * 2
+
+    bare = stack.enter_context(Cache(namespace="bench-bare"))
+    counted = stack.enter_context(Cache(namespace="bench-counted"))
+    exported = stack.enter_context(Cache(namespace="bench-exported"))
+    FreshwellCollector(exported)
+    stack.enter_context(instrument(exported))
+    stack.enter_context(exported.subscribe())
+    with patch.object(wrapper, "_wrapper_text", _without_counter):
+        uncounted = bare.cached("d:{n}")(double)
+    return Group(
+        "What being watched costs a hit",
+        [
+            Row("Cache", _sync(counted.cached("d:{n}")(double), 7)),
+            Row(
+                "Cache, exported and listened to", _sync(exported.cached("d:{n}")(double), 7), 1.05
+            ),
+            # What the one plain counter takes that every hit has.
+            Row("Cache, if nothing were counted", _sync(uncounted, 7)),
+        ],
+    )
+
+
+def _without_counter(*args: Any, **options: Any) -> str:
+    lines = _TEXT_OF(*args, **options).splitlines(keepends=True)
+    kept = [line for line in lines if "_fw_counters" not in line]
+    assert len(kept) == len(lines) - 1
+    return "".join(kept)
 
 
 def _sync(function: Callable[..., Any], *args: Any) -> Timed:

@@ -26,13 +26,13 @@ async def one_load() -> None:
 
 
 async def main() -> None:
-    async with AsyncCache(ttl="1h", stale_ttl="10m") as cache:
+    async with AsyncCache(ttl="1h", stale_ttl="10m", stale_throttle=1) as cache:
         print("loaded:", await cache.get_or_load("report", report))
 
         await cache.expire("report")  # as if the TTL had passed
         print("stale, at once:", await cache.get_or_load("report", report))
         await one_load()  # its refresh fails, and the entry stays
-        await asyncio.sleep(1)  # for so long a source that has failed is left alone
+        await asyncio.sleep(1)  # `stale_throttle`: for so long the source is left alone
 
         print("stale again:", await cache.get_or_load("report", report))
         await one_load()

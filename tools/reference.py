@@ -1,7 +1,8 @@
 """Write docs/reference from the code.
 
 api.md comes from the signatures and docstrings of the public names, command-line.md from the
-options and help of the commands, metrics.md and the files beside it from the table of metrics.
+options and help of the commands, metrics.md and the files beside it from the table of metrics,
+testing.md from the names for tests.
 
 ``reference.py`` writes them; ``reference.py --check`` ends with exit code 1 where a page is
 not what would be written.
@@ -19,15 +20,17 @@ import sys
 import textwrap
 import types
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, is_typeddict
 
 import freshwell
 import freshwell.errors
 import freshwell.typing
 import reference_cli
 import reference_metrics
+import reference_testing
+from reference_testing import Writer
 
-__all__ = ["main", "page"]
+__all__ = ["main", "page", "testing"]
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _WIDTH: Final = 72
@@ -42,10 +45,13 @@ _TWINS: Final = {
     "AsyncWritableSource": "WritableSource",
     "AsyncBatchSource": "BatchSource",
 }
+_CODECS: Final = ("Sealed", "Signed", "Compressed", "Sensitive", "Keyring")
 _VALUES: Final = (
+    *("LoadOptions", "LoadContext"),
     *("Lookup", "Ack", "Batch", "Write", "Outcome", "Saved", "Backlog", "Stats"),
     *("Trace", "Served", "Hot", "Subscription"),
 )
+_FUNCTIONS: Final = ("loading", "added_tags")
 _EVENTS: Final = ("LoadEnded", "Invalidated", "Degraded", "CoherenceChanged")
 _HEAD: Final = """# The public names
 
@@ -56,7 +62,7 @@ of the async ones; what is awaited there is called plainly here, and `aclose` is
 are safe for any number of threads.
 """
 _INNER: Final = {("Stats", "of"), ("Trace", "add"), ("Subscription", "put")}
-_INHERITING: Final = {"AsyncCache"}
+_INHERITING: Final = {"AsyncCache", "CountingLoader"}
 """Classes shown with what they have from others; those beside them say whose verbs they have."""
 _SECTION: Final = re.compile(r"^(Args|Raises|Returns):$")
 
@@ -67,15 +73,23 @@ def page() -> str:
     for name, twin in _TWINS.items():
         parts.append(_class(getattr(freshwell, name), name, f"Sync: `{twin}`."))
     parts += [_class(getattr(freshwell, name), name) for name in _VALUES]
+    parts += [_class(getattr(freshwell, name), name) for name in _CODECS]
+    parts += [_free(getattr(freshwell, name), name) for name in _FUNCTIONS]
     parts.append(_events())
     parts.append(_duration())
     parts.append(_errors())
     return "\n".join(parts)
 
 
+def testing() -> str:
+    """Return the page of the names for tests as it should be."""
+    return reference_testing.page(Writer(_class, _member, _signature, _code, _prose))
+
+
 PAGES: Final = {
     "api.md": page,
     "command-line.md": reference_cli.page,
+    "testing.md": testing,
     "metrics.md": reference_metrics.page,
     "grafana-dashboard.json": reference_metrics.dashboard,
     "prometheus-alerts.yml": reference_metrics.alerts,
@@ -107,14 +121,18 @@ def _class(cls: type, name: str, note: str = "") -> str:
     tree = _parsed(cls)
     assert isinstance(tree, ast.ClassDef)
     annotated = [part for part in tree.body if isinstance(part, ast.AnnAssign)]
-    has_fields = dataclasses.is_dataclass(cls) or hasattr(cls, "_fields")
+    has_fields = dataclasses.is_dataclass(cls) or is_typeddict(cls) or hasattr(cls, "_fields")
     fields = [ast.unparse(part) for part in annotated if has_fields]
     parts = [f"## {name}\n"]
     if note:
         parts.append(f"{note}\n")
     if fields:
         parts.append(_code(f"{name}{_listed(fields)}"))
-    elif name == "AsyncCache":
+    elif (
+        name == "AsyncCache"
+        or name in reference_testing.BUILT
+        or (name in _CODECS and "__init__" in vars(cls))
+    ):
         parts.append(_code(f"{name}{_parameters(_function(vars(cls)['__init__']))}"))
     parts.append(_prose(_docstring(cls)))
     for member, value in _members(cls, name):
@@ -144,6 +162,15 @@ def _member(owner: str, name: str, value: property | types.FunctionType) -> str:
     return "\n".join([f"### {owner}.{name}\n", _code(code), _prose(_docstring(value))])
 
 
+def _free(function: Any, name: str) -> str:
+    tree = _function(function)
+    result = "" if tree.returns is None else _quoted(ast.unparse(tree.returns))
+    parameters = _listed(_split(ast.unparse(tree.args)))
+    return "\n".join(
+        [f"## {name}\n", _code(f"def {name}{parameters} -> {result}"), _prose(_docstring(function))]
+    )
+
+
 def _parsed(value: Any) -> ast.stmt:
     return ast.parse(textwrap.dedent(inspect.getsource(value))).body[0]
 
@@ -152,6 +179,13 @@ def _function(value: Any) -> ast.FunctionDef | ast.AsyncFunctionDef:
     tree = _parsed(value)
     assert isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef)
     return tree
+
+
+def _signature(function: Any) -> str:
+    """Return the parameters of a function that is no method, and what it returns."""
+    tree = _function(function)
+    result = "" if tree.returns is None else f" -> {_quoted(ast.unparse(tree.returns))}"
+    return _listed(_split(ast.unparse(tree.args))) + result
 
 
 def _parameters(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> str:

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from typer.models import ArgumentInfo, Context, OptionInfo
 
+from freshwell.cli.dashboard import dashboard
 from freshwell.cli.doctor.command import doctor
+from freshwell.cli.fleet.top import top
 from freshwell.cli.inspect import inspect as inspect_command
 from freshwell.cli.invalidate import invalidate
 from freshwell.cli.journal import drop, export, list_, retry, show, status
@@ -36,6 +38,8 @@ COMMANDS: Final = {
     "flush-worker": flush_worker,
     "doctor": doctor,
     "lint": lint_command,
+    "top": top,
+    "dashboard": dashboard,
     "lab": lab,
     "lab coherence": coherence,
 }

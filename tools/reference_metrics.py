@@ -28,8 +28,8 @@ _ROWS: Final = {
     "Loads": ("loads", "load", "lease", "refreshes", "fills"),
     "Invalidation": ("invalidations", "notices", "notice", "outdated", "spool"),
     "Memory": ("l1",),
-    "What degrades": ("errors",),
-    "Write-behind": ("behind",),
+    "What degrades": ("errors", "degraded", "l2", "breaker"),
+    "Write-behind": ("behind", "journal"),
 }
 """The rows of the dashboard, and the second words of the metrics in each."""
 
@@ -54,6 +54,13 @@ ALERTS: Final = (
         "5m",
         "warning",
         "Redis is slow, down, or refuses commands: reads go on with the loader.",
+    ),
+    Alert(
+        "FreshwellL2Down",
+        "max by (namespace) (freshwell_breaker_servers) > 0",
+        "1m",
+        "critical",
+        "Redis is down and left alone: reads go to the source, under max_loads.",
     ),
     Alert(
         "FreshwellMemorySilent",

@@ -3,9 +3,10 @@
 #
 #   tools/setup.sh demo      .venv with the library, its command line and what that needs
 #   tools/setup.sh dev       the same with every extra and the tools for development
+#   tools/setup.sh fuzz      the fuzzer, into a .venv that has the above
 #   tools/setup.sh rivals    .venv-rivals with the library and the caches it is compared with
-#   tools/setup.sh servers   a Redis or Valkey server and PostgreSQL, from the system's packages
-#                            where there is none
+#   tools/setup.sh servers   a Redis or Valkey server, PostgreSQL and Chromium, from the system's
+#                            packages where there is none
 #
 # PYTHON names the interpreter for .venv; by default the first of 3.11 or newer that is found.
 # FRESHWELL_TEST_SERVER names the server; by default redis-server, else valkey-server.
@@ -18,10 +19,12 @@ VENV=.venv
 REQUIREMENTS=
 LOG=$(mktemp)
 POLICY=${FRESHWELL_SETUP_POLICY:-/usr/sbin/policy-rc.d}  # named by the tests of this script
-# Two more that its tests name: where Debian puts the programs, and what new clusters are made by.
+# More that its tests name: where Debian puts the programs, what new clusters are made by, and what
+# says which system it is.
 DEBIAN=${FRESHWELL_SETUP_POSTGRES:-/usr/lib/postgresql}
 CLUSTERS=${FRESHWELL_SETUP_CLUSTERS:-/etc/postgresql-common/createcluster.conf}
 KEPT=$CLUSTERS.freshwell
+RELEASE=${FRESHWELL_SETUP_RELEASE:-/etc/os-release}
 policy_is_ours=no
 clusters_are_ours=no
 
@@ -168,6 +171,20 @@ has_postgres() {
     [ -x "$1/initdb" ] && [ -x "$1/postgres" ]
 }
 
+# Pages are looked at with it. Where it is no package of the system's (Ubuntu has a snap in its
+# place), Selenium gets one for itself.
+find_chromium() {
+    command -v chromedriver >/dev/null 2>&1 || return 1
+    for name in chromium chromium-browser google-chrome; do
+        if command -v $name >/dev/null 2>&1; then return; fi
+    done
+    return 1
+}
+
+has_chromium_package() {
+    may_install && grep -q '^ID=debian$' "$RELEASE" 2>/dev/null
+}
+
 # The tests start servers of their own. The packages' services would take memory and ports for
 # nothing, so they are neither started now nor at the next boot.
 # without_service SERVICE COMMAND...: run COMMAND, which installs SERVICE.
@@ -221,16 +238,22 @@ servers() {
             without_service postgresql install_postgres
         find_postgres || fail "postgresql was installed, and cannot be found"
     fi
+    if ! find_chromium && has_chromium_package; then
+        say "installing chromium"
+        quietly "chromium could not be installed: install it and chromedriver, and try again" \
+            install_packages chromium chromium-driver
+    fi
 }
 
 case ${1:-} in
     demo) install demo --editable ".[cli,redis]" ;;
     dev) install dev --editable ".[all]" --group dev ;;
+    fuzz) install fuzz --group fuzz ;;
     rivals)
         VENV=.venv-rivals
         REQUIREMENTS=benchmarks/rivals/requirements.txt
         install rivals --editable ".[redis]" --requirement $REQUIREMENTS
         ;;
     servers) servers ;;
-    *) fail "use: tools/setup.sh demo | dev | rivals | servers" ;;
+    *) fail "use: tools/setup.sh demo | dev | fuzz | rivals | servers" ;;
 esac

@@ -36,13 +36,20 @@ from twin_rewrite import Rules, TwinError, rewrite
 __all__ = ["RENAMES", "UNWRAPPED", "check", "main", "rules", "write"]
 
 RENAMES: Mapping[str, str] = {
+    "AsyncBatchSourceConformance": "BatchSourceConformance",
     "AsyncCache": "Cache",
     "AsyncCachedFunction": "CachedFunction",
+    "AsyncCountingLoader": "CountingLoader",
+    "AsyncDeskConformance": "DeskConformance",
+    "AsyncJournalConformance": "JournalConformance",
     "AsyncNamespace": "Namespace",
     "AsyncReadThrough": "ReadThrough",
     "AsyncSource": "Source",
+    "AsyncSourceConformance": "SourceConformance",
+    "AsyncStoreConformance": "StoreConformance",
     "AsyncTableSource": "TableSource",
     "AsyncWritableSource": "WritableSource",
+    "AsyncWritableSourceConformance": "WritableSourceConformance",
     "AsyncWriteBehind": "WriteBehind",
     "AsyncWriteThrough": "WriteThrough",
     "__aenter__": "__enter__",
@@ -53,6 +60,7 @@ RENAMES: Mapping[str, str] = {
     "aio_feed": "threads_feed",
     "aio_link": "threads_link",
     "aio_promise": "threads_promise",
+    "aio_rounds": "threads_rounds",
     "engines_aio": "engines_threads",
 }
 """Names and dotted names, and what they are in the twin. A rule that no source uses is refused."""

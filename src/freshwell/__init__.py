@@ -18,9 +18,15 @@ from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
+from freshwell.codecs.compressed import Compressed
+from freshwell.codecs.keyring import Keyring
+from freshwell.codecs.sealed import Sealed
+from freshwell.codecs.sensitive import Sensitive
+from freshwell.codecs.signed import Signed
 from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
 from freshwell.engines.hot import Hot
+from freshwell.engines.loading import LoadContext, loading
 from freshwell.engines.tracing import Served, Trace
 from freshwell.errors import (
     BacklogFull,
@@ -38,6 +44,7 @@ from freshwell.errors import (
     LoadCancelled,
     LoadError,
     LoadShed,
+    LoadTimeout,
     NestedLoadError,
     StoreUnavailable,
 )
@@ -45,7 +52,8 @@ from freshwell.ground.batches import Ack, Batch, Outcome, Write
 from freshwell.ground.events import CoherenceChanged, Degraded, Event, Invalidated, LoadEnded
 from freshwell.ground.records import Backlog
 from freshwell.ground.saved import Saved
-from freshwell.typing import Duration, Lookup
+from freshwell.ground.tags import added_tags
+from freshwell.typing import Duration, LoadOptions, Lookup
 
 __all__ = [
     "Ack",
@@ -68,6 +76,7 @@ __all__ = [
     "CachedFunction",
     "CodecError",
     "CoherenceChanged",
+    "Compressed",
     "ConfigurationError",
     "Degraded",
     "Duration",
@@ -80,18 +89,25 @@ __all__ = [
     "JournalUnavailable",
     "JournalUnfit",
     "KeyRejected",
+    "Keyring",
     "LetterSuperseded",
     "LoadCancelled",
+    "LoadContext",
     "LoadEnded",
     "LoadError",
+    "LoadOptions",
     "LoadShed",
+    "LoadTimeout",
     "Lookup",
     "Namespace",
     "NestedLoadError",
     "Outcome",
     "ReadThrough",
     "Saved",
+    "Sealed",
+    "Sensitive",
     "Served",
+    "Signed",
     "Source",
     "Stats",
     "StoreUnavailable",
@@ -101,4 +117,6 @@ __all__ = [
     "Write",
     "WriteBehind",
     "WriteThrough",
+    "added_tags",
+    "loading",
 ]

@@ -9,6 +9,7 @@
     ├── LoadError                         a load did not come about
     │   ├── NestedLoadError               a loader waits for its own entry
     │   ├── LoadShed                      no load slot came free in time
+    │   ├── LoadTimeout (TimeoutError)    a load took longer than it may
     │   └── LoadCancelled                 a loader was cancelled from inside
     ├── StoreUnavailable                  L2 did not answer, or answered with an error
     │   └── InvalidationError             L2 may still hold what was to be invalidated
@@ -42,6 +43,7 @@ __all__ = [
     "LoadCancelled",
     "LoadError",
     "LoadShed",
+    "LoadTimeout",
     "NestedLoadError",
     "StoreUnavailable",
 ]
@@ -62,8 +64,15 @@ class KeyRejected(FreshwellError, ValueError):
 class CodecError(FreshwellError):
     """A value cannot be written, or bytes cannot be read, by the codec in force.
 
-    Bytes from L2 never raise it to a caller: they are a counted miss.
+    Bytes from L2 never raise it to a caller: they are a counted miss. ``reason`` says in a few
+    words what is wrong with bytes: ``"codec"`` (another codec, type or version of the code),
+    ``"unguarded"`` (neither sealed nor signed in the way that is configured), ``"unknown key"``,
+    ``"not authentic"`` (changed, or another entry's), ``"truncated"``, ``"too large"``.
     """
+
+    def __init__(self, message: str, reason: str = "codec") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LoadError(FreshwellError):
@@ -78,6 +87,10 @@ class LoadShed(LoadError):
     """No load slot came free within the time limit, and nothing stale could be served."""
 
 
+class LoadTimeout(LoadError, TimeoutError):
+    """A load took longer than `load_timeout`, and nothing stale could be served."""
+
+
 class LoadCancelled(LoadError):
     """A loader was cancelled from inside while callers were still waiting for it."""
 
@@ -85,8 +98,11 @@ class LoadCancelled(LoadError):
 class StoreUnavailable(FreshwellError):
     """L2 did not answer in time, could not be reached, or answered with an error.
 
-    Reads never raise it: they go on to the loader.
+    Reads never raise it: they go on to the loader. ``was_asked`` is False where L2 was left
+    alone because it had failed before: nothing was sent, and no time was lost.
     """
+
+    was_asked = True
 
 
 class InvalidationError(StoreUnavailable):

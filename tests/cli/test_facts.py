@@ -46,6 +46,18 @@ def test_a_lease_that_has_run_out_does_not_stand() -> None:
     assert of(state=State.LEASE, lease_until_ms=NOW_MS + 1).lease_left_ms == 1
 
 
+def test_a_source_that_is_left_alone_is_no_lease() -> None:
+    data = bytearray(
+        encode(state=State.VALUE, digest=digest8(KEY), lease_until_ms=NOW_MS + 4_000, born_ms=1)
+    )
+    leased = facts_of("a", seen(bytes(data)))
+    assert (leased.lease_left_ms, leased.rest_left_ms) == (4_000, None), "the control"
+    data[7] = 1
+    rests = facts_of("a", seen(bytes(data)))
+    assert (rests.lease_left_ms, rests.rest_left_ms) == (None, 4_000)
+    assert ("rest", "for 4.0 s: a load has failed, and the source is left alone") in rows(rests)
+
+
 def test_writers_whose_announcement_has_run_out_are_not_counted() -> None:
     ends = (NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS + 500)
     listed = b"".join(bytes(8) + end.to_bytes(8) for end in ends)

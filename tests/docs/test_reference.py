@@ -26,6 +26,22 @@ def test_every_public_name_is_in_the_reference() -> None:
         assert re.search(rf"^##+ {name}$|^Sync: `{name}`\.$", text, re.MULTILINE), name
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "freshwell.testing",
+        "freshwell.testing.conformance",
+        "freshwell.journals",
+        "pytest_freshwell",
+    ],
+)
+def test_every_name_for_tests_is_in_the_reference(module: str) -> None:
+    text = reference.testing()
+    for name in importlib.import_module(module).__all__:
+        told = rf"^##+ {name}$|^Sync: `{name}`\.$|`{name}` "
+        assert re.search(told, text, re.MULTILINE), name
+
+
 def test_every_public_verb_of_a_cache_is_in_the_reference() -> None:
     text = reference.page()
     for verb in (name for name in dir(freshwell.AsyncCache) if not name.startswith("_")):

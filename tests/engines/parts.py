@@ -6,20 +6,20 @@ from typing import Any
 
 from freshwell.engines.entry import Entry
 from freshwell.engines.table import Alias, Table
-from tests.support.clock import ManualClock
+from freshwell.testing import FakeClock
 
 __all__ = ["NS", "fill", "make_table", "serve"]
 
 NS = 1_000_000_000
 
 
-def make_table(clock: ManualClock, *, max_entries: int = 100, max_bytes: int = 10_000_000) -> Table:
+def make_table(clock: FakeClock, *, max_entries: int = 100, max_bytes: int = 10_000_000) -> Table:
     return Table(max_entries=max_entries, max_bytes=max_bytes, now_ns=clock)
 
 
 def fill(
     table: Table,
-    clock: ManualClock,
+    clock: FakeClock,
     key: str,
     value: object = "value",
     *,
@@ -47,7 +47,7 @@ def fill(
     )
 
 
-def serve(table: Table, clock: ManualClock, key: str) -> Any:
+def serve(table: Table, clock: FakeClock, key: str) -> Any:
     """Read as the caches do: the value first, then its deadline. None: nothing to serve."""
     entry = table.get(key)
     if entry is None:

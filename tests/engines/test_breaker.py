@@ -102,3 +102,17 @@ def test_of_many_threads_one_gets_the_probe(breaker: Breaker) -> None:
         said = list(pool.map(lambda _: breaker.allows(1 * S), range(200)))
     assert said.count(PROBE) == 1
     assert said.count(NO) == 199
+
+
+def test_a_sign_of_life_lets_a_probe_go_at_once(breaker: Breaker) -> None:
+    breaker.failed(0, 0.0)
+    assert breaker.allows(1 * MS) is NO
+    breaker.hurry(1 * MS)
+    assert not breaker.is_probing
+    assert [breaker.allows(1 * MS) for _ in range(2)] == [PROBE, NO]
+    assert breaker.is_probing
+
+
+def test_a_sign_of_life_does_not_open_what_is_closed(breaker: Breaker) -> None:
+    breaker.hurry(5 * MS)
+    assert breaker.allows(5 * MS) is YES

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from benchmarks.policies.references import hits_of_lru, hits_of_policy
+from benchmarks.policies.references import Lru, hits_of
+from benchmarks.policies.replay import hits_of_table
 from freshwell.engines.entry import Entry
 from freshwell.engines.eviction import AdaptiveClock
 from freshwell.engines.ghosts import Ghosts
@@ -31,12 +32,12 @@ def _entry(key: str, kind: type[Entry] = Entry) -> Entry:
 
 def _ratio(keys: Iterable[int], capacity: int) -> float:
     requests = list(keys)
-    return hits_of_policy(requests, capacity, AdaptiveClock) / len(requests)
+    return hits_of_table(requests, capacity) / len(requests)
 
 
 def _lru(keys: Iterable[int], capacity: int) -> float:
     requests = list(keys)
-    return hits_of_lru(requests, capacity) / len(requests)
+    return hits_of(Lru(), requests, capacity) / len(requests)
 
 
 # -- which entry leaves ----------------------------------------------------------------------

@@ -6,10 +6,11 @@ import logging
 
 import pytest
 
+from freshwell._kit.link_errors import LeftAlone
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import JournalUnavailable, StoreUnavailable
-from tests.support.clock import ManualClock
+from freshwell.testing import FakeClock
 
 
 @pytest.fixture
@@ -18,9 +19,7 @@ def counters() -> Counters:
 
 
 @pytest.fixture
-def incidents(
-    counters: Counters, clock: ManualClock, caplog: pytest.LogCaptureFixture
-) -> Incidents:
+def incidents(counters: Counters, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> Incidents:
     caplog.set_level(logging.WARNING, "freshwell")
     return Incidents(counters, "app", clock)
 
@@ -35,7 +34,7 @@ def test_the_first_of_a_kind_is_said(
 def test_the_next_within_a_minute_are_counted_and_told_afterwards(
     incidents: Incidents,
     counters: Counters,
-    clock: ManualClock,
+    clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for _ in range(5):
@@ -86,6 +85,23 @@ def test_what_becomes_of_accepted_writes_is_counted_and_said(
     assert counters.flush_errors == 3
 
 
+def test_calls_that_were_not_made_are_counted_and_not_said(
+    incidents: Incidents, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    incidents.l2_left_alone(StoreUnavailable("no reply came within the time limit"))
+    for _ in range(5):
+        incidents.l2_failed(LeftAlone("it has failed"))
+    incidents.l2_is_back(2_340_000_000)
+    incidents.l2_slow(600_000_000)
+    assert caplog.messages == [
+        "cache app: L2 is left alone: no reply came within the time limit",
+        "cache app: L2 is back: after 2.3 s",
+        "cache app: L2 was too slow for a read: 0.6 s were not enough",
+    ]
+    assert (counters.l2_openings, counters.l2_refused, counters.l2_errors) == (1, 5, 0)
+    assert counters.l2_slow == 1
+
+
 def test_what_becomes_of_invalidations_that_l2_did_not_take_is_counted_and_said(
     incidents: Incidents, counters: Counters, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -100,3 +116,21 @@ def test_what_becomes_of_invalidations_that_l2_did_not_take_is_counted_and_said(
         "cache app: a cache was closed with invalidations in its spool: 3 are lost",
     ]
     assert counters.spooled == 2
+
+
+def test_what_is_said_is_in_fields_of_the_record_too(
+    incidents: Incidents, caplog: pytest.LogCaptureFixture, clock: FakeClock
+) -> None:
+    incidents.shed(2.0)
+    incidents.shed(2.0)
+    clock.advance(61)
+    incidents.shed(2.0)
+    fields = [
+        (
+            vars(one)["freshwell_namespace"],
+            vars(one)["freshwell_kind"],
+            vars(one)["freshwell_left_out"],
+        )
+        for one in caplog.records
+    ]
+    assert fields == [("app", "a load was shed", 0), ("app", "a load was shed", 1)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from freshwell.engines.entry import Entry, TaggedEntry
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
-from tests.support.clock import ManualClock
+from freshwell.testing import FakeClock
 from tests.support.examples import examples
 
 X, Y, Z = b"x-digest", b"y-digest", b"z-digest"
@@ -24,7 +24,7 @@ TIMES: dict[str, Any] = {
 
 
 def table(max_entries: int = 100) -> Table:
-    return Table(max_entries=max_entries, max_bytes=2**24, now_ns=ManualClock(0))
+    return Table(max_entries=max_entries, max_bytes=2**24, now_ns=FakeClock(0))
 
 
 def put(own: Table, key: str, *tags: bytes, since: int | None = None, stamp: bytes = b"1") -> Any:

@@ -8,13 +8,13 @@ import pytest
 
 from freshwell.engines.entry import ENTRY_BYTES, Entry
 from freshwell.engines.table import Table
+from freshwell.testing import FakeClock
 from tests.engines.parts import NS, fill, make_table, serve
-from tests.support.clock import ManualClock
 
 # -- bounds ----------------------------------------------------------------------------------
 
 
-def test_there_are_never_more_entries_than_allowed(clock: ManualClock) -> None:
+def test_there_are_never_more_entries_than_allowed(clock: FakeClock) -> None:
     table = make_table(clock, max_entries=3)
     for i in range(10):
         fill(table, clock, f"k{i}")
@@ -23,7 +23,7 @@ def test_there_are_never_more_entries_than_allowed(clock: ManualClock) -> None:
     assert table.evictions == 7
 
 
-def test_there_are_never_more_bytes_than_allowed(clock: ManualClock) -> None:
+def test_there_are_never_more_bytes_than_allowed(clock: FakeClock) -> None:
     table = make_table(clock, max_bytes=10 * (ENTRY_BYTES + 102))
     for i in range(30):
         fill(table, clock, f"{i:02}", size_bytes=100)
@@ -32,7 +32,7 @@ def test_there_are_never_more_bytes_than_allowed(clock: ManualClock) -> None:
     assert table.bytes == 10 * (ENTRY_BYTES + 102)
 
 
-def test_one_large_value_makes_room_for_itself_by_several_evictions(clock: ManualClock) -> None:
+def test_one_large_value_makes_room_for_itself_by_several_evictions(clock: FakeClock) -> None:
     table = make_table(clock, max_bytes=10 * (ENTRY_BYTES + 100))
     for i in range(9):
         fill(table, clock, str(i), size_bytes=99)
@@ -41,7 +41,7 @@ def test_one_large_value_makes_room_for_itself_by_several_evictions(clock: Manua
     assert serve(table, clock, "x") == "value"
 
 
-def test_a_value_larger_than_the_table_is_refused_and_evicts_nothing(clock: ManualClock) -> None:
+def test_a_value_larger_than_the_table_is_refused_and_evicts_nothing(clock: FakeClock) -> None:
     table = make_table(clock, max_bytes=10_000)
     fill(table, clock, "small")
     assert fill(table, clock, "large", size_bytes=10_000) is None
@@ -50,7 +50,7 @@ def test_a_value_larger_than_the_table_is_refused_and_evicts_nothing(clock: Manu
     assert serve(table, clock, "small") == "value"
 
 
-def test_a_value_too_large_to_replace_an_older_one_ends_the_older_one(clock: ManualClock) -> None:
+def test_a_value_too_large_to_replace_an_older_one_ends_the_older_one(clock: FakeClock) -> None:
     table = make_table(clock, max_bytes=10_000)
     old = fill(table, clock, "k", "old")
     assert fill(table, clock, "k", "new", size_bytes=10_000) is None
@@ -59,14 +59,14 @@ def test_a_value_too_large_to_replace_an_older_one_ends_the_older_one(clock: Man
     assert not old.alive
 
 
-def test_a_table_of_no_entries_refuses_every_fill(clock: ManualClock) -> None:
+def test_a_table_of_no_entries_refuses_every_fill(clock: FakeClock) -> None:
     table = make_table(clock, max_entries=0)
     assert fill(table, clock, "k") is None
     assert table.entries == table.bytes == 0
     assert table.refused == 1
 
 
-def test_the_size_is_estimated_where_it_is_not_given(clock: ManualClock) -> None:
+def test_the_size_is_estimated_where_it_is_not_given(clock: FakeClock) -> None:
     table = make_table(clock)
     fill(table, clock, "k", "x" * 5_000, size_bytes=None)
     assert 5_000 < table.bytes < 5_200 + ENTRY_BYTES
@@ -75,7 +75,7 @@ def test_the_size_is_estimated_where_it_is_not_given(clock: ManualClock) -> None
 # -- replacement -----------------------------------------------------------------------------
 
 
-def test_a_new_value_takes_the_place_of_the_old_one(clock: ManualClock) -> None:
+def test_a_new_value_takes_the_place_of_the_old_one(clock: FakeClock) -> None:
     table = make_table(clock)
     old = fill(table, clock, "k", "old", size_bytes=1_000)
     fill(table, clock, "k", "new", size_bytes=10)
@@ -86,7 +86,7 @@ def test_a_new_value_takes_the_place_of_the_old_one(clock: ManualClock) -> None:
     assert old.value is None
 
 
-def test_a_larger_new_value_evicts_others_until_the_bytes_fit(clock: ManualClock) -> None:
+def test_a_larger_new_value_evicts_others_until_the_bytes_fit(clock: FakeClock) -> None:
     table = make_table(clock, max_bytes=4 * (ENTRY_BYTES + 101))
     for key in "abcd":
         fill(table, clock, key, size_bytes=100)
@@ -98,7 +98,7 @@ def test_a_larger_new_value_evicts_others_until_the_bytes_fit(clock: ManualClock
 # -- expiry ----------------------------------------------------------------------------------
 
 
-def test_a_sweep_removes_what_may_not_be_served_and_nothing_else(clock: ManualClock) -> None:
+def test_a_sweep_removes_what_may_not_be_served_and_nothing_else(clock: FakeClock) -> None:
     table = make_table(clock)
     fill(table, clock, "short", ttl_s=1)
     fill(table, clock, "stale", ttl_s=1, stale_s=5)
@@ -110,7 +110,7 @@ def test_a_sweep_removes_what_may_not_be_served_and_nothing_else(clock: ManualCl
     assert serve(table, clock, "stale") == serve(table, clock, "long") == "value"
 
 
-def test_an_entry_that_was_hit_expires_like_any_other(clock: ManualClock) -> None:
+def test_an_entry_that_was_hit_expires_like_any_other(clock: FakeClock) -> None:
     table = make_table(clock)
     fill(table, clock, "k", ttl_s=1)
     table.get("k")
@@ -120,7 +120,7 @@ def test_an_entry_that_was_hit_expires_like_any_other(clock: ManualClock) -> Non
 
 
 def test_a_sweep_looks_at_a_bounded_number_of_entries_and_goes_on_from_there(
-    clock: ManualClock,
+    clock: FakeClock,
 ) -> None:
     table = make_table(clock)
     for i in range(40):
@@ -132,7 +132,7 @@ def test_a_sweep_looks_at_a_bounded_number_of_entries_and_goes_on_from_there(
     assert sum(found) == 1
 
 
-def test_fills_remove_expired_entries_before_they_evict_living_ones(clock: ManualClock) -> None:
+def test_fills_remove_expired_entries_before_they_evict_living_ones(clock: FakeClock) -> None:
     table = make_table(clock, max_entries=64)
     for i in range(32):
         fill(table, clock, f"short{i}", ttl_s=1)
@@ -146,7 +146,7 @@ def test_fills_remove_expired_entries_before_they_evict_living_ones(clock: Manua
     assert all(serve(table, clock, f"long{i}") == "value" for i in range(32))
 
 
-def test_a_sweep_survives_that_the_entry_it_stands_on_leaves(clock: ManualClock) -> None:
+def test_a_sweep_survives_that_the_entry_it_stands_on_leaves(clock: FakeClock) -> None:
     table = make_table(clock)
     for i in range(20):
         fill(table, clock, str(i))
@@ -162,7 +162,7 @@ def test_a_sweep_survives_that_the_entry_it_stands_on_leaves(clock: ManualClock)
 
 
 @pytest.mark.parametrize("removal", ["drop", "drop_many", "expire", "clear"])
-def test_an_invalidation_voids_the_fills_under_way(clock: ManualClock, removal: str) -> None:
+def test_an_invalidation_voids_the_fills_under_way(clock: FakeClock, removal: str) -> None:
     table = make_table(clock)
     since = table.moment()
     _remove(table, removal, "k")
@@ -173,7 +173,7 @@ def test_an_invalidation_voids_the_fills_under_way(clock: ManualClock, removal: 
 
 @pytest.mark.parametrize("removal", ["drop", "drop_many", "expire", "clear"])
 def test_without_a_moment_the_old_value_would_have_been_stored(
-    clock: ManualClock, removal: str
+    clock: FakeClock, removal: str
 ) -> None:
     table = make_table(clock)
     _remove(table, removal, "k")
@@ -181,7 +181,7 @@ def test_without_a_moment_the_old_value_would_have_been_stored(
     assert serve(table, clock, "k") == "old"
 
 
-def test_a_fill_that_voids_others_is_stored_and_theirs_are_not(clock: ManualClock) -> None:
+def test_a_fill_that_voids_others_is_stored_and_theirs_are_not(clock: FakeClock) -> None:
     table = make_table(clock)
     since = table.moment()
     assert fill(table, clock, "k", "newest", since=since, voids=True) is not None
@@ -192,7 +192,7 @@ def test_a_fill_that_voids_others_is_stored_and_theirs_are_not(clock: ManualCloc
     assert fill(table, clock, "k", "later", since=table.moment()) is not None
 
 
-def test_a_fill_begun_after_the_invalidation_is_stored(clock: ManualClock) -> None:
+def test_a_fill_begun_after_the_invalidation_is_stored(clock: FakeClock) -> None:
     table = make_table(clock)
     voided = table.moment()
     table.drop("k")
@@ -202,7 +202,7 @@ def test_a_fill_begun_after_the_invalidation_is_stored(clock: ManualClock) -> No
     assert serve(table, clock, "k") == "new"
 
 
-def test_an_invalidation_leaves_the_fills_of_other_keys_alone(clock: ManualClock) -> None:
+def test_an_invalidation_leaves_the_fills_of_other_keys_alone(clock: FakeClock) -> None:
     table = make_table(clock)
     since = table.moment()
     table.drop("other")
@@ -210,7 +210,7 @@ def test_an_invalidation_leaves_the_fills_of_other_keys_alone(clock: ManualClock
     assert fill(table, clock, "k", since=since) is not None
 
 
-def test_a_fill_older_than_all_drops_that_are_remembered_is_refused(clock: ManualClock) -> None:
+def test_a_fill_older_than_all_drops_that_are_remembered_is_refused(clock: FakeClock) -> None:
     table = make_table(clock)
     since = table.moment()
     table.drop_many(str(i) for i in range(20_000))
@@ -219,9 +219,7 @@ def test_a_fill_older_than_all_drops_that_are_remembered_is_refused(clock: Manua
 
 
 @pytest.mark.parametrize("removal", ["drop", "drop_many", "expire", "clear"])
-def test_who_holds_an_entry_sees_that_it_is_out_of_service(
-    clock: ManualClock, removal: str
-) -> None:
+def test_who_holds_an_entry_sees_that_it_is_out_of_service(clock: FakeClock, removal: str) -> None:
     table = make_table(clock)
     entry = fill(table, clock, "k")
     assert entry is not None
@@ -232,7 +230,7 @@ def test_who_holds_an_entry_sees_that_it_is_out_of_service(
     assert not entry.alive
 
 
-def test_an_evicted_entry_is_out_of_service(clock: ManualClock) -> None:
+def test_an_evicted_entry_is_out_of_service(clock: FakeClock) -> None:
     table = make_table(clock, max_entries=1)
     entry = fill(table, clock, "a")
     fill(table, clock, "b")
@@ -241,7 +239,7 @@ def test_an_evicted_entry_is_out_of_service(clock: ManualClock) -> None:
     assert entry.value is None
 
 
-def test_removals_say_what_there_was(clock: ManualClock) -> None:
+def test_removals_say_what_there_was(clock: FakeClock) -> None:
     table = make_table(clock)
     for key in "abcde":
         fill(table, clock, key)
@@ -255,7 +253,7 @@ def test_removals_say_what_there_was(clock: ManualClock) -> None:
     assert table.entries == table.bytes == 0
 
 
-def test_thousands_of_keys_are_dropped_by_one_call(clock: ManualClock) -> None:
+def test_thousands_of_keys_are_dropped_by_one_call(clock: FakeClock) -> None:
     table = make_table(clock, max_entries=5_000)
     for i in range(3_000):
         fill(table, clock, str(i))
@@ -263,7 +261,7 @@ def test_thousands_of_keys_are_dropped_by_one_call(clock: ManualClock) -> None:
     assert serve(table, clock, "0") == "value"
 
 
-def test_expire_ends_freshness_and_keeps_the_allowance_to_be_stale(clock: ManualClock) -> None:
+def test_expire_ends_freshness_and_keeps_the_allowance_to_be_stale(clock: FakeClock) -> None:
     table = make_table(clock)
     fill(table, clock, "k", ttl_s=10, stale_s=20)
     stale_until_ns = clock() + 30 * NS
@@ -280,7 +278,7 @@ def test_expire_ends_freshness_and_keeps_the_allowance_to_be_stale(clock: Manual
 # -- aliases ---------------------------------------------------------------------------------
 
 
-def _attached(table: Table, clock: ManualClock) -> dict[Any, Entry]:
+def _attached(table: Table, clock: FakeClock) -> dict[Any, Entry]:
     aliases: dict[Any, Entry] = {}
     entry = fill(table, clock, "k", alias=(aliases, 7, int))
     assert aliases == {7: entry}
@@ -288,14 +286,14 @@ def _attached(table: Table, clock: ManualClock) -> dict[Any, Entry]:
 
 
 @pytest.mark.parametrize("removal", ["drop", "drop_many", "clear", "replace", "sweep", "evict"])
-def test_an_alias_leaves_with_its_entry(clock: ManualClock, removal: str) -> None:
+def test_an_alias_leaves_with_its_entry(clock: FakeClock, removal: str) -> None:
     table = make_table(clock, max_entries=1)
     aliases = _attached(table, clock)
     _remove(table, removal, "k", clock)
     assert aliases == {}
 
 
-def test_an_expired_entry_is_not_found_by_its_alias(clock: ManualClock) -> None:
+def test_an_expired_entry_is_not_found_by_its_alias(clock: FakeClock) -> None:
     table = make_table(clock)
     aliases = _attached(table, clock)
     table.expire("k")
@@ -303,7 +301,7 @@ def test_an_expired_entry_is_not_found_by_its_alias(clock: ManualClock) -> None:
     assert table.get("k") is not None
 
 
-def test_an_entry_has_one_alias_at_a_time(clock: ManualClock) -> None:
+def test_an_entry_has_one_alias_at_a_time(clock: FakeClock) -> None:
     table = make_table(clock)
     aliases = _attached(table, clock)
     other: dict[Any, Entry] = {}
@@ -312,7 +310,7 @@ def test_an_entry_has_one_alias_at_a_time(clock: ManualClock) -> None:
     assert other == {"seven": table.get("k")}
 
 
-def test_an_entry_made_before_aliases_were_expected_is_attached_as_well(clock: ManualClock) -> None:
+def test_an_entry_made_before_aliases_were_expected_is_attached_as_well(clock: FakeClock) -> None:
     table = make_table(clock)
     slim = fill(table, clock, "k", stale_s=5, size_bytes=77)
     assert slim is not None
@@ -328,7 +326,7 @@ def test_an_entry_made_before_aliases_were_expected_is_attached_as_well(clock: M
     assert aliases == {}
 
 
-def test_an_entry_made_when_aliases_are_expected_stays_itself(clock: ManualClock) -> None:
+def test_an_entry_made_when_aliases_are_expected_stays_itself(clock: FakeClock) -> None:
     table = make_table(clock)
     table.expect_aliases()
     entry = fill(table, clock, "k")
@@ -341,14 +339,14 @@ def _facts(entry: Entry) -> tuple[object, ...]:
     return (*times, entry.cost_ns, entry.size, entry.negative, entry.value)
 
 
-def test_nothing_is_attached_to_an_entry_that_is_not_there(clock: ManualClock) -> None:
+def test_nothing_is_attached_to_an_entry_that_is_not_there(clock: FakeClock) -> None:
     table = make_table(clock)
     aliases: dict[Any, Entry] = {}
     assert not table.attach("k", aliases, 7, int)
     assert aliases == {}
 
 
-def test_an_alias_that_was_taken_over_stays_with_the_new_entry(clock: ManualClock) -> None:
+def test_an_alias_that_was_taken_over_stays_with_the_new_entry(clock: FakeClock) -> None:
     table = make_table(clock)
     aliases = _attached(table, clock)
     new = fill(table, clock, "other", alias=(aliases, 7, int))
@@ -356,7 +354,7 @@ def test_an_alias_that_was_taken_over_stays_with_the_new_entry(clock: ManualCloc
     assert aliases == {7: new}
 
 
-def test_a_refused_fill_leaves_no_alias(clock: ManualClock) -> None:
+def test_a_refused_fill_leaves_no_alias(clock: FakeClock) -> None:
     table = make_table(clock)
     since = table.moment()
     table.drop("k")
@@ -365,7 +363,7 @@ def test_a_refused_fill_leaves_no_alias(clock: ManualClock) -> None:
     assert aliases == {}
 
 
-def _remove(table: Table, removal: str, key: str, clock: ManualClock | None = None) -> None:
+def _remove(table: Table, removal: str, key: str, clock: FakeClock | None = None) -> None:
     match removal:
         case "drop":
             table.drop(key)
@@ -380,7 +378,7 @@ def _remove(table: Table, removal: str, key: str, clock: ManualClock | None = No
             _leave(table, removal, key, clock)
 
 
-def _leave(table: Table, way: str, key: str, clock: ManualClock) -> None:
+def _leave(table: Table, way: str, key: str, clock: FakeClock) -> None:
     match way:
         case "replace":
             fill(table, clock, key, "new")

@@ -16,8 +16,8 @@ import pytest
 from freshwell.engines.entry import Entry
 from freshwell.engines.eviction import AdaptiveClock
 from freshwell.engines.table import Table
+from freshwell.testing import FakeClock
 from tests.engines.parts import NS, fill, make_table
-from tests.support.clock import ManualClock
 
 # -- a call from inside a section ------------------------------------------------------------
 
@@ -37,7 +37,7 @@ class _Interrupted(AdaptiveClock):
         super().insert(entry)
 
 
-def _interrupted(clock: ManualClock) -> tuple[Table, list[Callable[[], object]]]:
+def _interrupted(clock: FakeClock) -> tuple[Table, list[Callable[[], object]]]:
     policies: list[_Interrupted] = []
 
     def make() -> _Interrupted:
@@ -48,7 +48,7 @@ def _interrupted(clock: ManualClock) -> tuple[Table, list[Callable[[], object]]]
     return table, policies[0].foreign
 
 
-def test_a_drop_inside_a_change_is_in_force_at_once_and_done_afterwards(clock: ManualClock) -> None:
+def test_a_drop_inside_a_change_is_in_force_at_once_and_done_afterwards(clock: FakeClock) -> None:
     table, foreign = _interrupted(clock)
     old = fill(table, clock, "k")
     seen: list[object] = []
@@ -66,7 +66,7 @@ def test_a_drop_inside_a_change_is_in_force_at_once_and_done_afterwards(clock: M
     table.check()
 
 
-def test_a_drop_inside_the_storing_of_the_same_key_wins(clock: ManualClock) -> None:
+def test_a_drop_inside_the_storing_of_the_same_key_wins(clock: FakeClock) -> None:
     table, foreign = _interrupted(clock)
     since = table.moment()
     foreign.append(lambda: table.drop("k"))
@@ -75,7 +75,7 @@ def test_a_drop_inside_the_storing_of_the_same_key_wins(clock: ManualClock) -> N
     assert entry is None or not entry.alive
 
 
-def test_a_fill_inside_a_change_is_refused(clock: ManualClock) -> None:
+def test_a_fill_inside_a_change_is_refused(clock: FakeClock) -> None:
     table, foreign = _interrupted(clock)
     results: list[object] = []
     foreign.append(lambda: results.append(fill(table, clock, "inner", since=table.moment())))
@@ -86,7 +86,7 @@ def test_a_fill_inside_a_change_is_refused(clock: ManualClock) -> None:
 
 @pytest.mark.parametrize("removal", ["expire", "clear"])
 def test_an_expire_or_clear_inside_a_change_ends_what_there_was(
-    clock: ManualClock, removal: str
+    clock: FakeClock, removal: str
 ) -> None:
     table, foreign = _interrupted(clock)
     old = fill(table, clock, "k")
@@ -104,7 +104,7 @@ def test_an_expire_or_clear_inside_a_change_ends_what_there_was(
 
 
 def test_a_change_that_an_exception_breaks_off_leaves_an_empty_whole_table(
-    clock: ManualClock,
+    clock: FakeClock,
 ) -> None:
     table, foreign = _interrupted(clock)
     aliases: dict[Any, Entry] = {}
@@ -139,7 +139,7 @@ class _Caller:
         self._call()
 
 
-def test_values_whose_finalisers_call_the_table_do_not_stop_it(clock: ManualClock) -> None:
+def test_values_whose_finalisers_call_the_table_do_not_stop_it(clock: FakeClock) -> None:
     table = make_table(clock, max_entries=4)
     called = []
 
@@ -161,7 +161,7 @@ def test_values_whose_finalisers_call_the_table_do_not_stop_it(clock: ManualCloc
 
 
 def test_a_collection_in_the_middle_of_anything_does_not_stop_the_table(
-    clock: ManualClock,
+    clock: FakeClock,
 ) -> None:
     """Cycles are collected wherever an object is allocated, so also with the lock held."""
     table = make_table(clock, max_entries=50)
@@ -208,7 +208,7 @@ def eager_switching() -> Iterator[None]:
 
 @pytest.mark.race
 @pytest.mark.usefixtures("eager_switching")
-def test_threads_that_do_everything_at_once_leave_a_whole_table(clock: ManualClock) -> None:
+def test_threads_that_do_everything_at_once_leave_a_whole_table(clock: FakeClock) -> None:
     table = make_table(clock, max_entries=40, max_bytes=40 * 300)
     aliases: dict[Any, Entry] = {}
 
@@ -229,7 +229,7 @@ def test_threads_that_do_everything_at_once_leave_a_whole_table(clock: ManualClo
 
 
 def _anything(
-    table: Table, clock: ManualClock, aliases: dict[Any, Entry], chance: random.Random
+    table: Table, clock: FakeClock, aliases: dict[Any, Entry], chance: random.Random
 ) -> None:
     number = chance.randrange(80)
     key = str(number)
@@ -255,7 +255,7 @@ def _anything(
 
 @pytest.mark.race
 @pytest.mark.usefixtures("eager_switching")
-def test_no_reader_gets_a_value_that_was_dropped_before_it_looked(clock: ManualClock) -> None:
+def test_no_reader_gets_a_value_that_was_dropped_before_it_looked(clock: FakeClock) -> None:
     """One thread raises a version, then drops; what is read is never older than the last drop."""
     table = make_table(clock)
     source = [0]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from freshwell.engines.entry import ENTRY_BYTES, Entry
+from freshwell.testing import FakeClock
 from tests.engines.parts import NS, fill, make_table
-from tests.support.clock import ManualClock
 from tests.support.examples import examples
 
 _KEYS = st.sampled_from(["a", "b", "c", "d", "e", "f"])
@@ -25,7 +25,7 @@ class TableAndModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.table = make_table(self.clock, max_entries=4, max_bytes=_MAX_BYTES)
         self.model: dict[str, tuple[int, int, int]] = {}
         self.aliases: dict[Any, Entry] = {}

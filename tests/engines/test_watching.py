@@ -16,8 +16,8 @@ from freshwell.engines.spread import Spreading
 from freshwell.ground.events import Event, Invalidated
 
 MS = 1_000_000
-NOT_METRICS = {"load_ns"}
-"""Fields of Stats that no metric shows: the sum of load times is in their histogram."""
+NOT_METRICS = {"load_ns", "invalidations"}
+"""Fields of Stats that no metric shows as they are: a histogram and a count of kinds do."""
 
 
 def told(number: int) -> Event:
@@ -133,5 +133,5 @@ def test_names_are_different_and_as_both_systems_have_them() -> None:
 
 
 def test_no_metric_has_a_label_that_could_hold_a_key() -> None:
-    allowed = {"tier", "of", "outcome", "kind", "reason", "mode"}
+    allowed = {"how", "journal", "tier", "of", "outcome", "kind", "reason", "mode", "state"}
     assert {label for metric in METRICS for label in metric.labels} <= allowed

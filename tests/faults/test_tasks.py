@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from freshwell import AsyncCache
-from tests.support.proxy import proxy
+from freshwell.testing import FaultProxy
 from tests.support.servers import Server
 
 
@@ -71,7 +71,7 @@ async def test_all_tasks_cancelled_at_once_leave_no_one_waiting(own_redis: Serve
 
 
 async def test_a_caller_cancelled_while_the_link_connects_leaves_nothing(own_redis: Server) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         between.freeze()
         cache = AsyncCache(between.url, drain=0)
         calls = [asyncio.create_task(cache.get("a")) for _ in range(5)]

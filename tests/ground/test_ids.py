@@ -74,3 +74,9 @@ def test_an_id_is_text_that_people_can_read() -> None:
     assert encode_id("a b") == b'"a b"'
     assert encode_id((1, "x")) == b'[1,"x"]'
     assert encode_id(UUID(int=1)) == b'{"u":"00000000-0000-0000-0000-000000000001"}'
+
+
+@pytest.mark.parametrize("id", ["x" * 70_000, b"x" * 40_000, tuple("x" for _ in range(20_000))])
+def test_an_id_that_takes_too_many_bytes_is_refused(id: object) -> None:
+    with pytest.raises(KeyRejected, match="65,536"):
+        encode_id(id)

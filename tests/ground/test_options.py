@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +17,7 @@ from freshwell.ground.options import (
     EntryPolicy,
     as_read_level,
     bounded_int,
+    check_clock,
     ttl_ns,
 )
 from freshwell.ground.plan import ReadLevel
@@ -29,6 +32,11 @@ GOOD: dict[str, Any] = {
     "ttl": "1h",
     "max_ttl": "7d",
     "stale_ttl": 0,
+    "stale_serve": "error",
+    "stale_on": (OSError,),
+    "stale_throttle": "10s",
+    "load_soft_timeout": "100ms",
+    "load_timeout": 2,
     "negative_ttl": None,
     "jitter": 0.05,
     "beta": 1.0,
@@ -46,6 +54,10 @@ GOOD: dict[str, Any] = {
     "max_refreshes": 8,
     "connect_timeout": "250ms",
     "command_timeout": 0.05,
+    "l2_timeout": "300ms",
+    "breaker_failures": 3,
+    "breaker_pause": "0.5s",
+    "gutter_ttl": "10s",
     "drain": "1s",
     "spool": "sqlite:///spool.db",
     "max_spool": 100,
@@ -57,10 +69,23 @@ def options(**changes: Any) -> CacheOptions:
 
 
 def test_good_options_become_integers() -> None:
-    assert options() == CacheOptions(
+    good = options()
+    assert good == CacheOptions(
         namespace="app",
         version="7",
-        policy=EntryPolicy(3_600 * SECOND, 7 * DAY, 0, None, 0.05, 1.0),
+        policy=EntryPolicy(
+            3_600 * SECOND,
+            7 * DAY,
+            0,
+            None,
+            0.05,
+            1.0,
+            stale_first=False,
+            stale_on=good.policy.stale_on,
+            throttle_ns=10 * SECOND,
+            soft_ns=100 * MS,
+            limit_ns=2 * SECOND,
+        ),
         read=ReadLevel.EVENTUAL,
         max_staleness_ns=2 * SECOND,
         max_entries=10_000,
@@ -75,6 +100,10 @@ def test_good_options_become_integers() -> None:
         max_refreshes=8,
         connect_timeout_ns=250 * MS,
         command_timeout_ns=50 * MS,
+        l2_timeout_ns=300 * MS,
+        breaker_failures=3,
+        breaker_pause_ns=500 * MS,
+        gutter_ns=10 * SECOND,
         drain_ns=SECOND,
         spool_path="spool.db",
         max_spool=100,
@@ -90,6 +119,7 @@ def test_a_spool_is_nowhere_in_memory_or_in_a_file(spool: str | None, path: str 
 
 
 NO_DURATION: list[Any] = [math.inf, math.nan, -1, "-1s", "", "soon", True, [], timedelta(-1)]
+NO_EXCEPTIONS: list[Any] = [5, "OSError", [OSError], (OSError, 5), int, BaseException]
 NO_COUNT: list[Any] = [0, -1, 1.5, "5", None, True, math.inf, math.nan]
 BAD: dict[str, list[Any]] = {
     "namespace": ["", "a:b", "a b", "x" * 65, None, 5],
@@ -97,6 +127,11 @@ BAD: dict[str, list[Any]] = {
     "ttl": [None, 0, "0s", "8d", 10**9, "forever", *NO_DURATION],
     "max_ttl": [None, 0, "0s", 10**12, *NO_DURATION],
     "stale_ttl": ["8d", *NO_DURATION],
+    "stale_serve": ["", "ERROR", True, 1, []],
+    "stale_on": [*NO_EXCEPTIONS, asyncio.sleep],
+    "stale_throttle": ["8d", *NO_DURATION],
+    "load_soft_timeout": [0, "2s", "3s", *NO_DURATION],
+    "load_timeout": [0, *NO_DURATION],
     "negative_ttl": ["8d", *NO_DURATION],
     "jitter": [-0.1, 1, 1.0, 1.5, math.nan, math.inf, "0.1", True],
     "beta": [-0.1, 1e6, math.nan, math.inf, "1", True],
@@ -114,6 +149,10 @@ BAD: dict[str, list[Any]] = {
     "max_refreshes": NO_COUNT,
     "connect_timeout": [None, 0, *NO_DURATION],
     "command_timeout": [None, 0, *NO_DURATION],
+    "l2_timeout": [0, *NO_DURATION],
+    "breaker_failures": NO_COUNT,
+    "breaker_pause": [None, 0, "9ms", "1.1s", *NO_DURATION],
+    "gutter_ttl": [None, "8d", *NO_DURATION],
     "drain": [None, *NO_DURATION],
     "spool": ["", "redis", "sqlite:", "sqlite:///", "sqlite:///:memory:", "spool.db", True, 1, []],
     "max_spool": NO_COUNT,
@@ -134,10 +173,14 @@ def test_a_bad_option_is_refused_by_its_name(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["stale_ttl", "load_wait", "drain", "negative_ttl", "jitter", "beta"]
+    "name", ["stale_ttl", "gutter_ttl", "load_wait", "drain", "negative_ttl", "jitter", "beta"]
 )
 def test_these_options_may_be_zero(name: str) -> None:
     assert isinstance(options(**{name: 0}), CacheOptions)
+
+
+def test_l2_has_twice_the_limits_of_a_command_for_a_load_unless_said_otherwise() -> None:
+    assert options(l2_timeout=None).l2_timeout_ns == 2 * (250 + 50) * MS
 
 
 def test_a_lease_lasts_a_millisecond_at_least() -> None:
@@ -246,3 +289,17 @@ def test_what_there_is_not_lives_as_long_as_values_unless_said_otherwise() -> No
     assert POLICY.lifetime_ns(negative=True) == SECOND
     assert POLICY.lifetime_ns(negative=False) == 3_600 * SECOND
     assert POLICY.narrowed(negative_ttl=0).lifetime_ns(negative=True) == 0
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [0, "now", time.monotonic, lambda: True, lambda: None],
+    ids=["0", "text", "seconds", "a bool", "nothing"],
+)
+def test_a_clock_that_tells_no_nanoseconds_is_refused(clock: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"clock is .*FakeClock\(\)"):
+        check_clock(clock)
+
+
+def test_a_clock_that_tells_nanoseconds_is_taken() -> None:
+    assert check_clock(time.monotonic_ns) is time.monotonic_ns

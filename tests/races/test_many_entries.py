@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from freshwell import AsyncCache
+from freshwell.testing import DOWN, FaultProxy
 from tests.support.aio import start, until
 from tests.support.processes import Worker, workers
-from tests.support.proxy import DOWN, proxy
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.race, pytest.mark.timeout(300)]
@@ -44,7 +44,7 @@ async def test_a_tag_over_100_000_entries_is_invalidated_in_one_round_trip(
     arguments = [{"url": redis_url, "first": i * share, "count": share} for i in range(_PROCESSES)]
     with (
         workers("tests.races.many:fill_and_read", arguments) as group,
-        proxy(redis_server.port) as line,
+        FaultProxy(redis_server.port) as line,
     ):
         for member in group:
             member.wait_ready(_PATIENCE_S)

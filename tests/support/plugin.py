@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -14,13 +14,18 @@ from tests.support import (
     examples,  # noqa: F401  # registers its profiles before options name one
     tables,
 )
-from tests.support.clock import ManualClock
 from tests.support.cluster import Cluster
 from tests.support.postgres import Postgres
 from tests.support.sentinels import Replicated, Sentinels
 from tests.support.servers import Server, ServerMissing
 
+if TYPE_CHECKING:  # the library is imported when what blocks has been replaced: see `blocking`
+    from freshwell.testing import FakeClock
+
 __all__ = ["MakeServer", "served"]
+
+# Suites that are tests of ours too. Installed, the library's own plugin does the same.
+pytest.register_assert_rewrite("freshwell.testing._async", "freshwell.testing._sync")
 
 _SERVER_FIXTURES = frozenset(
     {
@@ -196,9 +201,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
+def clock() -> FakeClock:
     """Give a clock that stands still until it is told to go."""
-    return ManualClock()
+    from freshwell.testing import FakeClock
+
+    return FakeClock()
 
 
 # -- every test -----------------------------------------------------------------------------

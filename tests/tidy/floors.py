@@ -15,7 +15,7 @@ FLOORS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("coordination", ("freshwell._async.coordination", "freshwell._sync.coordination")),
     ("strategies", ("freshwell._async.strategies", "freshwell._sync.strategies")),
     ("facade", ("freshwell._async", "freshwell._sync")),
-    ("shop window", (ROOT,)),
+    ("shop window", (ROOT, "freshwell.journals")),
     (
         "doors",
         (
@@ -38,6 +38,9 @@ NEIGHBOURS: Final = frozenset(
         ("freshwell.ground", "freshwell.errors"),
         ("freshwell.ground", "freshwell.typing"),
         ("freshwell.engines", "freshwell.codecs"),
+        # The command line starts the dashboard, which shows what the command line reads.
+        ("freshwell.cli", "freshwell.dashboard"),
+        ("freshwell.dashboard", "freshwell.cli"),
     }
 )
 """Who may import whom on the same floor, besides itself."""

@@ -10,9 +10,12 @@ from tests.tidy.places import REPOSITORY
 
 EXTRAS = (
     *("redis", "hiredis", "msgspec", "pydantic", "pydantic_core", "orjson"),
-    *("rich", "typer", "click", "matplotlib", "cryptography", "psycopg", "sqlalchemy"),
+    *("rich", "typer", "click", "matplotlib", "cryptography", "zstandard", "psycopg", "sqlalchemy"),
 )
-SLOW = ("freshwell.cli", "sqlite3", "multiprocessing", "http", "email", "unittest", "xml", "csv")
+SLOW = (
+    *("freshwell.cli", "freshwell.testing", "pytest", "sqlite3", "multiprocessing"),
+    *("http", "email", "unittest", "xml", "csv"),
+)
 
 _REFUSE = f"""
 import sys
@@ -58,6 +61,14 @@ def test_both_caches_load_and_serve_with_no_extra_installed() -> None:
 def test_the_refusal_refuses() -> None:
     assert "No module named 'redis'" in _python(
         _REFUSE + "try:\n    import redis.asyncio\nexcept ImportError as error:\n    print(error)"
+    )
+
+
+def test_what_is_for_tests_needs_no_extra_and_no_pytest() -> None:
+    refuse = _REFUSE.replace("in ('redis'", "in ('pytest', 'redis'")
+    assert "'pytest', 'redis'" in refuse
+    assert (
+        _python(refuse + "import freshwell.testing, freshwell.journals\nprint('there')") == "there"
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NEEDED = (
     *("sh", "dirname", "mktemp", "tail", "rm", "cat", "env", "tee", "chmod", "touch", "id"),
-    *("cp", "mv", "mkdir"),
+    *("cp", "mv", "mkdir", "grep"),
 )
 INSTALLED = "Redis server v=7.0.15 sha=0"
 DEFAULT = "#create_main_cluster = true"
@@ -27,6 +27,7 @@ class Machine:
         self.calls = folder / "calls"
         self.postgres = folder / "postgresql"
         self.clusters = folder / "createcluster.conf"
+        self.release = folder / "os-release"
         self.bin.mkdir()
         for name in NEEDED:
             real = shutil.which(name)
@@ -95,6 +96,7 @@ esac""",
                 "FRESHWELL_SETUP_POLICY": str(self.policy),
                 "FRESHWELL_SETUP_POSTGRES": str(self.postgres),
                 "FRESHWELL_SETUP_CLUSTERS": str(self.clusters),
+                "FRESHWELL_SETUP_RELEASE": str(self.release),
                 **named,
             },
             capture_output=True,
@@ -136,6 +138,35 @@ def test_a_missing_postgresql_is_installed_without_service_and_cluster(machine: 
     assert calls == ["install postgresql-common refused", "install postgresql refused"]
     assert not machine.policy.exists()
     assert not machine.made_cluster.exists()
+
+
+@pytest.mark.parametrize(
+    ("system", "installed"),
+    [("ID=debian\nVERSION_ID=12\n", True), ("ID=ubuntu\nID_LIKE=debian\n", False), ("", False)],
+    ids=["Debian", "Ubuntu", "another"],
+)
+def test_chromium_is_installed_where_it_is_a_package(
+    machine: Machine, system: str, installed: bool
+) -> None:
+    machine.put("redis-server", f"echo {INSTALLED}")
+    machine.put_postgres()
+    machine.put_packages()
+    machine.release.write_text(system)
+    done = machine.set_up()
+    assert done.returncode == 0
+    assert done.stderr == ("setup: installing chromium\n" if installed else "")
+    assert bool(machine.calls_of_packages()) is installed
+
+
+def test_a_chromium_that_is_there_is_left_alone(machine: Machine) -> None:
+    machine.put("redis-server", f"echo {INSTALLED}")
+    machine.put_postgres()
+    machine.put_packages()
+    machine.release.write_text("ID=debian\n")
+    for name in ("chromium", "chromedriver"):
+        machine.put(name, "exit 0")
+    assert machine.set_up().returncode == 0
+    assert machine.calls_of_packages() == []
 
 
 def test_a_package_that_is_told_nothing_makes_a_cluster(machine: Machine) -> None:

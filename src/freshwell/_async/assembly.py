@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from freshwell._async.coordination.coherence import Coherence
 from freshwell._async.coordination.feeds import Feeds
@@ -24,29 +24,26 @@ from freshwell._async.coordination.tags import Tags
 from freshwell._async.coordination.watch import Watch
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.coordination.writing import Intents
-from freshwell._async.stores.base import NullStore, Store
-from freshwell._async.stores.cluster import ClusterLink
-from freshwell._async.stores.cluster_waits import ClusterWaits
-from freshwell._async.stores.redis import Commands, RedisStore
-from freshwell._async.stores.sentinel import SentinelLink
+from freshwell._async.stores.guard import Guards
 from freshwell._async.stores.topology import Topology
-from freshwell._async.stores.waited import WaitedLink, Waits
+from freshwell._async.stores.ways import guards_of, store_at
 from freshwell._async.strategies.cache_aside import CacheAside
 from freshwell._async.strategies.calls import Attached
 from freshwell._kit.aio import Gate, Owner, home
 from freshwell._kit.aio_feed import FeedLine
-from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.places import Place, SentinelPlace
+from freshwell._kit.places import Place
 from freshwell.engines.counters import Counters
+from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.observing import Observing
+from freshwell.engines.seams import Seams
 from freshwell.engines.session import CoherenceMode, Session, Share
 from freshwell.engines.shelf import Shelf
 from freshwell.engines.spool import Spool
 from freshwell.engines.table import Table
 from freshwell.engines.tokens import Tokens
-from freshwell.ground.names import Names
+from freshwell.ground.names import PULSE, Names
 from freshwell.ground.options import CacheOptions
 from freshwell.ground.snapshots import Snapshot
 
@@ -73,8 +70,9 @@ class Listening(Protocol):
 class Opened:
     """One cache, open in one home."""
 
-    def __init__(self, options: CacheOptions, tiers: Tiers, chores: Owner) -> None:
+    def __init__(self, options: CacheOptions, tiers: Tiers, chores: Owner, guards: Guards) -> None:
         self.home = home()
+        self.guards = guards
         self.tiers = tiers
         self.aside = CacheAside(tiers)
         self.writes = Writes(tiers, self.aside.keeper, self.aside)
@@ -108,11 +106,21 @@ class Opened:
         """Close a part with this cache, before the cache itself."""
         self._attached.append(part)
 
+    def l2_is_back(self, after_ns: int) -> None:
+        """Use L2 again, and do at once what could not be done while it was left alone."""
+        self.tiers.gutter.clear()
+        self.tiers.incidents.l2_is_back(after_ns)
+        self.tiers.heart.hurry()
+        self.intents.hurry()
+        self.writes.spooling.hurry()
+
     def say_again(self, within_ns: int) -> None:
         """Invalidate in the background, once more, what was invalidated lately.
 
-        L2 may be there again: what it has missed comes too.
+        L2 may be there again, or another server: what it has missed comes too, and where it is
+        still left alone it is probed now.
         """
+        self.guards.hurry()
         self.writes.spooling.hurry()
         self._chores.spawn("say again", lambda: self.writes.say_again(within_ns))
 
@@ -133,6 +141,7 @@ class Opened:
         finally:
             if self._listening is not None:
                 self._listening.stop()
+            self.guards.stop()
             self.tiers.heart.stop()
             if self._publisher is not None:
                 self._publisher.stop()
@@ -153,13 +162,18 @@ def open_here(
     counters: Counters,
     observing: Observing,
     spool: Spool,
+    incidents: Incidents,
+    seams: Seams,
 ) -> Opened:
     """Open a cache in the home of the caller. Connects on first use, not here."""
     chores = Owner("freshwell", _MAX_CHORES)
-    store, topology = _store(options, place)
     watch = Watch()
-    incidents = Incidents(counters, options.namespace, bus=observing.bus)
-    stamp, now_ns = Tokens(8), time.monotonic_ns
+    stamp, now_ns = Tokens(8), seams.now_ns
+    gutter = Gutter(table, ttl_ns=options.gutter_ns, now_ns=now_ns)
+    guards = guards_of(options, chores, incidents, lambda after_ns: opened.l2_is_back(after_ns))
+    probe_key = names.version_key(names.digest(PULSE))
+    store, topology = store_at(options, place, guards, probe_key)
+    store = seams.wrap("store", store)
     tags = Tags(store, table, session, names, incidents, spool, now_ns=now_ns, new_stamp=stamp)
     tiers = Tiers(
         table=table,
@@ -176,76 +190,42 @@ def open_here(
         observing=observing,
         names=names,
         tags=tags,
+        gutter=gutter,
         spool=spool,
-        now_ns=time.monotonic_ns,
+        now_ns=now_ns,
         uniform=random.random,
         load_wait_ns=options.load_wait_ns,
+        l2_timeout_ns=options.l2_timeout_ns,
         new_token=Tokens(8),
     )
-    opened = Opened(options, tiers, chores)
+    opened = Opened(options, tiers, chores, guards)
     opened.writes.spooling.start()
     if isinstance(place, Endpoint):
         if session.mode is CoherenceMode.FEED:
-            opened.listen(_coherence(tiers, opened, place, session))
+            opened.listen(_coherence(tiers, opened, seams, place, session))
     elif topology is not None:
-        opened.listen(
-            Feeds(
-                topology,
-                new_coherence=partial(_coherence, tiers, opened),
-                owner=chores,
-                session=session,
-                table=table,
-                incidents=incidents,
-                now_ns=time.monotonic_ns,
-                on_change=partial(opened.say_again, _FAILOVER_NS),
-            )
-        )
+        opened.listen(_feeds(tiers, opened, seams, topology))
     return opened
 
 
-def _store(options: CacheOptions, place: Place | None) -> tuple[Store, Topology | None]:
-    """Return the store at a place, and what tells who its primaries are where they may change."""
-    if place is None:
-        return NullStore(), None
-    limits: dict[str, Any] = {
-        "connect_timeout_s": options.connect_timeout_ns / _NS_PER_S,
-        "command_timeout_s": options.command_timeout_ns / _NS_PER_S,
-    }
-    wait_ms = max(1, options.command_timeout_ns // _NS_PER_MS) if options.min_replicas else 0
-    link: Commands
-    sure_link: Waits | None
-    topology: Topology | None
-    if isinstance(place, Endpoint):
-        link, topology = Link(place, **limits), None
-        sure_link = _sure_link(place, limits, wait_ms) if wait_ms else None
-    elif isinstance(place, SentinelPlace):
-        link = sure_link = topology = SentinelLink(place, replica_wait_ms=wait_ms, **limits)
-    else:
-        link = topology = cluster = ClusterLink(place, **limits)
-        sure_link = ClusterWaits(cluster, replica_wait_ms=wait_ms, **limits) if wait_ms else None
-    store = RedisStore(
-        link,
-        lease_ms=options.lease_ms,
-        new_token=Tokens(8),
-        min_replicas=options.min_replicas,
-        replica_wait_ms=wait_ms,
-        sure_link=sure_link,
+def _feeds(tiers: Tiers, opened: Opened, seams: Seams, topology: Topology) -> Feeds:
+    return Feeds(
+        topology,
+        new_coherence=partial(_coherence, tiers, opened, seams),
+        owner=tiers.chores,
+        session=tiers.session,
+        table=tiers.table,
+        incidents=tiers.incidents,
+        now_ns=tiers.now_ns,
+        on_change=partial(opened.say_again, _FAILOVER_NS),
     )
-    return store, topology
-
-
-def _sure_link(place: Endpoint, limits: Mapping[str, Any], wait_ms: int) -> WaitedLink:
-    wait_s = wait_ms / 1_000
-    longest_s = sum(limits.values()) + wait_s
-    limits = {**limits, "command_timeout_s": limits["command_timeout_s"] + wait_s}
-    return WaitedLink(Link(place, **limits), patience_s=2 * longest_s)
 
 
 def _coherence(
-    tiers: Tiers, opened: Opened, endpoint: Endpoint, session: Session | Share
+    tiers: Tiers, opened: Opened, seams: Seams, endpoint: Endpoint, session: Session | Share
 ) -> Coherence:
     return Coherence(
-        new_line=partial(FeedLine, endpoint, tiers.names.prefixes),
+        new_line=lambda: seams.wrap("feed", FeedLine(endpoint, tiers.names.prefixes)),
         names=tiers.names,
         table=tiers.table,
         session=session,

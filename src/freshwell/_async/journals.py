@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -12,25 +13,41 @@ from freshwell._async.core import Core
 from freshwell._async.stores.journal import Journal
 from freshwell._async.stores.journal_places import open_journal
 from freshwell._async.stores.redis_journal import Layout
+from freshwell._async.strategies.delivering import Delivery
+from freshwell._kit.aio import ASYNCHRONOUS
 from freshwell._kit.places import place_of
-from freshwell.codecs.base import BoundCodec, Codec, resolve_codec
+from freshwell.codecs.base import BoundCodec, Codec, flags_of
 from freshwell.codecs.plain import PlainJsonCodec
+from freshwell.codecs.sensitive import bind_checked
+from freshwell.errors import ConfigurationError
+from freshwell.ground.frame import GUARDED, Flag
 from freshwell.ground.journaling import BehindOptions, JournalKind, JournalSpec
 from freshwell.ground.records import Durability
 
-__all__ = ["journal_opener", "payload_codec"]
+__all__ = ["delivery_to", "journal_opener"]
+
+_METHODS = (
+    *("check", "accept", "latest", "own", "release", "take", "settle"),
+    *("backlog", "oldest", "newest", "aclose"),
+)
 
 
-def payload_codec(core: Core, codec: str | Codec | None, type: Any) -> BoundCodec:
-    """Return how values are written to a journal: as to L2, unless said otherwise.
+def delivery_to(
+    core: Core,
+    source: Any,
+    codec: str | Codec | None,
+    type: Any,
+    is_down: Callable[[BaseException], bool],
+    spec: JournalSpec,
+) -> Delivery:
+    """Return the way from a journal to a source, for values of a type.
 
-    Without L2 and with nothing installed, as plain JSON.
+    `codec` None: as to L2. Raises `ConfigurationError` for a source that cannot be written behind
+    to, and for a codec that would tell what the cache hides.
     """
-    if codec is None and core.place is not None:
-        return core.bound(type)
-    if codec in (None, "json") and find_spec("msgspec") is None:
-        return PlainJsonCodec().bind(type)
-    return resolve_codec("json" if codec is None else codec).bind(type)
+    bound = _payload_codec(core, codec, type)
+    hides_ids = _hides_ids(core, bound, spec)
+    return Delivery(source, bound, is_down, namespace=core.options.namespace, hides_ids=hides_ids)
 
 
 def journal_opener(
@@ -41,8 +58,11 @@ def journal_opener(
     `owner` is the template of the keys that it is for: no other strategy may write to it. Raises
     `ConfigurationError` for a place that cannot be.
     """
+    if spec.kind is JournalKind.GIVEN:
+        return _Given(_checked(spec.place), partial(core.seams.wrap, "journal"))
+    wrap: Callable[[Journal], Journal] = partial(core.seams.wrap, "journal")
     if spec.is_local:
-        return _Local(spec.place, options, owner)
+        return _Local(spec.place, options, owner, wrap)
     place = core.place if spec.kind is JournalKind.BESIDE else place_of(spec.place)
     assert place is not None
     path = core.options.namespace + (f"/{namespace}" if namespace else "")
@@ -55,23 +75,65 @@ def journal_opener(
         options.max_backlog_bytes,
         options.max_dead,
     )
-    return partial(
-        open_journal,
-        place,
-        layout,
-        min_replicas=options.replicas if spec.durability is Durability.REDIS_WAIT else 0,
-        together=spec.kind is JournalKind.BESIDE,
-        assume_durable=options.assume_durable,
+    return lambda: wrap(
+        open_journal(
+            place,
+            layout,
+            min_replicas=options.replicas if spec.durability is Durability.REDIS_WAIT else 0,
+            together=spec.kind is JournalKind.BESIDE,
+            assume_durable=options.assume_durable,
+        )
     )
+
+
+def _checked(journal: Any) -> Journal:
+    """Return a journal that was given as an object, if it has all that one needs."""
+    name = type(journal).__name__
+    missing = [one for one in _METHODS if not callable(getattr(journal, one, None))]
+    if missing:
+        raise ConfigurationError(
+            f"the journal {name} lacks {', '.join(missing)}: see freshwell.journals, and run "
+            "freshwell.testing.conformance over it"
+        )
+    if inspect.iscoroutinefunction(journal.accept) is not ASYNCHRONOUS:
+        raise ConfigurationError(
+            f"the journal {name} is of the other colour: an AsyncCache wants one whose methods "
+            "are async functions, a Cache one whose methods are plain"
+        )
+    checked: Journal = journal
+    return checked
+
+
+class _Given:
+    """Opens a journal that is there: the same one in every home, closed with its strategy."""
+
+    def __init__(self, journal: Journal, wrap: Callable[[Journal], Journal]) -> None:
+        self._journal = journal
+        self._wrap = wrap
+        self._mutex = Lock()
+        self._opened: Journal | None = None
+
+    def __call__(self) -> Journal:
+        with self._mutex:
+            if self._opened is None:
+                self._opened = self._wrap(self._journal)
+            return self._opened
 
 
 class _Local:
     """Opens a local journal: the same one in every home, for its file has one writer."""
 
-    def __init__(self, path: str | None, options: BehindOptions, owner: str) -> None:
+    def __init__(
+        self,
+        path: str | None,
+        options: BehindOptions,
+        owner: str,
+        wrap: Callable[[Journal], Journal],
+    ) -> None:
         self._path = path
         self._options = options
         self._owner = owner
+        self._wrap = wrap
         self._mutex = Lock()
         self._opened: Journal | None = None
 
@@ -81,11 +143,47 @@ class _Local:
 
         with self._mutex:
             if self._opened is None:
-                self._opened = LocalJournal(
+                journal = LocalJournal(
                     self._path,
                     owner=self._owner,
                     max_records=self._options.max_backlog,
                     max_bytes=self._options.max_backlog_bytes,
                     max_dead=self._options.max_dead,
                 )
+                self._opened = self._wrap(journal)
             return self._opened
+
+
+def _payload_codec(core: Core, codec: str | Codec | None, type: Any) -> BoundCodec:
+    """Return how values are written to a journal: as to L2, unless said otherwise.
+
+    Without L2 and with nothing installed, as plain JSON. Raises `ConfigurationError` where the
+    cache seals or signs, and the journal would not.
+    """
+    spec = core.given_codec if codec is None else codec
+    if spec == "json" and core.place is None and find_spec("msgspec") is None:
+        return PlainJsonCodec().bind(type)
+    chosen = core.resolved(spec)
+    missing = flags_of(core.given_codec) & GUARDED & ~flags_of(chosen)
+    if missing:
+        raise ConfigurationError(
+            f"the cache's codec is {'sealed' if missing & Flag.SEALED else 'signed'}, and codec= "
+            "would write what waits for the source without that: leave it out, or give one that "
+            "does the same"
+        )
+    return bind_checked(chosen, type)
+
+
+def _hides_ids(core: Core, codec: BoundCodec, spec: JournalSpec) -> bool:
+    """Tell whether ids are to be sealed in a journal: names that are hashed would tell no less.
+
+    Raises `ConfigurationError` where the codec does not seal.
+    """
+    if core.names.hiding is None or spec.kind is JournalKind.MEMORY:
+        return False
+    if not flags_of(codec) & Flag.SEALED:
+        raise ConfigurationError(
+            "this cache has hash_keys, and a journal needs the ids themselves, to give them to the "
+            'source: give the cache codec=Sealed("json", keyring), so that they are sealed'
+        )
+    return True

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from freshwell.engines.counters import Stats
 from freshwell.engines.observing import Observing
+from freshwell.errors import CacheClosed, JournalError
 from freshwell.ground.keys import short_digest
 from freshwell.ground.names import split
 from freshwell.ground.records import Backlog
@@ -58,8 +59,13 @@ async def snapshot_of(
     """Return what is to be published now. One round trip for each journal that is open."""
     numbers = stats.as_dict()
     hot = observing.hot.top(_MAX_HOT)
-    open_journals = [part for part in parts if isinstance(part, Backlogged)]
-    journals = [_journal(part.journal_name, await part.backlog()) for part in open_journals]
+    journals: list[JournalState] = []
+    for part in parts:
+        if isinstance(part, Backlogged):
+            try:
+                journals.append(_journal(part.journal_name, await part.backlog()))
+            except (CacheClosed, JournalError):
+                continue  # it has ended, or does not answer now
     return Snapshot(
         namespace=namespace,
         process=publication.process,

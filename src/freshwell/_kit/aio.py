@@ -10,19 +10,22 @@ import asyncio
 import contextvars
 import inspect
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 from freshwell._kit.callables import check_function, check_runs, shown_name
-from freshwell._kit.flight import Flight, Roster, current_flight, in_flight
+from freshwell._kit.flight import Crowded, Flight, Late, Roster, current_flight, in_flight
 from freshwell.errors import ConfigurationError, LoadCancelled
 
 __all__ = [
     "ASYNCHRONOUS",
+    "Crowded",
     "Flights",
     "Gate",
+    "Late",
     "Owner",
     "Signal",
     "check_kind",
@@ -129,6 +132,7 @@ class Gate:
     """Let at most `slots` callers in at a time, first come first served."""
 
     def __init__(self, slots: int) -> None:
+        self.slots = slots
         self._slots = asyncio.Semaphore(slots)
 
     async def enter(self, timeout_s: float) -> bool:
@@ -186,11 +190,12 @@ class Owner:
 class _Carried(Flight[R]):
     """A flight carried by a task of its own, so that no caller's cancellation ends it."""
 
-    __slots__ = ("landed", "task")
+    __slots__ = ("landed", "task", "timer")
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__(keys)
+    def __init__(self, keys: Sequence[str], until_s: float | None = None) -> None:
+        super().__init__(keys, until_s)
         self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
         self.landed: list[asyncio.Future[None]] = []
 
 
@@ -201,9 +206,11 @@ class Flights(Generic[R]):
     - A cancelled caller leaves; the work goes on while anyone still waits, and is cancelled
       with the last.
     - The work's exception reaches every rider, as the same object, unwrapped.
+
+    `limit` is for the other kit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 0) -> None:
         self._roster: Roster[R] = Roster()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -222,23 +229,43 @@ class Flights(Generic[R]):
         self._roster.forget(keys)
 
     async def run(
-        self, keys: Sequence[str], work: Callable[[tuple[str, ...]], Awaitable[Mapping[str, R]]]
+        self,
+        keys: Sequence[str],
+        work: Callable[[tuple[str, ...]], Awaitable[Mapping[str, R]]],
+        *,
+        limit_s: float | None = None,
+        patience_s: float | None = None,
     ) -> dict[str, R]:
         """Return a result for each of `keys`: lead where none is under way, ride where one is.
 
-        `work` gets the keys that this call leads, and returns a result for each of them.
+        `work` gets the keys that this call leads, and returns a result for each of them. After
+        `limit_s` seconds it is over for all its riders, and is cancelled.
+
         Raises what the work raised, `NestedLoadError` when waiting would never end, and
-        `LoadCancelled` when the work was cancelled from inside.
+        `LoadCancelled` when the work was cancelled from inside. Raises `Late` when a flight is
+        over, or this call has waited for `limit_s`; or for `patience_s`, and then what it waited
+        for goes on, as if it still did.
         """
-        led, joined = self._roster.board(keys, _Carried)
+        began_s = time.monotonic()
+        until_s = None if limit_s is None else began_s + limit_s
+        led, joined = self._roster.board(keys, partial(_Carried, until_s=until_s))
         results: dict[str, R] = {}
         waiting = joined if led is None else [led, *joined]
         if led is not None:
-            self._carry(led, work)
+            self._carry(led, work, limit_s)
+        goes_on = patience_s is not None
+        wait_until_s = until_s if patience_s is None else began_s + patience_s
         try:
             while waiting:
-                results.update(await self._wait(waiting[0]))
+                if not await self._landed(waiting[0], wait_until_s):
+                    raise Late(goes_on=goes_on)
+                results.update(waiting[0].outcome())
                 self._roster.unhitch(waiting.pop(0))
+        except Late as late:
+            if late.goes_on:
+                while waiting:
+                    self._roster.unhitch(waiting.pop())
+            raise
         finally:
             for flight in waiting:
                 self._give_up(flight)
@@ -252,11 +279,15 @@ class Flights(Generic[R]):
         self,
         flight: Flight[R],
         work: Callable[[tuple[str, ...]], Awaitable[Mapping[str, R]]],
+        limit_s: float | None,
     ) -> None:
         task = _begun(self._fly(flight, work))
         assert isinstance(flight, _Carried)
         if not task.done():
             flight.task = task
+            if limit_s is not None:
+                loop = asyncio.get_running_loop()
+                flight.timer = loop.call_later(limit_s, self._overdue, flight)
             self._tasks.add(task)
             task.add_done_callback(partial(self._ended, flight))
 
@@ -291,16 +322,31 @@ class Flights(Generic[R]):
         for future in flight.landed:
             if not future.done():
                 future.set_result(None)
+        if flight.timer is not None:
+            flight.timer.cancel()
         # The task's context holds the flight: without this they would wait for the collector.
-        flight.landed, flight.task = [], None
+        flight.landed, flight.task, flight.timer = [], None, None
 
-    async def _wait(self, flight: Flight[R]) -> Mapping[str, R]:
+    def _overdue(self, flight: _Carried[R]) -> None:
+        """End a flight for its riders, and its work."""
+        task = flight.task
+        if self._roster.overdue(flight):
+            self._land(flight)
+            if task is not None:
+                task.cancel()
+
+    async def _landed(self, flight: Flight[R], until_s: float | None) -> bool:
+        """Wait until a flight has landed. False: it had not by then."""
         assert isinstance(flight, _Carried)
-        if not flight.done:
-            future = asyncio.get_running_loop().create_future()
-            flight.landed.append(future)
+        if flight.done:
+            return True
+        future = asyncio.get_running_loop().create_future()
+        flight.landed.append(future)
+        if until_s is None:
             await future
-        return flight.outcome()
+        else:
+            await asyncio.wait((future,), timeout=max(0.0, until_s - time.monotonic()))
+        return future.done()
 
     def _give_up(self, flight: Flight[R]) -> None:
         assert isinstance(flight, _Carried)

@@ -15,7 +15,7 @@ from typing import Any
 
 from freshwell._kit.aio_line import Line
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.link_errors import LinkLost
+from freshwell._kit.link_errors import LinkLost, Unreachable
 from freshwell._kit.resp import (
     Argument,
     Reply,
@@ -44,7 +44,8 @@ class Link:
     would be late too. With `repeat`, a command whose connection was lost is given once more.
     Where it is not `timed`, the server's clock is not asked for: Sentinels tell none.
 
-    Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
+    Raises `LinkLost` (`Unreachable` where no connection came about), `LinkTimeout`, and
+    `ServerReplied` where one reply is asked for.
     `in_order`: the commands of one batch are done in their order.
     """
 
@@ -164,7 +165,7 @@ class Link:
             raise LinkLost("the link was closed")
         if self._connecting is None:
             if self._now_ns() < self._resting_until_ns:
-                raise LinkLost(f"{self._endpoint!r} could not be reached a moment ago")
+                raise Unreachable(f"{self._endpoint!r} could not be reached a moment ago")
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
             self._connecting.add_done_callback(self._connected)
         connecting = self._connecting
@@ -199,7 +200,7 @@ class Link:
             await _let_go(connection)
             if not isinstance(error, Exception):
                 raise
-            raise LinkLost(
+            raise Unreachable(
                 f"{self._endpoint!r} cannot be reached ({type(error).__name__})"
             ) from None
         self.connects += 1

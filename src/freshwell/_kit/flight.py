@@ -7,7 +7,8 @@ in the bookkeeping, which is here and is plain, locked and shared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import Generic, TypeVar
 
 from freshwell.errors import NestedLoadError
 
-__all__ = ["Flight", "Roster", "current_flight", "in_flight"]
+__all__ = ["Crowded", "Flight", "Late", "Roster", "current_flight", "in_flight"]
 
 R = TypeVar("R")
 
@@ -28,13 +29,29 @@ def in_flight() -> bool:
     return current_flight.get() is not None
 
 
+class Late(Exception):
+    """A caller's time for waiting is over, or a flight's. `goes_on`: the work does, for nobody."""
+
+    def __init__(self, *, goes_on: bool = False) -> None:
+        super().__init__("goes on" if goes_on else "over")
+        self.goes_on = goes_on
+
+
+class Crowded(Exception):
+    """A flight could not start: too many are being carried in the background."""
+
+
 class Flight(Generic[R]):
-    """One shared piece of work and its outcome. Written by its carrier, read by its riders."""
+    """One shared piece of work and its outcome. Written by its carrier, read by its riders.
 
-    __slots__ = ("_error", "_results", "_trace", "done", "keys", "riders", "waits_for")
+    `until_s` is when it is over, whatever its work does then, by the monotonic clock.
+    """
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    __slots__ = ("_error", "_results", "_trace", "done", "keys", "riders", "until_s", "waits_for")
+
+    def __init__(self, keys: Sequence[str], until_s: float | None = None) -> None:
         self.keys = tuple(keys)
+        self.until_s = until_s
         self.riders = 1
         self.done = False
         self.waits_for: list[Flight[R]] = []
@@ -43,13 +60,15 @@ class Flight(Generic[R]):
         self._trace: TracebackType | None = None
 
     def succeed(self, results: Mapping[str, R]) -> None:
-        """Record what the work returned: a result for each key of the flight."""
-        self._results = results
+        """Record what the work returned: a result for each key. Nothing, where it is over."""
+        if not self.done:
+            self._results = results
 
     def fail(self, error: BaseException) -> None:
-        """Record that the work raised."""
-        self._error = error
-        self._trace = error.__traceback__
+        """Record that the work raised. Nothing, where it is over."""
+        if not self.done:
+            self._error = error
+            self._trace = error.__traceback__
 
     def outcome(self) -> Mapping[str, R]:
         """Return the results, or raise what the work raised, unwrapped.
@@ -59,6 +78,10 @@ class Flight(Generic[R]):
         if self._error is not None:
             raise self._error.with_traceback(self._trace)
         return self._results
+
+    def is_over(self) -> bool:
+        """Tell whether its time has run out."""
+        return self.until_s is not None and time.monotonic() >= self.until_s
 
     def reaches(self, other: Flight[R]) -> bool:
         """Tell whether this flight is `other`, or waits for it through any chain."""
@@ -93,13 +116,14 @@ class Roster(Generic[R]):
             return list(self._flights)
 
     def board(
-        self, keys: Iterable[str], make: type[Flight[R]]
+        self, keys: Iterable[str], make: Callable[[Sequence[str]], Flight[R]]
     ) -> tuple[Flight[R] | None, list[Flight[R]]]:
         """Start one flight for the keys that have none, and join the flights of the others.
 
         Returns the flight to lead (None when every key is under way already) and those to
-        wait for. Raises `NestedLoadError`, with nothing changed, when waiting for one of them
-        would be waiting for the work that is calling.
+        wait for; one whose time has run out is left to its riders. Raises `NestedLoadError`, with
+        nothing changed, when waiting for one of them would be waiting for the work that is
+        calling.
         """
         caller: Flight[R] | None = current_flight.get()  # type: ignore[assignment]
         with self._mutex:
@@ -107,7 +131,7 @@ class Roster(Generic[R]):
             others: list[Flight[R]] = []
             for key in dict.fromkeys(keys):
                 flight = self._flights.get(key)
-                if flight is None:
+                if flight is None or flight.is_over():
                     new.append(key)
                 elif flight not in others:
                     others.append(flight)
@@ -136,8 +160,20 @@ class Roster(Generic[R]):
             flight.done = True
             self._detach(flight)
 
+    def overdue(self, flight: Flight[R]) -> bool:
+        """End a flight whose time has run out, for its riders. False: it had ended already."""
+        with self._mutex:
+            if flight.done:
+                return False
+            flight.fail(Late())
+            flight.done = True
+            self._detach(flight)
+        return True
+
     def forget(self, keys: Iterable[str]) -> None:
         """Let later callers of these keys start anew; flights under way go on for their riders."""
+        if not self._flights:  # most often, where writes forget
+            return
         with self._mutex:
             for key in keys:
                 self._flights.pop(key, None)

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from freshwell.errors import StoreUnavailable
 
 __all__ = [
+    "LeftAlone",
     "LinkLost",
     "LinkTimeout",
     "ReplicasMissing",
     "ServerReplied",
     "TrackingRefused",
+    "Unreachable",
     "feed_error",
+    "is_outage",
 ]
+
+_REFUSES_READS: Final = frozenset(
+    {
+        "LOADING",  # it reads its data
+        "BUSY",  # a script has been running for too long
+        "MASTERDOWN",  # a replica that has lost its primary, and is not to serve what it has
+        "CLUSTERDOWN",  # slots are without an owner, or most primaries away
+        "NOAUTH",  # a password was set since
+    }
+)
+"""What a server answers that serves nobody now.
+
+READONLY, OOM, MISCONF and NOREPLICAS are not among them: it refuses writes and goes on serving
+what it has. NOPERM concerns one command, MOVED another server.
+"""
 
 
 class LinkLost(StoreUnavailable):
     """The connection was refused, or lost before the reply. The command may have been done."""
+
+
+class Unreachable(LinkLost):
+    """No connection came about: nothing was sent."""
+
+
+class LeftAlone(StoreUnavailable):
+    """L2 has failed a moment ago, and was not asked."""
+
+    was_asked = False
 
 
 class LinkTimeout(StoreUnavailable):
@@ -49,6 +79,19 @@ class ReplicasMissing(StoreUnavailable):
 
 class TrackingRefused(StoreUnavailable):
     """The server would not push invalidations: forbidden, or unknown to it."""
+
+
+def is_outage(error: object, *, repeated: bool = False) -> bool:
+    """Tell whether an error says that its server would not serve the next caller either.
+
+    A connection that was lost says nothing, since there may be another at once; unless the
+    command was `repeated` over another, which was lost too.
+    """
+    if isinstance(error, ServerReplied):
+        return error.code in _REFUSES_READS
+    return isinstance(error, Unreachable | LinkTimeout) or (
+        repeated and isinstance(error, LinkLost)
+    )
 
 
 def feed_error(error: Exception) -> StoreUnavailable:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.link_errors import LinkLost, LinkTimeout
+from freshwell._kit.link_errors import LinkLost, LinkTimeout, Unreachable
 from freshwell._kit.resp import (
     Argument,
     Reply,
@@ -139,7 +139,8 @@ class Link:
     given once more. At most 64 connections; a thread waits for one as long as for a reply.
     Where it is not `timed`, the server's clock is not asked for: Sentinels tell none.
 
-    Raises `LinkLost`, `LinkTimeout`, and `ServerReplied` where one reply is asked for.
+    Raises `LinkLost` (`Unreachable` where no connection came about), `LinkTimeout`, and
+    `ServerReplied` where one reply is asked for.
     `in_order`: the commands of one batch are done in their order.
     """
 
@@ -307,7 +308,7 @@ class Link:
         if self._closed:
             raise LinkLost("the link was closed")
         if self._now_ns() < self._resting_until_ns:
-            raise LinkLost(f"{self._endpoint!r} could not be reached a moment ago")
+            raise Unreachable(f"{self._endpoint!r} could not be reached a moment ago")
         connection = self._endpoint.connection(
             asynchronous=False, timeout_s=self._connect_timeout_s
         )
@@ -319,7 +320,7 @@ class Link:
                 raise
             pause_s = _PAUSE_AFTER_FAILURE_S * (1 + random.random())  # noqa: S311 - no secret
             self._resting_until_ns = self._now_ns() + int(pause_s * _NS_PER_S)
-            raise LinkLost(
+            raise Unreachable(
                 f"{self._endpoint!r} cannot be reached ({type(error).__name__})"
             ) from None
         self.connects += 1

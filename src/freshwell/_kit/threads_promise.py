@@ -17,10 +17,14 @@ class Promise(Generic[T]):
     Of several answers the first counts. One that comes when nobody waits any more is dropped.
     """
 
-    __slots__ = ("_error", "_kept", "_value")
+    # A bare lock, held until there is an answer: an Event costs a tenth of what accepting does.
+
+    __slots__ = ("_answers_wanted", "_error", "_kept", "_value")
 
     def __init__(self) -> None:
-        self._kept = threading.Event()
+        self._kept = threading.Lock()
+        self._kept.acquire()
+        self._answers_wanted = [True]
         self._value: T | None = None
         self._error: BaseException | None = None
 
@@ -34,17 +38,20 @@ class Promise(Generic[T]):
 
     def wait(self, timeout_s: float) -> T:
         """Return the answer, or raise it. Raises `TimeoutError` after `timeout_s` seconds."""
-        if not self._kept.wait(timeout_s):
+        if not self._kept.acquire(timeout=timeout_s):
             raise TimeoutError
+        self._kept.release()
         if self._error is not None:
             raise self._error
         return cast("T", self._value)
 
     def _settle(self, value: T | None, error: BaseException | None) -> None:
-        if self._kept.is_set():
+        try:
+            self._answers_wanted.pop()  # atomic
+        except IndexError:
             return
         self._value, self._error = value, error
-        self._kept.set()
+        self._kept.release()
 
 
 def deliver_all(answers: Sequence[tuple[Promise[Any], Any, BaseException | None]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -11,18 +12,20 @@ from freshwell._sync.namespace import Namespace
 from freshwell._sync.scope import Scope
 from freshwell._sync.snapshots import Publication
 from freshwell._kit.places import place_of
-from freshwell.codecs.base import Codec, check_codec, resolve_codec
+from freshwell.codecs.base import Codec, check_codec
+from freshwell.codecs.keyring import Keyring, hashing_key
 from freshwell.engines.bus import Subscription
 from freshwell.engines.counters import Stats
 from freshwell.engines.hot import Hot
 from freshwell.engines.metrics import Observation
 from freshwell.engines.observing import Observing
+from freshwell.engines.seams import Seams
 from freshwell.engines.tracing import Trace
 from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns
 from freshwell.ground.keys import check_namespace
-from freshwell.ground.options import CacheOptions, Duration, as_bool, bounded_int
-from freshwell.typing import ReadLevelName
+from freshwell.ground.options import CacheOptions, Duration, as_bool, bounded_int, check_clock
+from freshwell.typing import ReadLevelName, StaleOn, StaleServeName
 
 __all__ = ["Cache"]
 
@@ -59,13 +62,26 @@ class Cache(Scope):
             by side. Costs an extra key in L2 for each entry.
         ttl: How long entries are fresh, unless said at the call. ``"volatile"`` is 5 minutes.
         max_ttl: No entry may be told to live longer.
-        stale_ttl: For how long after its TTL an entry may still be served while it is
-            loaded anew in the background. 0: not at all.
+        stale_ttl: For how long after its TTL an entry may still be served: while it is loaded
+            anew, or when that fails. 0: not at all.
+        stale_serve: ``"refresh"``: such an entry is served at once, and loaded anew in the
+            background. ``"error"``: only where the load fails or takes too long.
+        stale_on: On which exceptions of a load it is served: classes, or a function of the
+            exception. None: all but those that say that a program is wrong (see `LoadOptions`).
+        stale_throttle: For how long the source is then left alone, entry by entry.
+        load_soft_timeout: How long a caller who has a stale entry waits for a load, which goes
+            on after that. None: as long as it takes.
+        load_timeout: How long a load may take; then `LoadTimeout`, where nothing stale is there.
+            A task is cancelled; the thread of a `Cache` goes on. None: for ever.
         negative_ttl: TTL of None results (0: not stored). None: as any value.
         jitter: Each TTL is shortened by a random share of up to this much, so that entries
             stored together do not expire together.
         beta: How eagerly entries are refreshed before they expire (XFetch). 0: never.
         codec: ``"json"``, ``"msgpack"`` or a codec object: how values are written to L2.
+            `Sealed` encrypts them, `Signed` signs them, `Compressed` makes them smaller.
+        hash_keys: Keys and tags have names in L2, and in journals, that do not tell them:
+            HMACs under the keyring's primary key, or under at least 32 random bytes. Patterns
+            cannot be invalidated then. Another key is another cache: all entries are misses.
         l1: Whether this process keeps copies in front of L2. Without L2 it always does.
         max_staleness: For how long after an acknowledged invalidation elsewhere L1 may serve
             the old value at the most. When all is well it is about a millisecond.
@@ -81,13 +97,27 @@ class Cache(Scope):
         max_key_bytes, max_value_bytes: Longer keys are refused; values that take more bytes in
             L2 are not stored. Without L2 only `max_bytes` bounds them.
         max_refreshes: How many background refreshes run at a time.
-        connect_timeout, command_timeout: Time limits of L2.
+        connect_timeout, command_timeout: Time limits of L2, for each connection and command.
+        l2_timeout: For how long L2 may keep a load in all, over several commands; after that
+            the load goes on without it. None: twice the two limits above.
+        breaker_failures: After how many failures in a row (a time limit, no connection, a
+            server that serves nobody) L2 is left alone, so that nobody waits for it until
+            a probe is answered. In a Cluster, each server by itself.
+        breaker_pause: The longest pause between two probes; 10 ms to 1 s. Once L2 is back, it
+            is used again after this at the latest.
+        gutter_ttl: For how long a value that was loaded while L2 was down may be served again,
+            as stale, until L2 is back. What other processes change meanwhile is not seen for
+            as long. 0: not at all.
         drain: How long `close` waits for loads under way, and for L2 to take what is in the spool.
         spool: Where invalidations go that L2 does not take, to be made when it is back:
             ``"memory"`` (lost with the process) or ``"sqlite:///spool.db"``, a file of this
             machine that survives the process and the loss of power, and that processes may
             share. None: nowhere, and `InvalidationError` is raised. Without L2 of no use.
         max_spool: How many invalidations may wait in it. Beyond, `InvalidationError` is raised.
+        clock: For tests: returns the time, as `time.monotonic_ns` does, by which this process
+            judges its entries and L1 (see `freshwell.testing.FakeClock`). Redis goes by its own
+            time all the same, and so do time limits, leases and write-behind's flusher. None:
+            the machine's.
 
     Raises:
         ConfigurationError: An option is wrong, or an extra is not installed.
@@ -102,10 +132,16 @@ class Cache(Scope):
         ttl: Duration = "1h",
         max_ttl: Duration = "30d",
         stale_ttl: Duration = 0,
+        stale_serve: StaleServeName = "refresh",
+        stale_on: StaleOn | None = None,
+        stale_throttle: Duration = 5,
+        load_soft_timeout: Duration | None = None,
+        load_timeout: Duration | None = None,
         negative_ttl: Duration | None = None,
         jitter: float = 0.05,
         beta: float = 1.0,
         codec: str | Codec = "json",
+        hash_keys: Keyring | bytes | None = None,
         l1: bool = True,
         max_staleness: Duration = 2,
         read: ReadLevelName = "eventual",
@@ -121,9 +157,14 @@ class Cache(Scope):
         max_refreshes: int = 32,
         connect_timeout: Duration = 0.5,
         command_timeout: Duration = 0.25,
+        l2_timeout: Duration | None = None,
+        breaker_failures: int = 1,
+        breaker_pause: Duration = 1,
+        gutter_ttl: Duration = 0,
         drain: Duration = 5,
         spool: str | None = None,
         max_spool: int = 10_000,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         options = CacheOptions.checked(
             namespace=namespace,
@@ -131,6 +172,11 @@ class Cache(Scope):
             ttl=ttl,
             max_ttl=max_ttl,
             stale_ttl=stale_ttl,
+            stale_serve=stale_serve,
+            stale_on=stale_on,
+            stale_throttle=stale_throttle,
+            load_soft_timeout=load_soft_timeout,
+            load_timeout=load_timeout,
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
@@ -148,6 +194,10 @@ class Cache(Scope):
             max_refreshes=max_refreshes,
             connect_timeout=connect_timeout,
             command_timeout=command_timeout,
+            l2_timeout=l2_timeout,
+            breaker_failures=breaker_failures,
+            breaker_pause=breaker_pause,
+            gutter_ttl=gutter_ttl,
             drain=drain,
             spool=spool,
             max_spool=max_spool,
@@ -157,8 +207,10 @@ class Cache(Scope):
         core = Core(
             options,
             place,
-            None if place is None else resolve_codec(codec),
+            codec,
             l1=as_bool(l1, "l1"),
+            seams=Seams() if clock is None else Seams(check_clock(clock)),
+            hash_key=None if hash_keys is None else hashing_key(hash_keys),
         )
         super().__init__(core)
         core.shown = repr(self)
@@ -260,6 +312,9 @@ class Cache(Scope):
             self.stats(),
             observing.loads.now(),
             observing.notices.now(),
+            dict(observing.kinds),
+            dict(observing.journals),
+            self._core.session.age_s(self._core.seams.now_ns()),
         )
 
     def hot_keys(self, limit: int = 10) -> list[Hot]:

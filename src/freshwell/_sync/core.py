@@ -2,31 +2,37 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-import time
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 from freshwell._sync.assembly import Opened, open_here
 from freshwell._sync.coordination.spooling import end_spool, new_spool
 from freshwell._sync.snapshots import Publication, snapshot_of
+from freshwell._sync.stores.guard import worst_of
 from freshwell._kit.threads import home, home_is_gone
 from freshwell._kit.places import Place
-from freshwell.codecs.base import BoundCodec, Codec
+from freshwell.codecs.base import BoundCodec, Codec, narrowed, resolve_codec
+from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.late import LateCodec
 from freshwell.codecs.none import NO_CODEC
+from freshwell.codecs.sensitive import bind_checked
 from freshwell.codecs.types import Unresolved
 from freshwell.engines.counters import Counters, Stats
+from freshwell.engines.incidents import Incidents
 from freshwell.engines.observing import Observing
+from freshwell.engines.seams import Seams
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
 from freshwell.errors import CacheClosed, ConfigurationError
+from freshwell.ground.hiding import Hiding
 from freshwell.ground.keys import check_key
 from freshwell.ground.names import Names
 from freshwell.ground.options import CacheOptions, as_read_level
 from freshwell.ground.snapshots import Snapshot
-from freshwell.typing import ReadLevelName
+from freshwell.typing import LoadOptions, ReadLevelName
 
 __all__ = ["Core"]
 
@@ -38,13 +44,25 @@ class Core:
     """One cache without its verbs. Thread-safe. `shown` is what errors call it."""
 
     def __init__(
-        self, options: CacheOptions, place: Place | None, codec: Codec | None, *, l1: bool
+        self,
+        options: CacheOptions,
+        place: Place | None,
+        codec: str | Codec,
+        *,
+        l1: bool,
+        hash_key: bytes | None = None,
+        seams: Seams,
     ) -> None:
         self.options = options
         self.place = place
-        self.names = Names(options.namespace, options.version)
+        self.given_codec = codec
+        hiding = None if hash_key is None else Hiding(hash_key, options.namespace)
+        self.names = Names(options.namespace, options.version, hiding)
         self.session = Session(_mode(place is not None, l1), options.max_staleness_ns)
-        self.table = Table(max_entries=options.max_entries, max_bytes=options.max_bytes)
+        self.seams = seams
+        self.table = Table(
+            max_entries=options.max_entries, max_bytes=options.max_bytes, now_ns=seams.now_ns
+        )
         self.counters = Counters()
         self.observing = Observing(options.namespace)
         self.spool = new_spool(
@@ -52,16 +70,21 @@ class Core:
             options.namespace,
             None if place is None else options.spool_path,
             options.max_spool,
-            time.monotonic_ns(),
+            seams.now_ns(),
+        )
+        self.incidents = Incidents(
+            self.counters, options.namespace, seams.now_ns, bus=self.observing.bus
         )
         self.opened: Opened | None = None
         self.closed = False
         self.shown = "<AsyncCache>"
-        self._codec = codec
+        self._codec = None if place is None else self.resolved(codec)
+        self._bindings = Bindings(self._bound_anew)
         self._publication: Publication | None = None
         self._mutex = Lock()
         self.plain_terms = self._new_terms(Any, None, {})
         self._known_terms: dict[Any, Terms] = {}
+        self._known_loads: dict[Any, tuple[Terms, Terms]] = {}
 
     def close(self) -> None:
         """Close what is open. Idempotent."""
@@ -84,8 +107,16 @@ class Core:
         if self._codec is None:
             return NO_CODEC
         if isinstance(type, Unresolved):
-            return LateCodec(self._codec, type)
-        return self._codec.bind(type)
+            return LateCodec(self._codec, type, bind_checked)
+        return self._bindings.of(type)
+
+    def _bound_anew(self, type: Any) -> BoundCodec:
+        assert self._codec is not None
+        return bind_checked(self._codec, type)
+
+    def resolved(self, codec: str | Codec) -> Codec:
+        """Return the codec that was given, within the bounds of this cache."""
+        return narrowed(resolve_codec(codec), self.options.max_value_bytes)
 
     def terms(self, type: Any, read: ReadLevelName | None = None, **policy: Any) -> Terms:
         """Return the terms of a call. Calls spelled alike share one object."""
@@ -102,6 +133,23 @@ class Core:
                 self._known_terms[spelled] = known
         return known
 
+    def with_loads(self, terms: Terms, loads: LoadOptions) -> Terms:
+        """Return terms with what a call says of its loads. Calls spelled alike share one object.
+
+        Apart from `terms`, because most calls say nothing of them.
+        """
+        spelled = (id(terms), *((name, value, value.__class__) for name, value in loads.items()))
+        try:
+            known = self._known_loads.get(spelled)
+        except TypeError:  # a value that cannot be hashed
+            return replace(terms, policy=terms.policy.narrowed(**loads))
+        if known is None:
+            # With the terms that they follow from, which keep their id for as long.
+            known = terms, replace(terms, policy=terms.policy.narrowed(**loads))
+            if len(self._known_loads) < _MAX_KNOWN_TERMS:
+                self._known_loads[spelled] = known
+        return known[1]
+
     def _new_terms(self, type: Any, read: ReadLevelName | None, policy: Mapping[str, Any]) -> Terms:
         level = self.options.read if read is None else as_read_level(read)
         return Terms(self.options.policy.narrowed(**policy), self.bound(type), level)
@@ -116,7 +164,8 @@ class Core:
     def stats(self) -> Stats:
         """Return the counters and sizes as they are now."""
         table, session, opened = self.table, self.session, self.opened
-        now_ns = time.monotonic_ns()
+        now_ns = self.seams.now_ns()
+        states = [] if opened is None else opened.guards.states()
         return Stats.of(
             self.counters,
             entries=table.entries,
@@ -127,6 +176,8 @@ class Core:
             l1_live=now_ns < session.live_until_ns,
             spool_records=len(self.spool),
             spool_age_s=self.spool.age_s(now_ns),
+            breaker=worst_of(states),
+            servers_down=sum(state != "closed" for state in states),
             in_flight=0 if opened is None else opened.aside.in_flight,
         )
 
@@ -180,6 +231,8 @@ class Core:
                 counters=self.counters,
                 observing=self.observing,
                 spool=self.spool,
+                incidents=self.incidents,
+                seams=self.seams,
             )
             self._publish_in(self.opened)
             return self.opened

@@ -18,9 +18,12 @@ from freshwell._sync.strategies.calls import Call, Host
 from freshwell._kit.threads import check_kind, each
 from freshwell._kit.callables import shown_name
 from freshwell.codecs.types import return_type
+from freshwell.engines.loading import LoadNotes, unheard
+from freshwell.engines.results import storable
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
+from freshwell.ground.keys import check_count
 from freshwell.ground.tags import Computed
 from freshwell.ground.templates import Naming, compile_template, default_naming, plan_tags
 from freshwell.typing import Lookup
@@ -154,18 +157,24 @@ class _Helpers:
         return self._call.lookup(*self._bound, *args, **kwargs)
 
     def uncached(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call.function(*self._bound, *args, **kwargs)
+        with unheard(self._call.terms.policy):
+            return self._call.function(*self._bound, *args, **kwargs)
 
     def many(self, calls: Iterable[Any]) -> list[Any]:
         if isinstance(calls, str):
             raise KeyRejected("many() was given one text: give a list of calls")
         rows = [call if isinstance(call, tuple) else (call,) for call in calls]
+        check_count(len(rows))
         entries = [self._call.entry(*self._bound, *row) for row in rows]
         by_name = {name: row for (name, _), row in zip(entries, rows, strict=True)}
         taggings = dict(entries)
 
-        def load(missing: Sequence[str]) -> Mapping[str, Any]:
-            work = [partial(self._call.function, *self._bound, *by_name[name]) for name in missing]
+        def call(name: str, notes: LoadNotes) -> Any:
+            with notes.one(name):
+                return storable(self._call.function(*self._bound, *by_name[name]))
+
+        def load(missing: Sequence[str], notes: LoadNotes) -> Mapping[str, Any]:
+            work = [partial(call, name, notes) for name in missing]
             return dict(zip(missing, each(work, _MANY_AT_ONCE), strict=True))
 
         aside, names = self._call.engine.aside, [name for name, _ in entries]

@@ -57,5 +57,6 @@ def inspect(scope: Scope, key: str) -> Inspected:
         tags[digest] = version
         if isinstance(version, Frame) and version.state is State.STAMP and digest not in called:
             text = bytes(version.payload).decode("utf-8", "replace")
-            called[digest] = text if names.digest(text) == digest else f"{text}..."
+            if text:  # that of a cache with hashed names says nothing
+                called[digest] = text if names.digest(text) == digest else f"{text}..."
     return Inspected(l2_key, peeked, frame, server_ms, tags, called)

@@ -3,38 +3,37 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, Unpack
 
-from freshwell._sync.coordination.loads import untagged
+from freshwell._sync.coordination.errands import single, untagged
 from freshwell._sync.coordination.sweeps import Progress
 from freshwell._sync.core import Core
 from freshwell._sync.decorators import Decoration, check_decorating, decorate
-from freshwell._sync.journals import journal_opener, payload_codec
-from freshwell._sync.strategies.cache_aside import as_lookup, single
+from freshwell._sync.journals import delivery_to, journal_opener
 from freshwell._sync.strategies.calls import Host
-from freshwell._sync.strategies.delivering import BatchSource, Delivery
+from freshwell._sync.strategies.delivering import BatchSource
 from freshwell._sync.strategies.read_through import ReadThrough, Source
 from freshwell._sync.strategies.write_behind import WriteBehind
 from freshwell._sync.strategies.write_through import WritableSource, WriteThrough
 from freshwell._sync.writing import Writing
 from freshwell._kit.threads import resolve
 from freshwell.codecs.base import Codec
+from freshwell.engines.loading import LoadNotes
+from freshwell.engines.lookups import as_lookup
 from freshwell.engines.results import by_name, check_mapping, storable
 from freshwell.engines.shelf import Terms
-from freshwell.errors import KeyRejected
+from freshwell.engines.taggings import Taggings
+from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.downs import is_down
 from freshwell.ground.globs import check_glob
 from freshwell.ground.journaling import BehindOptions, journal_name, journal_spec
-from freshwell.ground.keys import check_key
-from freshwell.ground.names import key_tag, named, namespace_tag, user_tag
+from freshwell.ground.keys import check_count, check_key
+from freshwell.ground.names import named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
-from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag, split_tags
-from freshwell.typing import DurabilityName, Lookup, ReadLevelName
+from freshwell.ground.tags import UNTAGGED, Computed, Tagging, check_tag, split_tags
+from freshwell.typing import DurabilityName, LoadOptions, Lookup, ReadLevelName
 
 __all__ = ["Scope"]
-
-_MAX_KNOWN_TAGGINGS = 2_000
-"""How many lists of tags are remembered as checked."""
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -48,8 +47,9 @@ class Scope:
         self._namespace = namespace
         parts = namespace.split("/") if namespace else []
         paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+        self._hiding = core.names.hiding is not None
         self._implied = tuple(namespace_tag(path) for path in paths)
-        self._known_taggings: dict[tuple[str, ...], Tagging] = {}
+        self._tags = Taggings(core.names, self._implied)
         self._host = Host(
             core.engine,
             core.table,
@@ -58,7 +58,8 @@ class Scope:
             core.observing.traces,
             core.checked,
             self._name_of,
-            self._with_tags,
+            self._tags.of,
+            core.seams.now_ns,
         )
 
     # -- reading -----------------------------------------------------------------------------
@@ -96,7 +97,7 @@ class Scope:
         """
         names = self._names(keys)
         terms = self._core.terms(type, read)
-        taggings = self._tagging if self._implied or self._core.names.versioned else untagged
+        taggings = untagged if self._tags.is_bare else self._tagging
         found = self._core.engine().aside.get_many(list(names), terms, taggings)
         return {names[name]: value for name, value in found.items()}
 
@@ -113,6 +114,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> T:
         """Return the value stored under `key`, or what `loader` returns, and store that.
 
@@ -121,7 +123,9 @@ class Scope:
         only when nobody waits for it any more.
 
         The options default to the cache's. With `stale_ttl`, an entry past its TTL is
-        returned at once while one load runs in the background.
+        returned at once while one load runs in the background, or where that fails: `loads`
+        says which, and how long a load may take (see `LoadOptions`). What `loader` has to say
+        of its entry it says to `loading()`.
 
         The entry lives by its `tags` too: words, or functions from the loaded value to words,
         which are not asked about None. An entry that was stored without one of the words is
@@ -131,6 +135,7 @@ class Scope:
             Exception: What `loader`, or a function among the tags, raises, as it is, at every
                 caller who waited for it.
             LoadShed: No load slot came free within `load_wait`.
+            LoadTimeout: The load was not over after `load_timeout`.
             NestedLoadError: `loader` waits for this very entry.
             CodecError: The value cannot be written to L2.
             KeyRejected, ConfigurationError: The key or an option is wrong.
@@ -145,6 +150,8 @@ class Scope:
             jitter=jitter,
             beta=beta,
         )
+        if loads:
+            terms = self._core.with_loads(terms, loads)
         load, tagging = single(name, loader), self._tagging(name, tags)
         value: T = self._core.engine().aside.get_or_load(name, load, terms, tagging)
         return value
@@ -162,6 +169,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> dict[str, T]:
         """Return the values of `keys`, calling `loader` once with those that are missing.
 
@@ -169,7 +177,8 @@ class Scope:
         exist: they are remembered as absent for `negative_ttl` (one minute where that is not
         set) and left out of the answer. Keys being loaded by other callers are waited for.
         `tags` are those of every entry; functions among them are asked about each value.
-        Raises as `get_or_load` does.
+        A load that fails or is slow (`loads`) is answered with what is stale only where all keys
+        that it was to bring have that. Raises as `get_or_load` does.
         """
         names = self._names(keys)
         terms = self._core.terms(
@@ -180,11 +189,13 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
 
-        def load(missing: Sequence[str]) -> Mapping[str, T]:
+        def load(missing: Sequence[str], notes: LoadNotes) -> Mapping[str, T]:
             wanted = {names[name]: name for name in missing}
-            found = by_name(resolve(loader(list(wanted))), list(wanted))
+            with notes.many(wanted):
+                found = by_name(resolve(loader(list(wanted))), list(wanted))
             return {wanted[key]: value for key, value in found.items() if key in wanted}
 
         found = self._core.engine().aside.get_or_load_many(
@@ -207,7 +218,7 @@ class Scope:
         name = self._name(key)
         terms = self._core.terms(type, read, stale_ttl=stale_ttl)
         reading = self._core.engine().aside.look(name, terms, self._tagging(name))
-        return as_lookup(reading)
+        return as_lookup(reading, self._core.seams.now_ns())
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -233,8 +244,9 @@ class Scope:
             CodecError: The value cannot be written, or is larger than `max_value_bytes`.
             KeyRejected, ConfigurationError: The key or an option is wrong.
         """
+        values = {self._core.checked(key): value}
         self.set_many(
-            {key: value}, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
+            values, tags=tags, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter, type=type
         )
 
     def set_many(
@@ -251,7 +263,7 @@ class Scope:
         check_mapping(values, "set_many")
         checked = {self._name(key): storable(value) for key, value in values.items()}
         terms = self._core.terms(type, None, ttl=ttl, stale_ttl=stale_ttl, jitter=jitter)
-        self._core.engine().writes.put(checked, terms, self._taggings(tags))
+        self._core.engine().writes.put(checked, terms, self._taggings(tags, loaded=False))
 
     def invalidate(self, *keys: str) -> None:
         """Make the entries absent, in every tier and process; void loads of them under way.
@@ -269,7 +281,7 @@ class Scope:
                 repeat.
             KeyRejected: A key is wrong; nothing was invalidated.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if names:
             self._core.engine().writes.invalidate(names)
 
@@ -279,7 +291,7 @@ class Scope:
         Unlike `invalidate`, callers with a `stale_ttl` go on being served while one load
         runs. Loads under way are void. Raises as `invalidate` does.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if names:
             self._core.engine().writes.expire(names)
 
@@ -295,6 +307,7 @@ class Scope:
                 repeat.
             KeyRejected: A tag is wrong; nothing was invalidated.
         """
+        check_count(len(tags))
         inner = [user_tag(check_tag(tag)) for tag in tags]
         if inner:
             self._core.engine().writes.invalidate_tags(inner, pulse=True)
@@ -310,8 +323,14 @@ class Scope:
         Raises:
             InvalidationError: L2 stopped answering in between: repeat the call.
             KeyRejected: The pattern is empty or too long.
+            ConfigurationError: The cache has `hash_keys`: its names in L2 match no pattern.
         """
         glob = check_glob(pattern)
+        if self._hiding:
+            raise ConfigurationError(
+                "this cache has hash_keys, and hashed names match no pattern: invalidate by keys "
+                "or tags, or clear a namespace"
+            )
         sweeps = self._core.engine().sweeps
         return sweeps.invalidate(self._namespace, glob, progress)
 
@@ -336,9 +355,10 @@ class Scope:
                 entries stay absent for `intent`; an exception of the block goes before.
             KeyRejected: A key or tag is wrong.
         """
-        names = [self._name(key) for key in keys]
+        names = self._each_name(keys)
         if isinstance(tags, str):
             raise KeyRejected("the tags are one text: give a list of tags")
+        check_count(len(tags))
         inner = [user_tag(check_tag(tag)) for tag in tags]
         return Writing(self._core.engine, names, inner)
 
@@ -357,6 +377,7 @@ class Scope:
         read: ReadLevelName | None = None,
         ignore: str | Sequence[str] = (),
         tags: Sequence[str | Computed] = (),
+        **loads: Unpack[LoadOptions],
     ) -> Decoration:
         """Cache the results of a function or method by its arguments.
 
@@ -368,7 +389,7 @@ class Scope:
         return a list.
 
         `tags` are templates over the parameters too, such as ``["users", "team:{team.id}"]``,
-        or functions from the result to tags.
+        or functions from the result to tags. `loads`: see `LoadOptions`.
 
         The function keeps its signature, and gets helpers that take the same arguments:
         ``.invalidate``, ``.expire``, ``.refresh``, ``.lookup``, ``.key``, ``.uncached``, and
@@ -383,7 +404,12 @@ class Scope:
         level = None if read is None else as_read_level(read)
         options = self._core.options
         policy = options.policy.narrowed(
-            ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl, jitter=jitter, beta=beta
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            negative_ttl=negative_ttl,
+            jitter=jitter,
+            beta=beta,
+            **loads,
         )
 
         def terms_for(result_type: Any) -> Terms:
@@ -406,12 +432,13 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> ReadThrough[T]:
         """Return a reader that owns its loader: a `source` with ``load(id)``.
 
         `key` is a template with one placeholder for the id, such as ``"user:{}"``. A source
         that also has ``load_many(ids)`` is asked once for all ids that are missing. `tags` are
-        templates over the id, or functions from the value to tags.
+        templates over the id, or functions from the value to tags. `loads`: see `LoadOptions`.
 
         Raises:
             ConfigurationError: The source has no ``load``, or the template cannot work.
@@ -424,6 +451,7 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
         return ReadThrough(self._host, source, key, terms, split_tags(tags))
 
@@ -440,6 +468,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> WriteThrough[T]:
         """Return a reader that writes too: to a `source` with ``load(id)`` and ``save(id, value)``.
 
@@ -458,8 +487,9 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
-        return WriteThrough(self._host, source, key, terms, split_tags(tags))
+        return WriteThrough(self._host, source, key, terms, split_tags(tags, loaded=False))
 
     def write_behind(
         self,
@@ -495,6 +525,7 @@ class Scope:
         beta: float | None = None,
         type: Any = Any,
         read: ReadLevelName | None = None,
+        **loads: Unpack[LoadOptions],
     ) -> WriteBehind[T]:
         """Return a reader whose writes a journal acknowledges; the source gets them in batches.
 
@@ -505,7 +536,8 @@ class Scope:
 
         - `journal`: ``"sqlite:///pending.db"``, a file of this machine, for one process that
           writes; ``"redis"``, beside the entries on the cache's own Redis; the URL of another
-          Redis, or a client of redis-py; ``"memory"``, lost with the process.
+          Redis, or a client of redis-py; ``"memory"``, lost with the process; or a journal of
+          your own, an object as `freshwell.journals` says, which is closed with this.
         - `durability`: what an accepted write survives, where the journal leaves a choice:
           ``"redis"`` or ``"redis+wait"``, confirmed by `replicas` replicas.
         - `name`: what the journal is called on its Redis. None: after `key`.
@@ -558,6 +590,7 @@ class Scope:
             negative_ttl=negative_ttl,
             jitter=jitter,
             beta=beta,
+            **loads,
         )
         spec = journal_spec(journal, durability, shared=self._core.place is not None)
         called = journal_name(name, key)
@@ -566,8 +599,8 @@ class Scope:
             source,
             key,
             terms,
-            split_tags(tags),
-            delivery=Delivery(source, payload_codec(self._core, codec, type), is_down),
+            split_tags(tags, loaded=False),
+            delivery=delivery_to(self._core, source, codec, type, is_down, spec),
             open_journal=journal_opener(
                 self._core,
                 spec,
@@ -587,45 +620,34 @@ class Scope:
         """Return the inner name of a key. Raises `KeyRejected` for what is none."""
         return self._name_of(self._core.checked(key))
 
+    def _each_name(self, keys: Sequence[str]) -> list[str]:
+        check_count(len(keys))
+        return [self._name(key) for key in keys]
+
     def _name_of(self, key: str) -> str:
+        if self._hiding:
+            key = self._core.names.hidden(self._namespace, key)
         return named(self._namespace, key) if self._namespace else key
 
     def _names(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the keys by their inner names."""
         if isinstance(keys, str):
             raise KeyRejected("the keys are one text: give a list of keys")
+        check_count(len(keys))
+        if self._hiding:
+            return {self._name(key): key for key in keys}
         most_bytes, prefix = self._core.options.max_key_bytes, named(self._namespace, "")
         return {prefix + check_key(key, most_bytes): key for key in keys}
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:
         """Return the tags of an entry: those given, and those it has by itself."""
-        if not tags and not self._implied and not self._core.names.versioned:
+        if not tags and self._tags.is_bare:
             return UNTAGGED
-        texts, functions = split_tags(tags)
-        return self._with_tags(name, texts, functions)
+        return self._tags.of(name, *split_tags(tags))
 
-    def _with_tags(
-        self, name: str, texts: Sequence[str], functions: tuple[Computed, ...]
-    ) -> Tagging:
-        own = (key_tag(name),) if self._core.names.versioned else ()
-        plain = not (own or self._implied or functions)
-        spelled = tuple(texts)
-        if plain and (tagging := self._known_taggings.get(spelled)) is not None:
-            return tagging
-        given = tuple(user_tag(check_tag(text)) for text in texts)
-        known = (*self._implied, *own, *dict.fromkeys(given))
-        if len(known) > MAX_TAGS:
-            raise KeyRejected(f"an entry has at most {MAX_TAGS} tags, and not {len(known)}")
-        if not known and not functions:
-            return UNTAGGED
-        tagging = Tagging(known, tuple(map(self._core.names.digest, known)), functions)
-        if plain:
-            if len(self._known_taggings) >= _MAX_KNOWN_TAGGINGS:
-                self._known_taggings.clear()
-            self._known_taggings[spelled] = tagging
-        return tagging
-
-    def _taggings(self, tags: Sequence[str | Computed]) -> Callable[[str], Tagging]:
+    def _taggings(
+        self, tags: Sequence[str | Computed], *, loaded: bool = True
+    ) -> Callable[[str], Tagging]:
         """Return what gives each entry of a call its tags."""
-        texts, functions = split_tags(tags)
-        return lambda name: self._with_tags(name, texts, functions)
+        texts, functions = split_tags(tags, loaded=loaded)
+        return lambda name: self._tags.of(name, texts, functions)

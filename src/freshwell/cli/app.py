@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from freshwell.cli.dashboard import dashboard
 from freshwell.cli.doctor.command import doctor
+from freshwell.cli.fleet.top import top
 from freshwell.cli.inspect import inspect
 from freshwell.cli.invalidate import invalidate
 from freshwell.cli.journal import journals
@@ -35,6 +37,8 @@ app.add_typer(journals, name="journal")
 app.command()(flush_worker)
 app.command()(doctor)
 app.command("lint")(lint)
+app.command()(top)
+app.command()(dashboard)
 
 
 def _show_version(wanted: bool) -> None:

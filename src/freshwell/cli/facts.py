@@ -8,10 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from freshwell._sync.inspecting import Inspected
-from freshwell.ground.frame import WRITER_BYTES, Flag, Frame, Rejected, State, writers_of
+from freshwell.ground.frame import (
+    WRITER_BYTES,
+    Flag,
+    Frame,
+    Rejected,
+    State,
+    rest_until_ms,
+    writers_of,
+)
 from freshwell.ground.names import split
 
-__all__ = ["Facts", "TagFacts", "facts_of", "rows", "span"]
+__all__ = ["Facts", "TagFacts", "facts_of", "flag_names", "rows", "span"]
 
 _CODECS: Final = {0: "none", 1: "json", 2: "msgpack", 3: "pickle"}
 _TAG_KINDS: Final = {"#": "tag", "/": "namespace", "=": "schema versions"}
@@ -60,6 +68,8 @@ class Facts:
     codec: str | None = None
     flags: tuple[str, ...] = ()
     lease_left_ms: int | None = None
+    rest_left_ms: int | None = None
+    """For how long its source is left alone, having failed."""
     writers: int | None = None
     tags: tuple[TagFacts, ...] = ()
     value: str | None = None
@@ -88,8 +98,12 @@ def facts_of(key: str, seen: Inspected) -> Facts:
     if frame.state is State.INTENT:
         writers = _writers(bytes(writers_of(frame)), seen.server_ms)
         return replace(base, state="being written", writers=writers)
-    lease_ms = frame.lease_until_ms - seen.server_ms
-    base = replace(base, lease_left_ms=lease_ms if lease_ms > 0 else None)
+    left_ms = frame.lease_until_ms - seen.server_ms
+    rests = frame.state is State.VALUE and rest_until_ms(seen.peeked.data) > seen.server_ms
+    if rests:
+        base = replace(base, rest_left_ms=left_ms)
+    elif left_ms > 0:
+        base = replace(base, lease_left_ms=left_ms)
     if frame.state is State.LEASE:
         return replace(base, state="leased")
     if frame.state is State.TOMBSTONE:
@@ -113,9 +127,14 @@ def _of_value(base: Facts, frame: Frame, seen: Inspected) -> Facts:
         ttl_left_ms=max(0, left_ms),
         load_cost_us=frame.cost_us,
         codec=_CODECS.get(frame.codec, f"number {frame.codec}"),
-        flags=tuple((flag.name or "").lower() for flag in Flag if frame.flags & flag),
+        flags=flag_names(frame.flags),
         tags=known,
     )
+
+
+def flag_names(flags: int) -> tuple[str, ...]:
+    """Return the words for flags."""
+    return tuple((flag.name or "").lower() for flag in Flag if flags & flag)
 
 
 def _tag(
@@ -159,6 +178,7 @@ def rows(facts: Facts) -> Sequence[tuple[str, str]]:
         ("codec", facts.codec),
         ("flags", ", ".join(facts.flags) or None),
         ("lease", None if facts.lease_left_ms is None else f"for {span(facts.lease_left_ms)}"),
+        ("rest", None if facts.rest_left_ms is None else _rest(facts.rest_left_ms)),
         ("writers", None if facts.writers is None else str(facts.writers)),
         *(("tag", _tag_text(tag)) for tag in facts.tags),
         ("value", facts.value),
@@ -171,6 +191,10 @@ def _tag_text(tag: TagFacts) -> str:
     kind = "" if tag.kind == "tag" else f"{tag.kind}: "
     name = f"digest {tag.digest}" if tag.name is None else tag.name
     return f"{kind}{name} ({tag.status})"
+
+
+def _rest(left_ms: int) -> str:
+    return f"for {span(left_ms)}: a load has failed, and the source is left alone"
 
 
 def _cost(cost_us: int) -> str:

@@ -13,6 +13,7 @@ from freshwell._sync.inspecting import inspect as looked_at
 from freshwell.cli.facts import Facts, facts_of, rows
 from freshwell.cli.target import (
     CacheOption,
+    HashKeysOption,
     InNamespaceOption,
     UrlOption,
     VersionOption,
@@ -33,6 +34,7 @@ def inspect(
     cache: CacheOption = "default",
     schema_version: VersionOption = None,
     in_namespace: InNamespaceOption = None,
+    hash_keys_env: HashKeysOption = None,
     value: Annotated[
         bool,
         typer.Option(
@@ -49,7 +51,14 @@ def inspect(
     because of how the command was given or because the server did not answer.
     """
     with answering("inspect", unanswered=2):
-        target = opened(url, cache, schema_version, in_namespace, named_by="--in-namespace")
+        target = opened(
+            url,
+            cache,
+            schema_version,
+            in_namespace,
+            named_by="--in-namespace",
+            hash_keys_env=hash_keys_env,
+        )
         with target as (_, scope):
             facts = _facts(key, looked_at(scope, key), with_value=value)
         if as_json:
@@ -70,13 +79,9 @@ def _facts(key: str, seen: Inspected, *, with_value: bool) -> Facts:
 
 def _value(frame: Frame, key: bytes) -> tuple[str | None, str | None]:
     """Return an entry's value as text, and why it is not here or not whole."""
-    if frame.flags & Flag.SEALED:
-        return None, "sealed: never shown"
-    if frame.flags & ~Flag.NEGATIVE:
-        return None, "not shown: only its own cache can read it"
-    if frame.flags & Flag.NEGATIVE:
+    if frame.flags == Flag.NEGATIVE:
         return "None", "the source has none"
     try:
-        return shown(decoded(frame.codec, frame.payload, key))
+        return shown(decoded(frame.codec, frame.flags, frame.payload, key))
     except Hidden as hidden:
         return None, str(hidden)

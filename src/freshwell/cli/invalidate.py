@@ -12,6 +12,7 @@ import typer
 from freshwell._sync.namespace import Namespace
 from freshwell.cli.target import (
     CacheOption,
+    HashKeysOption,
     InNamespaceOption,
     Target,
     UrlOption,
@@ -64,6 +65,7 @@ def invalidate(
     cache: CacheOption = "default",
     schema_version: VersionOption = None,
     in_namespace: InNamespaceOption = None,
+    hash_keys_env: HashKeysOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Make entries absent, in every tier and process: of keys, tags, a pattern, or a namespace.
@@ -81,7 +83,14 @@ def invalidate(
             )
         named_by = "--in-namespace" if namespace is None else "--namespace"
         inside = in_namespace if namespace is None else namespace
-        with opened(url, cache, schema_version, inside, named_by=named_by) as target:
+        with opened(
+            url,
+            cache,
+            schema_version,
+            inside,
+            named_by=named_by,
+            hash_keys_env=hash_keys_env,
+        ) as target:
             if keys:
                 _keys(target, keys)
             elif tag:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from freshwell.cli.facts import span
+from freshwell.cli.facts import flag_names, span
 from freshwell.cli.values import Hidden, decoded, shown
+from freshwell.codecs.paper import is_hidden, marked
 from freshwell.ground.ids import decode_id
 from freshwell.ground.names import split
 from freshwell.ground.records import DeadLetter, Kind, Record
@@ -46,7 +47,7 @@ def exported(entry: Record | DeadLetter) -> dict[str, Any]:
     """Return all of a letter or a record, for machines.
 
     With its `value` where it is one of JSON's; else with its `payload` in Base64, behind the number
-    of the codec that wrote it.
+    of the codec that wrote it, and with its `flags` where it is sealed, signed or compressed.
     """
     record = _record(entry)
     facts = letter_facts(entry)
@@ -58,8 +59,9 @@ def exported(entry: Record | DeadLetter) -> dict[str, Any]:
             return facts | {"value": value}
     except (Hidden, TypeError, ValueError, RecursionError):
         pass
-    codec = record.payload[0] if record.payload else None
-    return facts | {"codec": codec, "payload": base64.b64encode(record.payload[1:]).decode()}
+    codec, flags, data = marked(record.payload)
+    told = {"codec": codec or None, "payload": base64.b64encode(data).decode()}
+    return facts | told | ({"flags": flag_names(flags)} if flags else {})
 
 
 def letter_line(entry: Record | DeadLetter, now_ms: int) -> Sequence[str]:
@@ -116,7 +118,7 @@ def _value(record: Record) -> Any:
     """Return the value that a record gives its entry. Raises `Hidden`."""
     if not record.payload or not record.id:
         raise Hidden("not shown: it cannot be read")
-    return decoded(record.payload[0], record.payload[1:], record.name.encode())
+    return decoded(*marked(record.payload), record.name.encode())
 
 
 def _shown_value(record: Record) -> tuple[str | None, str | None]:
@@ -127,7 +129,10 @@ def _shown_value(record: Record) -> tuple[str | None, str | None]:
 
 
 def _plain_id(record: Record) -> Any:
-    """Return the id as the journal has it, JSON that says the types. None: it cannot be read."""
+    """Return the id as the journal has it, JSON that says the types. None: it cannot be read.
+
+    A sealed one cannot.
+    """
     try:
         decode_id(record.id)
     except ValueError:
@@ -139,7 +144,7 @@ def _shown_id(record: Record) -> str:
     try:
         return repr(decode_id(record.id))
     except ValueError:
-        return "(cannot be read)"
+        return "(sealed)" if is_hidden(record.id) else "(cannot be read)"
 
 
 def _moment(at_ms: int) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from freshwell._sync.cache import Cache
 from freshwell._sync.namespace import Namespace
+from freshwell.codecs.keyring import Keyring
 from freshwell.errors import (
     ConfigurationError,
     JournalUnavailable,
@@ -23,6 +24,7 @@ from freshwell.ground.keys import check_namespace, check_version
 
 __all__ = [
     "CacheOption",
+    "HashKeysOption",
     "InNamespaceOption",
     "Target",
     "UrlOption",
@@ -81,6 +83,16 @@ InNamespaceOption = Annotated[
         show_default=False,
     ),
 ]
+HashKeysOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hash-keys-env",
+        metavar="VAR",
+        help="The environment variable with the keyring, ID:BASE64, that the cache's code gives "
+        "as Cache(hash_keys=...): to find keys and tags whose names are hashed.",
+        show_default=False,
+    ),
+]
 
 
 class UsageFault(Exception):
@@ -102,12 +114,19 @@ class Target(NamedTuple):
 
 @contextmanager
 def opened(
-    url: str, cache: str, schema_version: str | None, namespace: str | None, *, named_by: str
+    url: str,
+    cache: str,
+    schema_version: str | None,
+    namespace: str | None,
+    *,
+    named_by: str,
+    hash_keys_env: str | None = None,
 ) -> Iterator[Target]:
     """Open a cache without L1, and go into one of its namespaces where `namespace` names one.
 
-    Connects on first use. `named_by` is the option that named the namespace. Raises
-    `ConfigurationError`, which names the option that is wrong.
+    Connects on first use. `named_by` is the option that named the namespace, `hash_keys_env` the
+    variable with the key of hashed names. Raises `ConfigurationError`, which names the option that
+    is wrong.
     """
     checked("--cache", check_namespace, cache)
     checked("--schema-version", check_version, schema_version)
@@ -118,6 +137,7 @@ def opened(
         url,
         namespace=cache,
         version=schema_version,
+        hash_keys=None if hash_keys_env is None else Keyring.from_env(hash_keys_env),
         l1=False,
         max_key_bytes=_MAX_KEY_BYTES,
         connect_timeout=_CONNECT_S,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from freshwell.codecs.base import BoundCodec, resolve_codec
 from freshwell.codecs.plain import PlainJsonCodec
 from freshwell.errors import CodecError, ConfigurationError
+from freshwell.ground.frame import Flag
 
 __all__ = ["Hidden", "decoded", "shown"]
 
@@ -19,10 +20,15 @@ class Hidden(Exception):
     """A value is not shown. Says why."""
 
 
-def decoded(codec: int, data: bytes | memoryview, associated: bytes) -> Any:
-    """Return a value that a codec of this number wrote. Raises `Hidden`."""
+def decoded(codec: int, flags: int, data: bytes | memoryview, associated: bytes) -> Any:
+    """Return a value that a codec of this number wrote, with these flags. Raises `Hidden`."""
+    if flags & Flag.SEALED:
+        raise Hidden("sealed: never shown")
+    bound = _bound(codec)
+    if flags:
+        raise Hidden("not shown: only its own cache can read it")
     try:
-        return _bound(codec).decode(data, associated)
+        return bound.decode(data, associated)
     except CodecError:
         raise Hidden("not shown: it cannot be decoded") from None
     except RecursionError:

@@ -7,11 +7,22 @@ is a miss.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from freshwell.errors import ConfigurationError
+from freshwell.ground.frame import GUARDED
 
-__all__ = ["BoundCodec", "Codec", "check_codec", "resolve_codec"]
+__all__ = [
+    "BoundCodec",
+    "Codec",
+    "GuardingCodec",
+    "check_codec",
+    "flags_of",
+    "guarding",
+    "is_exact",
+    "narrowed",
+    "resolve_codec",
+]
 
 
 class BoundCodec(Protocol):
@@ -31,9 +42,30 @@ class BoundCodec(Protocol):
         """Return the value. Raises `CodecError`, and nothing else, for any bytes."""
 
 
+class GuardingCodec(BoundCodec, Protocol):
+    """A bound codec whose `flags` say that what it writes cannot be forged."""
+
+    def encode_absent(self, associated: bytes) -> bytes:
+        """Return what says that the source has none."""
+
+    def check_absent(self, data: bytes | memoryview, associated: bytes) -> None:
+        """Raise `CodecError` for bytes that do not say so, or are not ours."""
+
+    def close_id(self, id: bytes, associated: bytes) -> bytes:
+        """Return what stands for the id of a record in a journal."""
+
+    def open_id(self, data: bytes, associated: bytes) -> bytes:
+        """Return the id. Raises `CodecError`."""
+
+
 @runtime_checkable
 class Codec(Protocol):
-    """A way of writing values. `id` is 1 to 3 for those of freshwell, 64 to 255 for others."""
+    """A way of writing values. `id` is 1 to 3 for those of freshwell, 64 to 255 for others.
+
+    A codec, bound or not, may also have `flags`: what it does to its bytes (see ``ground/frame``);
+    ``within(max_bytes)``, which returns it with a bound on what it makes of bytes; and `exact`
+    (see `is_exact`).
+    """
 
     name: str
     id: int
@@ -43,6 +75,32 @@ class Codec(Protocol):
 
         Raises `ConfigurationError` for a type that it cannot read back.
         """
+
+
+def flags_of(codec: str | Codec | BoundCodec) -> int:
+    """Return what a codec does to its bytes: sealed, signed, compressed. 0: nothing.
+
+    Those that have a name alone do nothing.
+    """
+    return int(getattr(codec, "flags", 0))
+
+
+def guarding(codec: BoundCodec) -> GuardingCodec | None:
+    """Return the codec if what it writes cannot be forged, else None."""
+    guards = flags_of(codec) & GUARDED and hasattr(codec, "encode_absent")
+    return cast("GuardingCodec", codec) if guards else None
+
+
+def is_exact(codec: Codec) -> bool:
+    """Tell whether a codec writes what a type says, and refuses whatever else a value holds."""
+    return getattr(codec, "exact", False) is True
+
+
+def narrowed(codec: Codec, max_bytes: int) -> Codec:
+    """Return a codec that makes no more than so many bytes of any, as far as that is its task."""
+    within = getattr(codec, "within", None)
+    made: Codec = codec if within is None else within(max_bytes)
+    return made
 
 
 _BUILT_IN: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from freshwell.codecs.base import BoundCodec
 from freshwell.codecs.bindings import Bindings
 from freshwell.codecs.checked import Checked
 from freshwell.codecs.native import native
-from freshwell.codecs.types import Adapter, adapter_for
+from freshwell.codecs.types import Adapter, adapter_for, revealed_by
 
 __all__ = ["JsonCodec"]
 
@@ -22,13 +23,20 @@ class JsonCodec:
     """
 
     name = "json"
+    exact = True
     id = 1
 
     def __init__(self) -> None:
-        self._bindings = Bindings(_bound)
+        self._bindings = Bindings(partial(_bound, revealed=False))
 
     def __repr__(self) -> str:
         return "JsonCodec()"
+
+    def revealing(self) -> JsonCodec:
+        """Return the codec that writes pydantic's secrets as they are. For `Sealed`."""
+        codec = JsonCodec()
+        codec._bindings = Bindings(partial(_bound, revealed=True))
+        return codec
 
     def bind(self, type_: Any) -> BoundCodec:
         """Return the codec for values of a type. Kept: the next call with it costs a lookup.
@@ -38,15 +46,17 @@ class JsonCodec:
         return self._bindings.of(type_)
 
 
-def _bound(type_: Any) -> BoundCodec:
+def _bound(type_: Any, *, revealed: bool) -> BoundCodec:
     adapter = adapter_for(type_)
     if adapter is not None:
-        return _pydantic(adapter)
+        return _pydantic(adapter, revealed=revealed and adapter.has_secrets)
     return native(JsonCodec.id, "JSON", msgspec.json, type_, named_members=True)
 
 
-def _pydantic(adapter: Adapter) -> BoundCodec:
+def _pydantic(adapter: Adapter, *, revealed: bool) -> BoundCodec:
     def write(value: Any) -> bytes:
+        if revealed:
+            return msgspec.json.encode(revealed_by(adapter, value))
         written: bytes = adapter.type.dump_json(value, warnings="none", **adapter.dump)
         return written
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from freshwell.codecs.base import BoundCodec, Codec
+from freshwell.codecs.base import BoundCodec, Codec, GuardingCodec, flags_of, guarding
 from freshwell.codecs.types import Unresolved
 from freshwell.errors import CodecError, ConfigurationError
 
@@ -19,11 +21,14 @@ class LateCodec:
     second binding.
     """
 
-    __slots__ = ("_bound", "_codec", "_missing", "_type", "id")
+    __slots__ = ("_bind", "_bound", "_missing", "_type", "flags", "id")
 
-    def __init__(self, codec: Codec, type_: Unresolved) -> None:
+    def __init__(
+        self, codec: Codec, type_: Unresolved, bind: Callable[[Codec, Any], BoundCodec]
+    ) -> None:
         self.id = codec.id
-        self._codec = codec
+        self.flags = flags_of(codec)
+        self._bind = partial(bind, codec)
         self._type = type_
         self._bound: BoundCodec | None = None
         self._missing = ""
@@ -40,6 +45,17 @@ class LateCodec:
     def decode(self, data: bytes | memoryview, associated: bytes) -> Any:
         return self._resolved().decode(data, associated)
 
+    def encode_absent(self, associated: bytes) -> bytes:
+        return self._guarding().encode_absent(associated)
+
+    def check_absent(self, data: bytes | memoryview, associated: bytes) -> None:
+        self._guarding().check_absent(data, associated)
+
+    def _guarding(self) -> GuardingCodec:
+        bound = guarding(self._resolved())
+        assert bound is not None, "what a codec binds does what the codec does"
+        return bound
+
     def _resolved(self) -> BoundCodec:
         if self._bound is None:
             type_ = self._type.resolve()
@@ -50,7 +66,7 @@ class LateCodec:
                 )
                 type_ = Any
             try:
-                self._bound = self._codec.bind(type_)
+                self._bound = self._bind(type_)
             except ConfigurationError as error:
                 raise CodecError(str(error)) from None
         return self._bound

@@ -15,7 +15,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from freshwell.codecs.base import BoundCodec
+from freshwell.codecs.guards import Guarded, keyed, signature
 from freshwell.errors import CodecError, ConfigurationError
+from freshwell.ground.frame import Flag
 
 __all__ = ["PickleCodec"]
 
@@ -40,16 +42,17 @@ class PickleCodec:
 
     name = "pickle"
     id = 3
+    flags = Flag.SIGNED
 
     def __init__(
         self, secret: str | bytes, *, previous_secrets: Iterable[str | bytes] = ()
     ) -> None:
         if isinstance(previous_secrets, str | bytes):
             raise ConfigurationError("previous_secrets is one secret: give a tuple of them")
-        keyed = [_keyed("secret", secret)]
-        keyed += [_keyed("previous_secrets", previous) for previous in previous_secrets]
-        self._bound = _Signed(keyed)
-        self._previous = len(keyed) - 1
+        secrets = [_ready("secret", secret)]
+        secrets += [_ready("previous_secrets", previous) for previous in previous_secrets]
+        self._bound = Guarded(_Pickles(), _Secrets(secrets), Flag.SIGNED, self.name)
+        self._previous = len(secrets) - 1
 
     def __repr__(self) -> str:
         return f"<PickleCodec signed, previous secrets: {self._previous}>"
@@ -59,37 +62,40 @@ class PickleCodec:
         return self._bound
 
 
-class _Signed:
+class _Pickles:
     id = PickleCodec.id
+
+    def encode(self, value: Any, associated: bytes) -> bytes:
+        try:
+            return pickle.dumps(value, _PROTOCOL)
+        except Exception:  # noqa: BLE001 - classes of users run in here
+            raise CodecError(f"a {type(value).__name__} cannot be pickled") from None
+
+    def decode(self, data: bytes | memoryview, associated: bytes) -> Any:
+        try:
+            return pickle.loads(data)  # noqa: S301 - signed by us: see `Guarded.decode`
+        except Exception:  # noqa: BLE001 - classes of users run in here
+            raise CodecError("the pickle cannot be read by this version of the code") from None
+
+
+class _Secrets:
+    """Signs with the first of some secrets, and takes what any of them has signed."""
 
     def __init__(self, keyed: list[hmac.HMAC]) -> None:
         self._keyed = tuple(keyed)
 
-    def encode(self, value: Any, associated: bytes) -> bytes:
-        try:
-            data = pickle.dumps(value, _PROTOCOL)
-        except Exception:  # noqa: BLE001 - classes of users run in here
-            raise CodecError(f"a {type(value).__name__} cannot be pickled") from None
-        return _signature(self._keyed[0], data, associated) + data
+    def close(self, data: bytes, associated: bytes) -> bytes:
+        return signature(self._keyed[0], data, associated) + data
 
-    def decode(self, data: bytes | memoryview, associated: bytes) -> Any:
-        signature, pickled = bytes(data[:_SIGNATURE_BYTES]), data[_SIGNATURE_BYTES:]
-        # First the signature, and only then the pickle: this order is the codec's whole safety.
-        if not self._signed(signature, pickled, associated):
-            raise CodecError("the signature is not ours")
-        try:
-            return pickle.loads(pickled)  # noqa: S301 - signed by us
-        except Exception:  # noqa: BLE001 - classes of users run in here
-            raise CodecError("the pickle cannot be read by this version of the code") from None
-
-    def _signed(self, signature: bytes, data: bytes | memoryview, associated: bytes) -> bool:
-        return any(
-            hmac.compare_digest(signature, _signature(keyed, data, associated))
-            for keyed in self._keyed
-        )
+    def open(self, data: bytes | memoryview, associated: bytes) -> bytes | memoryview:
+        said, signed = data[:_SIGNATURE_BYTES], data[_SIGNATURE_BYTES:]
+        made = [signature(keyed, signed, associated) for keyed in self._keyed]
+        if not any(hmac.compare_digest(said, own) for own in made):
+            raise CodecError("the signature is not ours", "not authentic")
+        return signed
 
 
-def _keyed(option: str, secret: object) -> hmac.HMAC:
+def _ready(option: str, secret: object) -> hmac.HMAC:
     if not isinstance(secret, str | bytes):
         raise ConfigurationError(f"{option} is a {type(secret).__name__}: give bytes or text")
     raw = secret.encode() if isinstance(secret, str) else secret
@@ -98,13 +104,4 @@ def _keyed(option: str, secret: object) -> hmac.HMAC:
             f"{option} has {len(raw)} bytes: give at least {_MIN_SECRET_BYTES} random ones, such "
             "as secrets.token_hex(32)"
         )
-    return hmac.new(raw, _DOMAIN, "sha256")
-
-
-def _signature(keyed: hmac.HMAC, data: bytes | memoryview, associated: bytes) -> bytes:
-    mac = keyed.copy()
-    # The length keeps the end of the key and the beginning of the pickle apart.
-    mac.update(len(associated).to_bytes(8, "big"))
-    mac.update(associated)
-    mac.update(data)
-    return mac.digest()
+    return keyed(raw, _DOMAIN)

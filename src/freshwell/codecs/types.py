@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from freshwell.codecs.sensitive import holds_secrets, is_secret
 from freshwell.errors import ConfigurationError
 
-__all__ = ["Adapter", "Unresolved", "adapter_for", "return_type"]
+__all__ = ["Adapter", "Unresolved", "adapter_for", "return_type", "revealed_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Adapter:
     type: Any
     dump: Mapping[str, Any]
     validate: Mapping[str, Any]
+    has_secrets: bool = False
+    """It has secrets of pydantic's in it, which are written as asterisks."""
 
 
 def adapter_for(type_: Any) -> Adapter | None:
@@ -84,8 +87,25 @@ def adapter_for(type_: Any) -> Adapter | None:
         raise ConfigurationError(f"pydantic cannot read {type_!r}: {error}") from None
     # Fields may be dumped under one alias and validated under another; names are the same.
     if "by_name" in inspect.signature(adapter.validate_json).parameters:
-        return Adapter(adapter, {"by_alias": False}, {"by_alias": False, "by_name": True})
-    return Adapter(adapter, {"by_alias": True}, {})
+        by_name = {"by_alias": False}
+        return Adapter(adapter, by_name, {**by_name, "by_name": True}, holds_secrets(type_))
+    return Adapter(adapter, {"by_alias": True}, {}, holds_secrets(type_))
+
+
+def revealed_by(adapter: Adapter, value: Any) -> Any:
+    """Return what pydantic makes of a value for JSON, with its secrets as they are."""
+    import pydantic_core
+
+    parts = adapter.type.dump_python(value, mode="python", warnings="none", **adapter.dump)
+    return pydantic_core.to_jsonable_python(_revealed(parts))
+
+
+def _revealed(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {_revealed(key): _revealed(item) for key, item in part.items()}
+    if isinstance(part, list | tuple | set | frozenset):
+        return [_revealed(item) for item in part]
+    return _revealed(part.get_secret_value()) if is_secret(type(part)) else part
 
 
 def _holds_models(type_: Any, seen: set[int]) -> bool:
@@ -94,6 +114,8 @@ def _holds_models(type_: Any, seen: set[int]) -> bool:
         return False
     seen.add(id(type_))
     if isinstance(type_, type) and hasattr(type_, "__pydantic_validator__"):
+        return True
+    if is_secret(type_):
         return True
     return any(_holds_models(part, seen) for part in _parts(type_))
 

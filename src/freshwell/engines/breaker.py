@@ -43,6 +43,11 @@ class Breaker:
         return self._openings > 0
 
     @property
+    def is_probing(self) -> bool:
+        """Whether it is open, and a probe is under way: half-open."""
+        return self._probe_until_ns is not None
+
+    @property
     def opens_until_ns(self) -> int:
         """When a probe may go. 0: it is closed."""
         return self._until_ns
@@ -83,6 +88,11 @@ class Breaker:
             self._until_ns = now_ns + backoff_ns(
                 self._openings, base_ns=self._base_ns, most_ns=self._most_ns, u=u
             )
+
+    def hurry(self, now_ns: int) -> None:
+        """Let a probe go now: there is a sign of life."""
+        with self._mutex:
+            self._until_ns = min(self._until_ns, now_ns)
 
     def gave_up(self) -> None:
         """Let another probe: this one ended without an answer. Nothing where there is none."""

@@ -55,31 +55,40 @@ class AdaptiveClock:
     it. Either is proven at once. So one pass over many keys passes through probation, and
     where recency is what counts probation grows to almost the whole table.
 
+    Ghosts teach nothing while eviction finds no entry that was hit, round after round: that is
+    a loop longer than the table, in which every key comes back just too late. Then what comes
+    back is on probation like anything new, passes through, and leaves the proven ones to be hit.
+
     At most `_MAX_CHANCES` entries are spared in one eviction, so that none takes long.
-    Choices and figures: decision record 2. The parts are known from CLOCK (Corbato, 1968), 2Q
-    (Johnson, Shasha, 1994), ARC and CAR (Megiddo, Modha, Bansal, 2003 and 2004).
+    Choices and figures: decision records 2 and 20. The parts are known from CLOCK (Corbato,
+    1968), 2Q (Johnson, Shasha, 1994), ARC and CAR (Megiddo, Modha, Bansal, 2003 and 2004).
     """
 
-    __slots__ = ("_ghosts", "_probation", "_proven", "_share")
+    __slots__ = ("_barren", "_ghosts", "_probation", "_proven", "_share")
 
     _MAX_CHANCES = 64
     _MAX_SHARE = 0.9
     _STEP = 2
     _GHOST_SHARE = 0.5
+    _FEWEST_GHOSTS = 8
+    _BARREN_ROUNDS = 4
+    _BARREN_MORE = 128
 
     def __init__(self) -> None:
         self._probation = Ring()
         self._proven = Ring()
         self._ghosts = Ghosts()
         self._share = 0.0
+        self._barren = 0
 
     def __len__(self) -> int:
         return self._probation.count + self._proven.count
 
     def insert(self, entry: Entry) -> None:
         count = len(self) + 1
-        origin = self._ghosts.take(entry.key, max(1, int(count * self._GHOST_SHARE)))
-        if origin is None:
+        newest = max(self._FEWEST_GHOSTS, int(count * self._GHOST_SHARE))
+        origin = self._ghosts.take(entry.key, newest)
+        if origin is None or self._barren >= self._BARREN_ROUNDS * count + self._BARREN_MORE:
             self._probation.append(entry)
             return
         step = self._STEP / count
@@ -107,11 +116,13 @@ class AdaptiveClock:
             entry = ring.end.after
             ring.remove(entry)
             if not entry.mark or not chances:
+                self._barren += 1
                 self._ghosts.add(
                     entry.key, _FROM_PROBATION if ring is probation else _FROM_PROVEN, count
                 )
                 return entry
             entry.mark = 0
+            self._barren = 0
             chances -= 1
             proven.append(entry)
 

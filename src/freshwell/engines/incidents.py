@@ -3,7 +3,8 @@
 Reads go on when L2 is down, when stored bytes are worth nothing, when a refresh fails. Nobody
 is told by an exception, so somebody is told by the logger ``freshwell``: one record for each
 kind of incident and cache, and no second one within a minute. Records name errors by their
-class and never hold keys or values.
+class and never hold keys or values. What they say is in fields of theirs too, for logs that are
+read by programs: ``freshwell_namespace``, ``_kind``, ``_detail`` and ``_left_out``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import Final
 
 from freshwell.engines.bus import Bus
@@ -21,7 +23,8 @@ from freshwell.ground.events import Degraded
 __all__ = ["Incidents"]
 
 _LOGGER: Final = logging.getLogger("freshwell")
-_QUIET_NS: Final = 60_000_000_000
+_NS_PER_S: Final = 1_000_000_000
+_QUIET_NS: Final = 60 * _NS_PER_S
 
 
 class Incidents:
@@ -41,11 +44,43 @@ class Incidents:
         self._now_ns = now_ns
         self._said_ns: dict[str, int] = {}
         self._unsaid: dict[str, int] = {}
+        self._listeners: tuple[Callable[[str, str], object], ...] = ()
+        self._mutex = Lock()
+
+    def listen(self, listener: Callable[[str, str], object]) -> Callable[[], None]:
+        """Tell `listener` of every incident: its kind, and the detail. Return what ends that.
+
+        It is called where the incident is reported, and must neither wait nor raise.
+        """
+        with self._mutex:
+            self._listeners = (*self._listeners, listener)
+        return lambda: self._forget(listener)
+
+    def _forget(self, listener: Callable[[str, str], object]) -> None:
+        with self._mutex:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def l2_failed(self, error: StoreUnavailable) -> None:
-        """L2 did not answer, or with an error."""
+        """L2 did not answer, or with an error; or it was not asked, which was said before."""
+        if not error.was_asked:
+            self._counters.l2_refused += 1
+            return
         self._counters.l2_errors += 1
         self._say("L2 failed", str(error))
+
+    def l2_left_alone(self, error: StoreUnavailable) -> None:
+        """A server of L2 is not asked from now on, until a probe is answered."""
+        self._counters.l2_openings += 1
+        self._say("L2 is left alone", str(error))
+
+    def l2_is_back(self, after_ns: int) -> None:
+        """A server of L2 is asked again."""
+        self._say("L2 is back", f"after {after_ns / _NS_PER_S:.1f} s")
+
+    def l2_slow(self, allowed_ns: int) -> None:
+        """L2 has had its time for one read, which goes on without it."""
+        self._counters.l2_slow += 1
+        self._say("L2 was too slow for a read", f"{allowed_ns / _NS_PER_S:g} s were not enough")
 
     def spooled(self, records: int, waiting: int) -> None:
         """L2 did not take invalidations, and the spool did."""
@@ -88,6 +123,16 @@ class Incidents:
         """A load in the background raised."""
         self._counters.refresh_errors += 1
         self._say("a refresh failed", type(error).__qualname__)
+
+    def served_stale(self, error: Exception) -> None:
+        """A load failed, and an entry past its TTL was served."""
+        self._counters.stale_on_error += 1
+        self._say("a stale entry was served", type(error).__qualname__)
+
+    def load_late(self, limit_s: float) -> None:
+        """A load took longer than it may."""
+        self._counters.load_timeouts += 1
+        self._say("a load took too long", f"it was not over after {limit_s:g} s")
 
     def shed(self, waited_s: float) -> None:
         """A load was refused because too many were running."""
@@ -132,6 +177,8 @@ class Incidents:
     def _say(self, kind: str, detail: str) -> None:
         if self._bus is not None and self._bus.heard:
             self._bus.tell(Degraded(self._namespace, kind, detail))
+        for listener in self._listeners:
+            listener(kind, detail)
         now_ns = self._now_ns()
         said_ns = self._said_ns.get(kind)
         if said_ns is not None and now_ns - said_ns < _QUIET_NS:
@@ -140,4 +187,10 @@ class Incidents:
         self._said_ns[kind] = now_ns
         more = self._unsaid.pop(kind, 0)
         since = f" ({more} more since the last record)" if more else ""
-        _LOGGER.warning("cache %s: %s: %s%s", self._namespace, kind, detail, since)
+        fields = {
+            "freshwell_namespace": self._namespace,
+            "freshwell_kind": kind,
+            "freshwell_detail": detail,
+            "freshwell_left_out": more,
+        }
+        _LOGGER.warning("cache %s: %s: %s%s", self._namespace, kind, detail, since, extra=fields)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import get_args
 
 from freshwell.engines.bus import Bus
 from freshwell.engines.hot import HotKeys
 from freshwell.engines.spans import Spans
 from freshwell.engines.spread import Spreading
 from freshwell.engines.tracing import Traces
-from freshwell.ground.events import CoherenceChanged, Invalidated, LoadEnded
+from freshwell.ground.events import CoherenceChanged, Invalidated, InvalidationKind, LoadEnded
 from freshwell.ground.keys import short_digest
+from freshwell.ground.records import Backlog
 
 __all__ = ["Observing"]
 
@@ -26,9 +27,14 @@ class Observing:
     - `loads`: how long loaders took. `notices`: how long after it was sent an invalidation of
       this process's came back to it from the feed.
     - `hot`: the keys that were asked for most beyond L1.
+    - `kinds`: how many names were invalidated, by how. `journals`: what waited in each when that
+      was last asked.
     """
 
-    __slots__ = ("_namespace", "_sent_ns", "bus", "hot", "loads", "notices", "spans", "traces")
+    __slots__ = (
+        *("_namespace", "_sent_ns", "bus", "hot", "journals"),
+        *("kinds", "loads", "notices", "spans", "traces"),
+    )
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
@@ -39,6 +45,8 @@ class Observing:
         self.loads = Spreading()
         self.notices = Spreading()
         self.hot = HotKeys()
+        self.kinds: dict[str, int] = dict.fromkeys(get_args(InvalidationKind), 0)
+        self.journals: dict[str, Backlog] = {}
 
     def loaded(self, names: Sequence[str], taken_ns: int, error: str) -> None:
         """Note that a loader has come to its end."""
@@ -47,8 +55,9 @@ class Observing:
             keys = tuple(map(short_digest, names))
             self.bus.tell(LoadEnded(self._namespace, keys, taken_ns / _NS_PER_S, error))
 
-    def invalidated(self, kind: Literal["keys", "tags", "pattern", "expire"], count: int) -> None:
+    def invalidated(self, kind: InvalidationKind, count: int) -> None:
         """Note that L2 has confirmed an invalidation."""
+        self.kinds[kind] += count
         if self.bus.heard:
             self.bus.tell(Invalidated(self._namespace, kind, count))
 

@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final, TypeVar
 
+from freshwell.engines.loading import NotModified
 from freshwell.errors import ConfigurationError
+from freshwell.ground.keys import check_count
 from freshwell.ground.saved import AS_GIVEN, Saved, is_version
 
 __all__ = ["by_name", "check_mapping", "checked_saved", "storable"]
@@ -14,15 +16,19 @@ __all__ = ["by_name", "check_mapping", "checked_saved", "storable"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-_READ_ONCE: Final = frozenset({AsyncGeneratorType, CoroutineType, GeneratorType})
+_SUSPECT: Final = frozenset({AsyncGeneratorType, CoroutineType, GeneratorType, NotModified})
 
 
 def storable(value: V) -> V:
     """Return `value`, unless it is something that can be read only once.
 
-    Raises `ConfigurationError` for generators, and for coroutines that nobody awaited.
+    Raises `ConfigurationError` for generators, for coroutines that nobody awaited, and for the
+    answer "not modified" of a load that is over.
     """
-    if value.__class__ not in _READ_ONCE:
+    if value.__class__ not in _SUSPECT:
+        return value
+    if isinstance(value, NotModified):
+        value.check()
         return value
     if isinstance(value, CoroutineType):
         value.close()
@@ -32,12 +38,16 @@ def storable(value: V) -> V:
 
 
 def check_mapping(values: object, method: str) -> None:
-    """Refuse what is no mapping. Raises `ConfigurationError`."""
+    """Refuse what is no mapping, and one that is too large.
+
+    Raises `ConfigurationError` and `KeyRejected`.
+    """
     if not isinstance(values, Mapping):
         raise ConfigurationError(
             f"{method} was given an object of type {values.__class__.__name__}: give a mapping "
             "from keys to values"
         )
+    check_count(len(values))
 
 
 def checked_saved(saved: Saved[V], method: str) -> Saved[V]:

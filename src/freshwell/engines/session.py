@@ -61,6 +61,12 @@ class Session:
         """Let L1 answer without a feed, after `fall_back`."""
         self.live_until_ns = FOREVER_NS
 
+    def age_s(self, now_ns: int) -> float | None:
+        """Return for how long the feed has not been proven to be alive. None: it never was."""
+        if self.mode is not CoherenceMode.FEED or self.live_until_ns < 0:
+            return None
+        return max(0, now_ns - self.live_until_ns + self.max_staleness_ns) / 1_000_000_000
+
     def cap_ns(self, asked_ns: int) -> int:
         """Return until when an entry read from L2 at `asked_ns` may stay in L1."""
         if self.mode is CoherenceMode.TTL_ONLY:

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from freshwell.codecs.base import BoundCodec
+from freshwell.codecs.base import BoundCodec, flags_of, guarding
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import CodecError
 from freshwell.ground.frame import (
+    GUARDED,
     Flag,
     Frame,
     Rejected,
@@ -22,6 +23,7 @@ from freshwell.ground.frame import (
     encode,
     plain_parts,
     plain_start,
+    rest_until_ms,
 )
 from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
@@ -48,7 +50,7 @@ class Terms:
     """How long before its end a value may be refreshed, for each microsecond its load took."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "plain", plain_start(self.codec.id))
+        object.__setattr__(self, "plain", plain_start(self.codec.id, flags_of(self.codec)))
         object.__setattr__(self, "early_ms_per_us", self.policy.beta * _EARLIEST_MS_PER_US)
 
 
@@ -66,6 +68,8 @@ class Reading(NamedTuple):
     tier: Literal["l1", "l2"] = "l2"
     stamps: tuple[tuple[bytes, bytes], ...] = ()
     """The tags that it was stored under, and their versions then."""
+    rest_ms: int = 0
+    """Stale: for how long the source is left alone with it, having failed."""
 
 
 ABSENT: Final = Reading(L2Word.ABSENT)
@@ -107,7 +111,11 @@ class Shelf:
         verdict = judge(times, now_ns, stale_ns=terms.policy.stale_ns, beta=terms.policy.beta, u=u)
         if verdict is Verdict.ABSENT:
             return ABSENT._replace(reason="expired", times=times)
-        return self._decoded(key, frame, times, WORDS[verdict], terms.codec)
+        reading = self._decoded(key, frame, times, WORDS[verdict], terms.codec)
+        rest_ms = rest_until_ms(blob) - server_ms
+        if rest_ms > 0 and reading.word is L2Word.STALE:
+            return reading._replace(rest_ms=rest_ms)
+        return reading
 
     def read_calm(
         self, key: bytes, blob: bytes, terms: Terms, *, now_ns: int, server_ms: int, timed: bool
@@ -178,14 +186,14 @@ class Shelf:
 
         Raises `CodecError` for a value that the codec cannot write.
         """
-        payload = b"" if negative else codec.encode(value, key)
+        id, flags, payload = _written(key, value, codec, negative=negative)
         if len(payload) > self._max_value_bytes:
             self._incidents.oversize(len(payload), self._max_value_bytes)
             return None
         return encode(
             state=State.VALUE,
-            flags=Flag.NEGATIVE if negative else 0,
-            codec=0 if negative else codec.id,
+            flags=flags,
+            codec=id,
             token=token,
             cost_us=cost_ns // 1_000,
             digest=digest8(key),
@@ -196,15 +204,49 @@ class Shelf:
     def _decoded(
         self, key: bytes, frame: Frame, times: Times, word: L2Word, codec: BoundCodec
     ) -> Reading:
-        if frame.flags & Flag.NEGATIVE:
-            return Reading(word, None, True, times, word.value, stamps=frame.stamps)
         try:
-            if frame.codec != codec.id or frame.flags:
-                raise CodecError("the entry was written by another codec")
             if len(frame.payload) > self._max_value_bytes:
-                raise CodecError("the entry is larger than this cache allows")
+                raise CodecError("the entry is larger than this cache allows", "too large")
+            if frame.flags & Flag.NEGATIVE:
+                _check_negative(key, frame, codec)
+                return Reading(word, None, True, times, word.value, stamps=frame.stamps)
+            flags = flags_of(codec)
+            if frame.codec != codec.id or frame.flags != flags:
+                raise _foreign(frame.flags, flags)
             value = codec.decode(frame.payload, key)
         except CodecError as error:
             self._incidents.undecodable(str(error))
-            return ABSENT._replace(reason="codec")
+            return ABSENT._replace(reason=error.reason)
         return Reading(word, value, False, times, word.value, stamps=frame.stamps)
+
+
+def _written(
+    key: bytes, value: object, codec: BoundCodec, *, negative: bool
+) -> tuple[int, int, bytes]:
+    """Return the codec's number, the flags and the payload of a value."""
+    if not negative:
+        return codec.id, flags_of(codec), codec.encode(value, key)
+    guard = guarding(codec)
+    if guard is None:
+        return 0, Flag.NEGATIVE, b""
+    return codec.id, flags_of(codec) | Flag.NEGATIVE, guard.encode_absent(key)
+
+
+def _check_negative(key: bytes, frame: Frame, codec: BoundCodec) -> None:
+    """Raise `CodecError` unless the codec in force says that there is none."""
+    guard = guarding(codec)
+    if guard is not None and frame.codec == codec.id:
+        wanted = flags_of(codec) | Flag.NEGATIVE
+        if frame.flags == wanted:
+            guard.check_absent(frame.payload, key)
+            return
+    elif guard is None and frame.flags == Flag.NEGATIVE:
+        return
+    raise _foreign(frame.flags, flags_of(codec))
+
+
+def _foreign(found: int, wanted: int) -> CodecError:
+    """Return the error for an entry of another codec, or guarded in another way."""
+    if wanted & GUARDED & ~found:
+        return CodecError("the entry is not sealed or signed as it has to be", "unguarded")
+    return CodecError("the entry was written by another codec")

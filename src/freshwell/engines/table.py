@@ -263,6 +263,8 @@ class Table:
                     self._guard.later(partial(self.drop_many, chunk))
             dropped += len(dead)
             let_go(dead)
+            if len(chunk) < _CHUNK:
+                break
         return dropped
 
     def turn(self, key: str, since: int, dead: list[Entry]) -> int | None:

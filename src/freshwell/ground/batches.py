@@ -73,17 +73,24 @@ class Batch(Mapping[K, V]):
         return f"<Batch of {len(self)}>"
 
 
+_MAX_REASON: Final = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a source says of one write, where it says something of each.
 
     ``save_many`` may return ``{id: outcome}``: ``Outcome.stored()``; ``Outcome.retry("busy")``,
     which counts as one attempt; or ``Outcome.reject("too long")``, by which the write becomes a
-    dead letter now. `reason` is kept with the write and shown to people: no secrets.
+    dead letter now. `reason` is kept with the write and shown to people: no secrets. Of a long one
+    the first 1,000 characters are kept.
     """
 
     kind: Literal["stored", "retry", "reject"]
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", self.reason[:_MAX_REASON])
 
     @classmethod
     def stored(cls) -> Outcome:

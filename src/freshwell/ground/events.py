@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["CoherenceChanged", "Degraded", "Event", "Invalidated", "LoadEnded"]
+__all__ = [
+    "CoherenceChanged",
+    "Degraded",
+    "Event",
+    "Invalidated",
+    "InvalidationKind",
+    "LoadEnded",
+]
+
+
+InvalidationKind = Literal["keys", "tags", "pattern", "expire", "writes"]
+"""What ended the validity of entries: a call for them, or a write through or behind the cache."""
 
 
 class LoadEnded(NamedTuple):
@@ -24,7 +35,7 @@ class Invalidated(NamedTuple):
     """An invalidation by this process, confirmed by L2."""
 
     namespace: str
-    kind: Literal["keys", "tags", "pattern", "expire"]
+    kind: InvalidationKind
     names: int
     """How many keys or tags were named; of a pattern, how many entries there were."""
 

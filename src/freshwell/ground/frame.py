@@ -9,8 +9,9 @@
      4     1   flags
      5     1   codec id
      6     1   number of tag stamps
-     7     1   contended: what fell into the time of a write intent. 2: other writers, and
-               nothing else; 1: another change, or a writer of whom nothing is known
+     7     1   of an intent: what fell into the time of a write. 2: other writers, and nothing
+               else; 1: another change, or a writer of whom nothing is known. Of a value: 1
+               where lease_until ends no lease, but the rest of a source that has failed
      8     8   token: the lease holder's, kept by the fill it made; zero: none. A writer's
                in an intent; the tag's version in a stamp
     16     8   lease_until, server milliseconds; 0: no lease stands. The last intent's end
@@ -41,9 +42,11 @@ from freshwell.ground.keys import digest8
 
 __all__ = [
     "FRAME_START",
+    "GUARDED",
     "HEAD_BYTES",
     "NO_TOKEN",
     "STAMP_BYTES",
+    "VERSION",
     "WRITER_BYTES",
     "Flag",
     "Frame",
@@ -56,6 +59,7 @@ __all__ = [
     "lease_frame",
     "plain_parts",
     "plain_start",
+    "rest_until_ms",
     "stamp_frame",
     "stamp_in",
     "stamp_of",
@@ -105,6 +109,10 @@ class Flag(IntFlag):
     COMPRESSED = 2
     SEALED = 4
     SIGNED = 8
+
+
+GUARDED: Final = int(Flag.SEALED | Flag.SIGNED)
+"""The flags of which one says that the payload cannot be forged."""
 
 
 class Rejected(Enum):
@@ -210,18 +218,19 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
     return Frame(known, flags, codec, token, lease, fresh, born, cost, owner, stamps, view[start:])
 
 
-def plain_start(codec: int) -> bytes:
-    """Return how every frame begins that holds a value of `codec` without flags or stamps."""
-    return encode(state=State.VALUE, codec=codec, digest=bytes(8))[:8]
+def plain_start(codec: int, flags: int = 0) -> bytes:
+    """Return how every frame begins that holds a value of `codec` with its flags, and no stamps."""
+    return encode(state=State.VALUE, flags=flags, codec=codec, digest=bytes(8))[:8]
 
 
 def plain_parts(
     data: bytes, start: bytes, digest: bytes
 ) -> tuple[int, int, int, Stamps, bytes | memoryview] | None:
-    """Return (fresh_until_ms, born_ms, cost_us, stamps, payload) of a frame without flags.
+    """Return (fresh_until_ms, born_ms, cost_us, stamps, payload) of a frame as its codec writes.
 
-    The short way for the usual case. None: it has flags, or is no value of this key; `decode`
-    says what it is. `start` is `plain_start` of the codec.
+    The short way for the usual case. None: it has other flags, or the rest of a source that has
+    failed, or is no value of this key; `decode` says what it is. `start` is `plain_start` of the
+    codec and its flags.
     """
     count = 0
     if not data.startswith(start):
@@ -279,6 +288,14 @@ def stamp_in(data: bytes | None, owner: bytes) -> bytes | None:
     if data is None or len(data) < HEAD_BYTES or not data.startswith(_STAMP_START):
         return None
     return data[8:16] if data[44:52] == owner else None
+
+
+def rest_until_ms(data: bytes) -> int:
+    """Return until when the source of a stored value is left alone, by the server's clock.
+
+    0: it is not. `data` is a value's frame.
+    """
+    return int.from_bytes(data[16:24]) if data[7] else 0
 
 
 def identity_of(data: bytes) -> bytes:

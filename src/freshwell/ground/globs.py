@@ -51,26 +51,39 @@ def is_broad(glob: str) -> bool:
 
 
 def glob_of(glob: str) -> re.Pattern[str]:
-    """Return an expression that matches (as a whole) what the pattern matches."""
-    parts: list[str] = []
+    """Return an expression that matches (as a whole) what the pattern matches.
+
+    Its time grows with the pattern times the text, whatever they are: what stands between two
+    stars is taken where it comes first, and never tried anywhere else.
+    """
+    first, *others = _between_stars(glob)
+    if not others:
+        return re.compile(first, re.DOTALL)
+    *inner, last = others
+    sought = "".join(f"(?>.*?{part})" for part in inner if part)
+    return re.compile(f"{first}{sought}.*{last}", re.DOTALL)
+
+
+def _between_stars(glob: str) -> list[str]:
+    """Return an expression for each part of a pattern between its stars."""
+    parts = [""]
     at = 0
     while at < len(glob):
         char = glob[at]
         at += 1
         if char == "*":
-            if parts[-1:] != [".*"]:  # several in a row would try all their splits
-                parts.append(".*")
+            parts.append("")
         elif char == "?":
-            parts.append(".")
+            parts[-1] += "."
         elif char == "\\" and at < len(glob):
-            parts.append(re.escape(glob[at]))
+            parts[-1] += re.escape(glob[at])
             at += 1
         elif char == "[":
             text, at = _set_of(glob, at)
-            parts.append(text)
+            parts[-1] += text
         else:
-            parts.append(re.escape(char))
-    return re.compile("".join(parts), re.DOTALL)
+            parts[-1] += re.escape(char)
+    return parts
 
 
 def _set_of(glob: str, at: int) -> tuple[str, int]:

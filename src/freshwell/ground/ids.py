@@ -11,6 +11,7 @@ from freshwell.errors import KeyRejected
 __all__ = ["decode_id", "encode_id"]
 
 _MAX_DEPTH: Final = 4
+_MAX_BYTES: Final = 65_536
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _HIGHEST: Final = 10**100
 """Python does not write numbers of thousands of digits as text."""
@@ -20,11 +21,15 @@ def encode_id(id: object) -> bytes:
     """Return an id as text: JSON that says the types.
 
     Ids are whole numbers, texts, bytes, `UUID`s, and tuples of those. Raises `KeyRejected` for
-    any other, kinds of them included: what was put as one type must not be saved as another.
+    any other, kinds of them included: what was put as one type must not be saved as another. And
+    for one that takes more than 64 KiB.
     """
     if type(id) is int and -_HIGHEST <= id <= _HIGHEST:
         return b"%d" % id
-    return _ENCODER.encode(_told(id, _MAX_DEPTH)).encode()
+    told = _ENCODER.encode(_told(id, _MAX_DEPTH)).encode()
+    if len(told) > _MAX_BYTES:
+        raise KeyRejected(f"an id takes {len(told):,} bytes in a journal, more than {_MAX_BYTES:,}")
+    return told
 
 
 def decode_id(data: bytes) -> Any:

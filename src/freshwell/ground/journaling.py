@@ -34,10 +34,12 @@ class JournalKind(Enum):
     """On the servers of the cache's L2."""
     APART = "apart"
     """On a Redis of its own."""
+    GIVEN = "given"
+    """Wherever the object keeps it that was given: somebody else's journal."""
 
 
 class JournalSpec(NamedTuple):
-    """Which journal. `place` is the path of a file, or what names another Redis."""
+    """Which journal. `place`: the path of a file, what names another Redis, or the object given."""
 
     kind: JournalKind
     durability: Durability
@@ -46,7 +48,7 @@ class JournalSpec(NamedTuple):
     @property
     def is_local(self) -> bool:
         """Tell whether only this machine sees it."""
-        return self.kind in (JournalKind.MEMORY, JournalKind.FILE)
+        return self.durability in (Durability.MEMORY, Durability.LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,10 @@ def journal_spec(journal: Any, durability: str | None, *, shared: bool) -> Journ
     Raises `ConfigurationError` for what names none, and for a durability that it cannot give.
     """
     kind, place = _where(journal, shared=shared)
-    wanted = _BEST[kind] if durability is None else _durability(durability)
-    if wanted not in _POSSIBLE[kind]:
-        possible = " or ".join(repr(d.value) for d in _POSSIBLE[kind])
+    offered = (_kept_by(place),) if kind is JournalKind.GIVEN else _POSSIBLE[kind]
+    wanted = offered[0] if durability is None else _durability(durability)
+    if wanted not in offered:
+        possible = " or ".join(repr(d.value) for d in offered)
         raise ConfigurationError(
             f"durability is {durability!r}, and journal={_shown(journal)} gives {possible}: change "
             f"one of them; a journal is {_WAYS}"
@@ -169,7 +172,6 @@ _POSSIBLE: Final = {
     JournalKind.BESIDE: (Durability.REDIS, Durability.REDIS_WAIT),
     JournalKind.APART: (Durability.REDIS, Durability.REDIS_WAIT),
 }
-_BEST: Final = {kind: possible[0] for kind, possible in _POSSIBLE.items()}
 
 
 def _where(journal: Any, *, shared: bool) -> tuple[JournalKind, Any]:
@@ -191,9 +193,22 @@ def _where(journal: Any, *, shared: bool) -> tuple[JournalKind, Any]:
         return JournalKind.FILE, path
     if isinstance(journal, str) and "://" not in journal:
         raise ConfigurationError(f"journal is {journal!r}: use {_WAYS}")
+    if callable(getattr(journal, "accept", None)) and callable(getattr(journal, "settle", None)):
+        return JournalKind.GIVEN, journal
     if journal is None:
         raise ConfigurationError(f"journal is None: use {_WAYS}")
     return JournalKind.APART, journal
+
+
+def _kept_by(journal: Any) -> Durability:
+    """Return the durability of a journal that was given as an object."""
+    durability = getattr(journal, "durability", None)
+    if not isinstance(durability, Durability) or getattr(journal, "together", None) is not False:
+        raise ConfigurationError(
+            f"journal is an object of type {type(journal).__name__}: its `durability` must be one "
+            "of freshwell.journals.Durability, its `together` False, and `shards` a number"
+        )
+    return durability
 
 
 def _durability(given: str) -> Durability:
@@ -215,4 +230,6 @@ def _shown(journal: Any) -> str:
     """Return what names a journal, without the password that a URL may have."""
     if isinstance(journal, str) and "@" not in journal:
         return repr(journal)
+    if hasattr(journal, "durability"):
+        return f"a {type(journal).__name__}"
     return "a Redis of its own"

@@ -23,6 +23,9 @@ from uuid import UUID
 from freshwell.errors import ConfigurationError, KeyRejected
 
 __all__ = [
+    "DIGEST_BYTES",
+    "MAX_AT_ONCE",
+    "check_count",
     "check_key",
     "check_namespace",
     "check_version",
@@ -37,6 +40,9 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:/+=,-]*")
+DIGEST_BYTES: Final = 8
+MAX_AT_ONCE: Final = 100_000
+"""How many keys, ids or tags a call may name."""
 _MAX_TEXT: Final = 200
 _MAX_DEPTH: Final = 16
 _MAX_ITEMS: Final = 10_000
@@ -46,7 +52,7 @@ _MAX_DECIMAL_BITS: Final = 256
 @lru_cache(maxsize=4_096)
 def digest8(key: bytes) -> bytes:
     """Return the 8-byte digest that an L2 frame carries of its key."""
-    return blake2b(key, digest_size=8).digest()
+    return blake2b(key, digest_size=DIGEST_BYTES).digest()
 
 
 def short_digest(key: str) -> str:
@@ -75,6 +81,15 @@ def check_key(key: str, max_bytes: int) -> str:
     if not key.isprintable():
         _check_characters(key)
     return key
+
+
+def check_count(count: int) -> None:
+    """Refuse more keys, ids or tags than one call may name. Raises `KeyRejected`."""
+    if count > MAX_AT_ONCE:
+        raise KeyRejected(
+            f"a call names at most {MAX_AT_ONCE:,} keys, ids or tags, and not {count:,}: make "
+            "several calls of it"
+        )
 
 
 def check_namespace(name: str) -> str:

@@ -20,6 +20,7 @@ from string import ascii_letters, digits
 from typing import Final
 
 from freshwell.ground.globs import glob_of
+from freshwell.ground.hiding import Hiding
 from freshwell.ground.keys import digest8
 
 __all__ = ["PULSE", "Names", "key_tag", "named", "namespace_tag", "split", "user_tag"]
@@ -70,6 +71,8 @@ class Names:
     - `prefixes`: what every L2 key of this cache begins with, entries and tags. None is the
       beginning of another.
     - `version`: the schema version. Empty, and not `versioned`: there is none.
+    - `hiding`: names and tags are not to be read in L2. The names that are given here are hidden
+      already (see `hidden`), and tags are hidden here.
     """
 
     __slots__ = (
@@ -79,13 +82,14 @@ class Names:
         "_root",
         "_tags",
         "_version_keys",
+        "hiding",
         "prefixes",
         "scan_root",
         "version",
         "versioned",
     )
 
-    def __init__(self, namespace: str, version: str = "") -> None:
+    def __init__(self, namespace: str, version: str = "", hiding: Hiding | None = None) -> None:
         stem = f"fw:e:{namespace}@{version}" if version else f"fw:e:{namespace}"
         self._root = f"{stem}:".encode()
         self._inner = f"{stem}/".encode()
@@ -96,6 +100,7 @@ class Names:
         self.prefixes: tuple[bytes, ...] = (self._root, self._inner, self._tags)
         self.version = version
         self.versioned = bool(version)
+        self.hiding = hiding
         self.scan_root = f"fw:e:{namespace}@*".encode() if version else stem.encode()
         """Begins a pattern over the entries of all schema versions."""
 
@@ -121,11 +126,20 @@ class Names:
         """Return the digest that entries carry of a tag."""
         known = self._digests.get(tag)
         if known is None:
-            known = digest8(self._tags + tag.encode("utf-8", "surrogatepass"))
+            whole = self._tags + tag.encode("utf-8", "surrogatepass")
+            known = digest8(whole) if self.hiding is None else self.hiding.tag(whole)
             if len(self._digests) >= _MAX_KNOWN:
                 self._digests.clear()
             self._digests[tag] = known
         return known
+
+    def hidden(self, namespace: str, key: str) -> str:
+        """Return what stands for a key in its inner name: itself, or what does not tell it."""
+        return key if self.hiding is None else self.hiding.key(namespace, key)
+
+    def told(self, tag: str) -> str:
+        """Return what a tag's version says of its name, for people to read."""
+        return tag if self.hiding is None else ""
 
     def version_key(self, digest: bytes) -> bytes:
         """Return the L2 key of a tag's version."""

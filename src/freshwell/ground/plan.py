@@ -11,7 +11,16 @@ from typing import Final
 
 from freshwell.ground.freshness import Verdict
 
-__all__ = ["VERDICTS", "WORDS", "L2Word", "Plan", "ReadLevel", "plan"]
+__all__ = [
+    "REFRESHING",
+    "SERVING",
+    "VERDICTS",
+    "WORDS",
+    "L2Word",
+    "Plan",
+    "ReadLevel",
+    "plan",
+]
 
 
 class ReadLevel(Enum):
@@ -59,6 +68,10 @@ class Plan(Enum):
     LOAD = "load"
     LOAD_ALONE = "load without a lease, and keep nothing"
 
+
+REFRESHING: Final = (Plan.SERVE_L1_AND_REFRESH, Plan.SERVE_L2_AND_REFRESH)
+SERVING: Final = (Plan.SERVE_L2, Plan.SERVE_L1, *REFRESHING)
+"""A value is at hand. One that is stale is served as the caller's policy says."""
 
 _L1_ALONE = {
     Verdict.FRESH: Plan.SERVE_L1,

@@ -12,7 +12,15 @@ from typing import Any, Final, NamedTuple
 from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.keys import check_key
 
-__all__ = ["MAX_TAGS", "UNTAGGED", "Computed", "Tagging", "check_tag", "split_tags"]
+__all__ = [
+    "MAX_TAGS",
+    "UNTAGGED",
+    "Computed",
+    "Tagging",
+    "added_tags",
+    "check_tag",
+    "split_tags",
+]
 
 MAX_TAGS: Final = 64
 """How many tags an entry may have, those of its namespace included."""
@@ -32,13 +40,14 @@ class Tagging(NamedTuple):
     """The digests of `known`."""
     computed: tuple[Computed, ...] = ()
 
-    def of_value(self, value: Any) -> list[str]:
-        """Return the user's tags that follow from a value, checked.
+    def of_value(self, value: Any, added: Iterable[str] = ()) -> list[str]:
+        """Return the user's tags that follow from a value, checked, and those that were `added`.
 
-        Raises `KeyRejected` for what is no tag, and for too many.
+        Functions are not asked about None. Raises `KeyRejected` for what is no tag, and for too
+        many.
         """
-        tags: dict[str, None] = {}
-        for function in self.computed:
+        tags: dict[str, None] = dict.fromkeys(added)
+        for function in self.computed if value is not None else ():
             said = function(value)
             for tag in (said,) if isinstance(said, str) else said:
                 tags[check_tag(tag)] = None
@@ -53,6 +62,16 @@ class Tagging(NamedTuple):
 UNTAGGED: Final = Tagging()
 
 
+def added_tags(value: Any) -> Iterable[str]:
+    """Stand among ``tags=`` for those that the loader adds by ``loading().add_tags``.
+
+    What they cost is what functions of the value cost: a load is not stored where any tag of the
+    cache was invalidated while it ran. Where a value is stored without a load (`set`, writers) they
+    are refused: nobody would add them.
+    """
+    return ()
+
+
 def check_tag(tag: str) -> str:
     """Return `tag` if it can be one. Raises `KeyRejected`."""
     if not isinstance(tag, str):
@@ -64,10 +83,13 @@ def check_tag(tag: str) -> str:
         raise KeyRejected(f"a tag cannot be used: {reason}") from None
 
 
-def split_tags(given: Iterable[Any]) -> tuple[tuple[str, ...], tuple[Computed, ...]]:
+def split_tags(
+    given: Iterable[Any], *, loaded: bool = True
+) -> tuple[tuple[str, ...], tuple[Computed, ...]]:
     """Return what a list of tags is made of: texts, unchecked, and functions of the value.
 
-    Raises `ConfigurationError` for what is no list, holds anything else, or too many.
+    Raises `ConfigurationError` for what is no list, holds anything else, or too many; and for
+    `added_tags` where values are not only `loaded`.
     """
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigurationError('tags are given as a list, such as tags=["users"]')
@@ -76,6 +98,11 @@ def split_tags(given: Iterable[Any]) -> tuple[tuple[str, ...], tuple[Computed, .
         raise ConfigurationError(f"an entry has at most {MAX_TAGS} tags, not {len(items)}")
     texts = tuple(dict.fromkeys(item for item in items if isinstance(item, str)))
     functions = tuple(item for item in items if callable(item))
+    if added_tags in functions and not loaded:
+        raise ConfigurationError(
+            "added_tags stands for what a loader adds, and values that are set or written have "
+            "none: give the tags, or a function of the value"
+        )
     others = [item for item in items if not isinstance(item, str) and not callable(item)]
     if others:
         raise ConfigurationError(

@@ -6,7 +6,9 @@
 --                  'busy'    prolongs that time and nothing else
 --                  'expire'  ends freshness and keeps the body for those who accept stale
 --                  'release' gives the caller's own lease back
---          2 token of the lease ('release')   3 frame to leave   4 for how many ms
+--                  'drop'    removes the value with it
+--                  'rest'    leaves in its place for how long the source is left alone, having failed
+--          2 token of the lease ('release', 'drop', 'rest')   3 frame to leave   4 for how many ms
 --          5 for how many ms from now writers are busy ('void', 'busy')
 -- returns  1 something changed, 0 nothing to do
 local key, mode = KEYS[1], ARGV[1]
@@ -22,7 +24,8 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-if state == 'W' and lease_until > now and mode ~= 'release' then
+local leased = mode == 'release' or mode == 'drop' or mode == 'rest'
+if state == 'W' and lease_until > now and not leased then
   redis.call('SETRANGE', key, 7, '\1')
   return 1
 end
@@ -39,14 +42,20 @@ if mode == 'busy' then
   return 1
 end
 
-local no_lease = string.rep('\0', 16)
-if mode == 'release' then
+local no_lease = string.rep('\0', 17)
+if leased then
   if owner ~= ARGV[2] or lease_until == 0 or state == 'W' then return 0 end
-  if state == 'V' then redis.call('SETRANGE', key, 8, no_lease) else redis.call('DEL', key) end
+  if state ~= 'V' or mode == 'drop' then
+    redis.call('DEL', key)
+  elseif mode == 'release' then
+    redis.call('SETRANGE', key, 7, no_lease)
+  else
+    redis.call('SETRANGE', key, 7, '\1' .. string.rep('\0', 8) .. struct.pack('>I8', now + ARGV[4]))
+  end
   return 1
 end
 if state == 'V' then
-  redis.call('SETRANGE', key, 8, no_lease .. struct.pack('>I8', math.min(fresh_until, now)))
+  redis.call('SETRANGE', key, 7, no_lease .. struct.pack('>I8', math.min(fresh_until, now)))
   return 1
 end
 if state == 'L' then

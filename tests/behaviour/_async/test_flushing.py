@@ -9,10 +9,10 @@ import pytest
 from freshwell._kit.aio import sleep
 from freshwell.errors import JournalUnavailable
 from freshwell.ground.batches import Outcome
+from freshwell.testing import FakeClock
 from tests.behaviour._async.flushes import LONG, Fleet, Refused, S
 from tests.behaviour._async.journals import MemoryJournal
 from tests.support.aio import start, until
-from tests.support.clock import ManualClock
 
 # -- the way of a write ----------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ async def test_without_coalescing_each_goes_in_its_turn() -> None:
 
 
 async def test_a_batch_that_is_full_does_not_wait_for_more() -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     async with Fleet() as fleet:
         fleet.flusher(now_ns=clock, batch=2).start()
         await fleet.put(("a", b"1"), ("b", b"2"), ("c", b"3"))
@@ -57,7 +57,7 @@ async def test_a_batch_that_is_full_does_not_wait_for_more() -> None:
 async def test_who_asks_for_a_flush_gets_all_that_is_there_flushed() -> None:
     async with Fleet() as fleet:
         await fleet.put(*[(f"k{n}", b"%d" % n) for n in range(5)])
-        fleet.flusher(now_ns=ManualClock(), batch=2).flush_now()
+        fleet.flusher(now_ns=FakeClock(), batch=2).flush_now()
         await until(lambda: len(fleet.target.rows) == 5, "even what does not fill a batch")
 
 
@@ -153,7 +153,7 @@ async def test_who_has_lost_a_shard_settles_nothing_and_waits_for_it() -> None:
 
 @pytest.mark.parametrize("trust_s", [3, 1_000], ids=["doubts", "control"])
 async def test_a_process_that_stood_still_forgets_what_it_held(trust_s: int) -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     async with Fleet() as fleet:
         fleet.flusher(now_ns=clock, trust_ns=trust_s * S, beat_ns=1_000 * S).start()
         (sequence,) = await fleet.put(("a", b"1"))

@@ -7,9 +7,9 @@ import pytest
 from freshwell._async.coordination.tenure import Tenure
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
+from freshwell.testing import FakeClock
 from tests.behaviour._async.flushes import S
 from tests.behaviour._async.journals import Ledger, MemoryJournal
-from tests.support.clock import ManualClock
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def journal() -> MemoryJournal:
 
 
 @pytest.fixture
-def tenure(journal: MemoryJournal, clock: ManualClock) -> Tenure:
+def tenure(journal: MemoryJournal, clock: FakeClock) -> Tenure:
     return Tenure(journal, Incidents(Counters(), "tests"), trust_ns=3 * S, now_ns=clock)
 
 
@@ -35,7 +35,7 @@ async def test_a_shard_of_another_is_not_held(tenure: Tenure, journal: MemoryJou
     assert not tenure.holds(1)
 
 
-async def test_renewals_in_time_keep_it(tenure: Tenure, clock: ManualClock) -> None:
+async def test_renewals_in_time_keep_it(tenure: Tenure, clock: FakeClock) -> None:
     await tenure.begin(0)
     for _ in range(5):
         clock.advance(2)
@@ -43,7 +43,7 @@ async def test_renewals_in_time_keep_it(tenure: Tenure, clock: ManualClock) -> N
         assert tenure.holds(0)
 
 
-async def test_without_renewal_it_is_held_no_longer(tenure: Tenure, clock: ManualClock) -> None:
+async def test_without_renewal_it_is_held_no_longer(tenure: Tenure, clock: FakeClock) -> None:
     await tenure.begin(0)
     clock.advance(3)
     assert tenure.holds(0)
@@ -52,7 +52,7 @@ async def test_without_renewal_it_is_held_no_longer(tenure: Tenure, clock: Manua
 
 
 async def test_a_renewal_that_is_too_late_does_not_bring_it_back(
-    tenure: Tenure, clock: ManualClock
+    tenure: Tenure, clock: FakeClock
 ) -> None:
     await tenure.begin(0)
     clock.advance(4)

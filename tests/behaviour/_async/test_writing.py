@@ -9,7 +9,7 @@ import pytest
 from freshwell import AsyncCache, ConfigurationError, InvalidationError, KeyRejected
 from freshwell._kit.aio import sleep
 from tests.behaviour._async.parts import Make
-from tests.support.aio import Latch, start
+from tests.support.aio import Latch, start, until
 from tests.support.servers import Server
 
 
@@ -216,7 +216,7 @@ async def test_an_end_that_l2_may_not_have_taken_is_an_error(own_redis: Server) 
             async with cache.writing("a"):
                 own_redis.kill()
         own_redis.start()
-        await sleep(0.2)  # who could not be reached a moment ago is not asked at once
+        await until(lambda: cache.stats().breaker == "closed", "a probe was answered")
         block, error = cache.writing("a"), LookupError("mine")
         await block.__aenter__()
         own_redis.kill()

@@ -8,15 +8,15 @@ import pytest
 
 from freshwell._kit.threads import sleep
 from freshwell.ground.batches import Outcome
+from freshwell.testing import FakeClock
 from tests.behaviour._sync.flushes import LONG, MS, Fleet, Refused, S, refusing
 from tests.support.threads import until
-from tests.support.clock import ManualClock
 
 # -- writes that fail ------------------------------------------------------------------------
 
 
 def test_one_poison_among_a_thousand_is_found_and_the_others_are_stored() -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     with Fleet() as fleet:
         fleet.put(*[(f"k{n}", b"%d" % n) for n in range(1_000)])
         fleet.target.fails = refusing(b"613")
@@ -30,7 +30,7 @@ def test_one_poison_among_a_thousand_is_found_and_the_others_are_stored() -> Non
 
 
 def test_a_parked_key_keeps_its_later_writes_and_lets_others_go_on() -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     with Fleet() as fleet:
         fleet.target.fails = refusing(b"bad")
         flusher = fleet.flusher(now_ns=clock, coalesce=False)
@@ -47,7 +47,7 @@ def test_a_parked_key_keeps_its_later_writes_and_lets_others_go_on() -> None:
 
 
 def test_the_waits_between_the_tries_of_a_write_grow() -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     called_ns: list[int] = []
 
     def fails(payloads: list[bytes]) -> Exception:
@@ -70,7 +70,7 @@ def test_the_waits_between_the_tries_of_a_write_grow() -> None:
 
 
 def test_who_takes_over_a_write_that_failed_waits_before_it_tries() -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     with Fleet() as fleet:
         fleet.target.fails = refusing(b"bad")
         fleet.put(("a", b"bad"), ("b", b"1"))
@@ -124,7 +124,7 @@ def test_a_rejected_write_dies_when_the_one_before_it_is_stored() -> None:
 
 
 def test_dead_letters_for_which_there_is_no_room_die_later() -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     with Fleet(dead_room=0) as fleet:
         fleet.target.says = {b"bad": Outcome.reject("never")}
         fleet.put(("a", b"bad"))
@@ -145,7 +145,7 @@ def test_dead_letters_for_which_there_is_no_room_die_later() -> None:
 
 @pytest.mark.parametrize("known", [True, False], ids=["known to be down", "control"])
 def test_a_source_that_is_down_for_long_burns_no_attempts(known: bool) -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     with Fleet() as fleet:
         fleet.target.fails = lambda payloads: ConnectionRefusedError()
         fleet.put(*[(f"k{n}", b"%d" % n) for n in range(20)])
@@ -179,7 +179,7 @@ def test_a_source_that_is_down_for_long_burns_no_attempts(known: bool) -> None:
 
 
 def test_a_fault_of_the_source_itself_costs_few_writes_an_attempt() -> None:
-    clock = ManualClock()
+    clock = FakeClock()
     with Fleet() as fleet:
         fleet.target.fails = lambda payloads: Refused()
         fleet.put(*[(f"k{n}", b"%d" % n) for n in range(200)])

@@ -7,9 +7,9 @@ import pytest
 from freshwell._sync.coordination.tenure import Tenure
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
+from freshwell.testing import FakeClock
 from tests.behaviour._sync.flushes import S
 from tests.behaviour._sync.journals import Ledger, MemoryJournal
-from tests.support.clock import ManualClock
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def journal() -> MemoryJournal:
 
 
 @pytest.fixture
-def tenure(journal: MemoryJournal, clock: ManualClock) -> Tenure:
+def tenure(journal: MemoryJournal, clock: FakeClock) -> Tenure:
     return Tenure(journal, Incidents(Counters(), "tests"), trust_ns=3 * S, now_ns=clock)
 
 
@@ -35,7 +35,7 @@ def test_a_shard_of_another_is_not_held(tenure: Tenure, journal: MemoryJournal) 
     assert not tenure.holds(1)
 
 
-def test_renewals_in_time_keep_it(tenure: Tenure, clock: ManualClock) -> None:
+def test_renewals_in_time_keep_it(tenure: Tenure, clock: FakeClock) -> None:
     tenure.begin(0)
     for _ in range(5):
         clock.advance(2)
@@ -43,7 +43,7 @@ def test_renewals_in_time_keep_it(tenure: Tenure, clock: ManualClock) -> None:
         assert tenure.holds(0)
 
 
-def test_without_renewal_it_is_held_no_longer(tenure: Tenure, clock: ManualClock) -> None:
+def test_without_renewal_it_is_held_no_longer(tenure: Tenure, clock: FakeClock) -> None:
     tenure.begin(0)
     clock.advance(3)
     assert tenure.holds(0)
@@ -52,7 +52,7 @@ def test_without_renewal_it_is_held_no_longer(tenure: Tenure, clock: ManualClock
 
 
 def test_a_renewal_that_is_too_late_does_not_bring_it_back(
-    tenure: Tenure, clock: ManualClock
+    tenure: Tenure, clock: FakeClock
 ) -> None:
     tenure.begin(0)
     clock.advance(4)

@@ -9,7 +9,7 @@ import pytest
 from freshwell import Cache, ConfigurationError, InvalidationError, KeyRejected
 from freshwell._kit.threads import sleep
 from tests.behaviour._sync.parts import Make
-from tests.support.threads import Latch, start
+from tests.support.threads import Latch, start, until
 from tests.support.servers import Server
 
 
@@ -216,7 +216,7 @@ def test_an_end_that_l2_may_not_have_taken_is_an_error(own_redis: Server) -> Non
             with cache.writing("a"):
                 own_redis.kill()
         own_redis.start()
-        sleep(0.2)  # who could not be reached a moment ago is not asked at once
+        until(lambda: cache.stats().breaker == "closed", "a probe was answered")
         block, error = cache.writing("a"), LookupError("mine")
         block.__enter__()
         own_redis.kill()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from freshwell._sync.stores.base import Grant
+from freshwell._sync.stores.cluster import ClusterLink
+from freshwell._sync.stores.redis import RedisStore
 from freshwell._kit.link_errors import LinkLost, ServerReplied
+from freshwell._kit.places import ClusterPlace, place_of
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import Frame, State, decode
 from freshwell.ground.keys import digest8
+from freshwell.testing.conformance import StoreConformance
 from tests.cluster._sync.parts import KEYS, opened, store_over, value
 from tests.support.threads import all_of
 from tests.support.cluster import Cluster
@@ -27,6 +32,18 @@ def calls_of(cluster: Cluster, command: str) -> int:
     """Return how often a command was run, on all nodes together."""
     told = [node.info("commandstats").get(f"cmdstat_{command}", "calls=0,") for node in cluster.up]
     return sum(int(one.partition("=")[2].partition(",")[0]) for one in told)
+
+
+class TestOnACluster(StoreConformance):
+    @pytest.fixture
+    def make(self, cluster_url: str) -> Callable[..., RedisStore]:
+        def over(lease_ms: int = 5_000) -> RedisStore:
+            place = place_of(cluster_url)
+            assert isinstance(place, ClusterPlace)
+            link = ClusterLink(place, connect_timeout_s=5.0, command_timeout_s=5.0)
+            return store_over(link, lease_ms)
+
+        return over
 
 
 def test_the_keys_of_these_tests_lie_on_every_node(redis_cluster: Cluster) -> None:

@@ -89,7 +89,7 @@ async def test_a_heart_that_stumbled_beats_again_for_the_next_lease() -> None:
     owner = Owner("test", 1)
     store: Any = Stumbling()
     heart = Heart(store.beat, owner, Incidents(Counters(), "n"), lease_ms=30)
-    heart._leases.add((b"a", b"1"))
+    heart._leases[b"a", b"1"] = None
     heart._beating = True
     with pytest.raises(RuntimeError):
         await heart._beat()

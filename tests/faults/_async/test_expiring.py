@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from freshwell import AsyncCache
-from tests.support.proxy import DOWN, proxy
+from freshwell.testing import DOWN, FaultProxy
 from tests.support.servers import Server
 
 
 async def test_who_learnt_the_servers_clock_over_a_slow_link_reads_nothing_expired(
     own_redis: Server,
 ) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         between.delay(0.2, DOWN)  # the estimate is behind by half of it
         async with (
             AsyncCache(between.url, command_timeout=5, drain=0) as cache,

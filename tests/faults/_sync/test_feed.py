@@ -10,9 +10,9 @@ import pytest
 
 from freshwell import Cache
 from freshwell._kit.threads import sleep
+from freshwell.testing import DOWN, FaultProxy
 from tests.support.threads import start, until
 from tests.support.impostor import SILENCE, impostor
-from tests.support.proxy import DOWN, Proxy, proxy
 from tests.support.servers import Server
 
 BOUND_S = 0.6
@@ -39,7 +39,7 @@ def is_live(cache: Cache) -> bool:
     return cache.stats().l1_live
 
 
-def behind(link: Proxy, **options: Any) -> Cache:
+def behind(link: FaultProxy, **options: Any) -> Cache:
     """Return a cache that reaches its server through a proxy."""
     return Cache(link.url, **{"max_staleness": BOUND_S, "drain": 0} | options)
 
@@ -50,13 +50,13 @@ def listening(cache: Cache) -> None:
     until(partial(is_live, cache), "L1 is live")
 
 
-def feed_of(link: Proxy) -> Any:
+def feed_of(link: FaultProxy) -> Any:
     """Return the connection that carries the feed."""
     return next(pair for pair in reversed(link.pairs) if b"TRACKING" in pair.passed)
 
 
 def test_a_cut_feed_comes_back_and_nothing_missed_is_served(own_redis: Server) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         with behind(link) as cache, Cache(own_redis.url) as other:
             listening(cache)
             fill(cache, "a", "old")
@@ -72,7 +72,7 @@ def test_a_cut_feed_comes_back_and_nothing_missed_is_served(own_redis: Server) -
 
 
 def test_a_half_open_feed_silences_l1_within_the_bound(own_redis: Server) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         with behind(link) as cache, Cache(own_redis.url) as other:
             listening(cache)
             fill(cache, "a", "old")
@@ -86,7 +86,7 @@ def test_a_half_open_feed_silences_l1_within_the_bound(own_redis: Server) -> Non
 def test_with_a_longer_bound_a_half_open_feed_serves_the_old_value_for_longer(
     own_redis: Server,
 ) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         with behind(link, max_staleness=20) as cache, Cache(own_redis.url) as other:
             listening(cache)
             fill(cache, "a", "old")
@@ -97,7 +97,7 @@ def test_with_a_longer_bound_a_half_open_feed_serves_the_old_value_for_longer(
 
 
 def test_a_silent_feed_is_left_for_a_new_one(own_redis: Server) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         with behind(link) as cache:
             listening(cache)
             silent = feed_of(link)
@@ -108,7 +108,7 @@ def test_a_silent_feed_is_left_for_a_new_one(own_redis: Server) -> None:
 
 
 def test_delayed_notices_are_obeyed_when_they_come(own_redis: Server) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         with behind(link) as cache, Cache(own_redis.url) as other:
             listening(cache)
             fill(cache, "a", "old")
@@ -119,7 +119,7 @@ def test_delayed_notices_are_obeyed_when_they_come(own_redis: Server) -> None:
 
 
 def test_a_fill_overtaken_by_an_invalidation_is_not_kept(own_redis: Server) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         with behind(link, command_timeout=5) as cache, Cache(own_redis.url) as other:
             listening(cache)
             other.set("a", "old")
@@ -136,7 +136,7 @@ def test_a_fill_overtaken_by_an_invalidation_is_not_kept(own_redis: Server) -> N
 
 
 def test_what_strangers_publish_on_the_feeds_channel_harms_nobody(own_redis: Server) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         with behind(link) as cache, Cache(own_redis.url) as other:
             listening(cache)
             for nonsense in ("x", b"\xff\x00", "", "fw:e:default:a", "9" * 100_000):
@@ -197,7 +197,7 @@ def test_closing_a_cache_is_no_fault_and_is_not_told_as_one(
 
 
 def test_a_refused_feed_is_tried_again_until_it_is_there(own_redis: Server) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         with behind(link) as cache:
             listening(cache)
             link.refuse()
@@ -207,7 +207,7 @@ def test_a_refused_feed_is_tried_again_until_it_is_there(own_redis: Server) -> N
 
 
 def test_closing_ends_in_time_while_a_feed_hangs_at_its_connect(own_redis: Server) -> None:
-    with proxy(own_redis.port) as link:
+    with FaultProxy(own_redis.port) as link:
         link.freeze()
         cache = Cache(link.url, drain=0)
         assert cache.get("a") is None

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from freshwell.testing import DOWN, FaultProxy
 from tests.faults.checker.sites import Clustered, Service, Site, until
 from tests.support.history import History
 from tests.support.processes import Worker
-from tests.support.proxy import DOWN, Proxy
 from tests.support.resp import Line, ServerError
 from tests.support.sentinels import Sentinels
 
@@ -44,7 +44,7 @@ class Scene:
         """Wait for so many bounds, by chance."""
         time.sleep(self.random.uniform(least, most) * self.bound_s)
 
-    def link(self) -> Proxy:
+    def link(self) -> FaultProxy:
         """Return the way of one process to the server: of a reader, most of the time."""
         links = self.site.links
         return self.random.choice(links[::2] if self.random.random() < _READERS_SHARE else links)

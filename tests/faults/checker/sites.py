@@ -9,8 +9,8 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
+from freshwell.testing import FaultProxy
 from tests.support.cluster import Cluster
-from tests.support.proxy import Proxy, proxy
 from tests.support.sentinels import Sentinels
 from tests.support.servers import Server
 
@@ -30,7 +30,7 @@ class Site:
     """
 
     def __init__(self) -> None:
-        self.links: list[Proxy] = []
+        self.links: list[FaultProxy] = []
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class Standalone(Site):
         self.server = self.stack.enter_context(Server())
 
     def urls(self, count: int) -> list[str]:
-        self.links = [self.stack.enter_context(proxy(self.server.port)) for _ in range(count)]
+        self.links = [self.stack.enter_context(FaultProxy(self.server.port)) for _ in range(count)]
         return [link.url for link in self.links]
 
     def primary(self, random: Random) -> Server:

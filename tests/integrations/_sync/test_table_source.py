@@ -42,32 +42,6 @@ def users_of(engine: AnyEngine, **options: Any) -> TableSource[dict[str, Any]]:
 # -- the verbs -------------------------------------------------------------------------------
 
 
-def test_what_is_saved_is_loaded(engine: AnyEngine) -> None:
-    source = users_of(engine)
-    assert source.load(1) is None
-    source.save(1, {"name": "Ada", "age": None})
-    assert source.load(1) == user(1, age=None)
-    source.save(1, user(1, "Ada Lovelace"))
-    assert source.load(1) == user(1, "Ada Lovelace")
-
-
-def test_many_are_loaded_but_for_those_that_are_not_there(engine: AnyEngine) -> None:
-    source = users_of(engine)
-    source.save_many({3: user(3), 1: user(1, "Eve")})
-    assert source.load_many([1, 2, 3]) == {1: user(1, "Eve"), 3: user(3)}
-    assert source.load_many([2]) == {}
-    assert source.load_many([]) == {}
-
-
-def test_what_is_deleted_is_gone_and_nothing_else_is(engine: AnyEngine) -> None:
-    source = users_of(engine)
-    source.save_many({id: user(id) for id in range(5)})
-    source.delete(1)
-    source.delete(1)
-    source.delete_many([2, 3, 9])
-    assert set(source.load_many(range(10))) == {0, 4}
-
-
 def test_an_id_of_several_columns_is_a_tuple(engine: AnyEngine) -> None:
     source = TableSource(engine, places)
     values = {("at", 2): {"name": "Graz"}, ("at", 1): {"name": "Wien"}, ("de", 1): {"name": "Ulm"}}

@@ -1,4 +1,4 @@
-"""The places of journals that the contract is tested in."""
+"""The places of journals that the suites run in."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 
 from tests.journals._async.parts import Local, Place, Served
-from tests.support.plugin import served
-
-KINDS = ("memory", "sqlite", "redis")
 
 
-@pytest.fixture(params=[served(kind, kind == "redis") for kind in KINDS])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Give an empty place of one kind."""
-    if request.param == "memory":
-        return Local(None)
-    if request.param == "sqlite":
-        return Local(tmp_path)
-    return Served(request.getfixturevalue("redis_url"))
+@pytest.fixture
+def in_memory() -> Place:
+    return Local(None)
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Place:
+    return Local(tmp_path)
+
+
+@pytest.fixture
+def in_redis(redis_url: str) -> Place:
+    return Served(redis_url)

@@ -13,8 +13,8 @@ from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.resp import Argument, Reply
 from freshwell.errors import JournalUnavailable, JournalUnfit
 from freshwell.ground.records import Durability
+from freshwell.testing import FakeClock
 from tests.journals._async.redis_parts import draft, opened
-from tests.support.clock import ManualClock
 from tests.support.plugin import MakeServer
 from tests.support.servers import Server
 
@@ -101,7 +101,7 @@ async def test_a_server_that_tells_nothing_is_refused_unless_the_user_answers_fo
 
 async def test_a_refusal_is_noted_in_the_servers_log_once(make_redis: MakeServer) -> None:
     server = make_redis(arguments=(*AOF, "--maxmemory-policy", "allkeys-lru"))
-    clock = ManualClock()
+    clock = FakeClock()
     link = Link(Endpoint.of(as_user(server, "-config")), command_timeout_s=5)
     fitness = watching(link, clock)
     for _ in range(5):
@@ -116,7 +116,7 @@ async def test_what_changes_is_noticed_within_a_minute_and_what_is_mended_within
     make_redis: MakeServer,
 ) -> None:
     server = make_redis(arguments=AOF)
-    clock = ManualClock()
+    clock = FakeClock()
     link = Link(Endpoint.of(server.url), command_timeout_s=5)
     fitness = watching(link, clock)
     await fitness.check()
@@ -135,7 +135,7 @@ async def test_what_changes_is_noticed_within_a_minute_and_what_is_mended_within
     await link.aclose()
 
 
-def watching(link: Link, clock: ManualClock) -> Fitness:
+def watching(link: Link, clock: FakeClock) -> Fitness:
     async def ask(commands: list[tuple[Argument, ...]]) -> list[list[Reply]]:
         return [await link.batch(commands)]
 

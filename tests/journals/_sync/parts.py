@@ -1,59 +1,23 @@
-"""Drafts, and what every journal can be asked for, whatever it is made of."""
+"""The places of our own journals."""
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from freshwell._sync.stores.journal import Desk, Journal
 from freshwell._sync.stores.journal_places import open_desk, open_journal
 from freshwell._sync.stores.local_journal import LocalJournal
 from freshwell._sync.stores.redis_journal import Layout
 from freshwell._kit.places import place_of
-from freshwell.ground.records import Draft, Kind, Record, Settled
+from freshwell.testing._sync.journal_parts import Both, Make, draft
 
-__all__ = [
-    "Both",
-    "Local",
-    "Opened",
-    "Place",
-    "Served",
-    "dies",
-    "draft",
-    "owned",
-    "settle",
-    "taken",
-]
-
-_numbers = count(1)
-
-
-class Both(Journal, Desk, Protocol):
-    """A journal that is a desk as well."""
-
-
-class Opened:
-    """A journal for the time of a block, and for no longer."""
-
-    def __init__(self, make: Callable[[], Both]) -> None:
-        self._make = make
-
-    def __enter__(self) -> Both:
-        self._journal = self._make()
-        return self._journal
-
-    def __exit__(self, *_: object) -> None:
-        self._journal.close()
+__all__ = ["Local", "Make", "Place", "Served", "draft"]
 
 
 class Place(Protocol):
-    """Where journals are. `is_kept`: what one has accepted there, the next one has."""
+    """Where journals are."""
 
-    is_kept: bool
-
-    def opened(self, **bounds: int) -> Opened:
+    def made(self, **bounds: int) -> Both:
         """Open the journal of this place: `max_records`, `max_bytes`, `max_dead`."""
 
 
@@ -62,10 +26,6 @@ class Local:
 
     def __init__(self, folder: Path | None) -> None:
         self.path = None if folder is None else str(folder / "writes")
-        self.is_kept = folder is not None
-
-    def opened(self, **bounds: int) -> Opened:
-        return Opened(lambda: self.made(**bounds))
 
     def made(self, **options: Any) -> LocalJournal:
         usual: dict[str, Any] = {
@@ -80,15 +40,13 @@ class Local:
 class Served:
     """A journal in Redis, in one shard, for each has its part of the bounds; and its desk."""
 
-    is_kept = True
-
     def __init__(self, url: str) -> None:
         self._place = place_of(url)
 
-    def opened(self, **bounds: int) -> Opened:
+    def made(self, **bounds: int) -> Both:
         layout = Layout("shop", "users", "user:{id}", shards=1, **bounds)
         journal = open_journal(self._place, layout, assume_durable=True)
-        return Opened(lambda: cast("Both", _Both(journal, open_desk(self._place, "shop", "users"))))
+        return cast("Both", _Both(journal, open_desk(self._place, "shop", "users")))
 
 
 class _Both:
@@ -101,36 +59,3 @@ class _Both:
     def close(self) -> None:
         self._journal.close()
         self._desk.close()
-
-
-def draft(name: str = "a", payload: bytes = b"value", kind: Kind = Kind.PUT) -> Draft:
-    """Return a write with a token of its own."""
-    return Draft(name, b'"' + name.encode() + b'"', kind, payload, next(_numbers).to_bytes(16))
-
-
-def owned(journal: Both) -> None:
-    """Become the owner of all shards."""
-    for shard in range(journal.shards):
-        assert journal.own(shard)
-
-
-def taken(journal: Both) -> dict[int, list[Record]]:
-    """Become the owner of all shards, and return their records."""
-    owned(journal)
-    return {shard: journal.take(shard, 0, 1_000) for shard in range(journal.shards)}
-
-
-def settle(journal: Both, choose: Callable[[list[Record]], Settled]) -> int:
-    """Settle what is in the shards as `choose` says. Return how many were not there."""
-    missing = 0
-    for shard, records in taken(journal).items():
-        missing += journal.settle(shard, choose(records))
-    return missing
-
-
-def dies(*names: str) -> Callable[[list[Record]], Settled]:
-    """Choose death for the records of these names, and the source for the others."""
-    return lambda records: Settled(
-        stored=tuple(record for record in records if record.name not in names),
-        dead=tuple((record, "refused") for record in records if record.name in names),
-    )

@@ -190,6 +190,30 @@ def test_a_writers_intent_stays_and_is_told(redis_url: str, redis_server: Server
     store.close()
 
 
+def test_writes_of_many_callers_at_once_each_leave_their_own_entry(
+    redis_url: str, redis_server: Server
+) -> None:
+    with opened(redis_url, together=True, shards=4, bounds={"max_bytes": 2_000}) as journal:
+        names = [f"key:{n}" for n in range(40)]
+        large = bytes(600)
+        given = all_of(
+            *[
+                partial(
+                    journal.accept,
+                    [draft(name, large if n == 7 else b"v")],
+                    [entry_of(f"fw:e:shop:{name}".encode(), name.encode())],
+                )
+                for n, name in enumerate(names)
+            ]
+        )
+        assert [n for n, (sequence,) in enumerate(given) if not sequence] == [7]
+        for n, name in enumerate(names):
+            key = f"fw:e:shop:{name}".encode()
+            if n != 7:
+                assert bytes(frame_at(redis_server, key).payload) == name.encode()
+        assert not redis_server.ask("EXISTS", "fw:e:shop:key:7")
+
+
 def test_an_entry_that_is_evicted_is_still_the_newest_write(
     redis_url: str, redis_server: Server
 ) -> None:

@@ -11,10 +11,10 @@ from freshwell._kit.link_errors import LinkLost
 from freshwell._kit.resp import Argument, Reply
 from freshwell.errors import JournalUnavailable, StoreUnavailable
 from freshwell.ground.records import Record, Settled
+from freshwell.testing import DOWN, FaultProxy
 from tests.journals._sync.redis_parts import at_desk, draft, entry_of, opened, stem
 from tests.support.threads import start, until
 from tests.support.plugin import MakeServer
-from tests.support.proxy import DOWN, proxy
 from tests.support.servers import Server
 
 
@@ -24,7 +24,7 @@ def held(server: Server) -> int:
 
 
 def test_a_write_whose_reply_is_lost_is_not_given_again(own_redis: Server) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         with opened(between.url) as journal:
             journal.accept([draft("a")])
             between.freeze(DOWN)
@@ -48,7 +48,7 @@ def refused(call: Callable[[], object]) -> bool:
 
 
 def test_control_where_it_is_given_again_it_is_there_twice(own_redis: Server) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         with opened(between.url) as journal:
             journal.accept([draft("a")])
             link = journal._shards.link
@@ -67,7 +67,7 @@ def test_control_where_it_is_given_again_it_is_there_twice(own_redis: Server) ->
 
 
 def test_a_settlement_whose_reply_is_lost_is_not_given_again(own_redis: Server) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         with opened(between.url) as journal:
             journal.accept([draft("a"), draft("b")])
             assert journal.own(0)

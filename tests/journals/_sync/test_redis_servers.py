@@ -14,11 +14,11 @@ from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.link_errors import LinkLost, ReplicasMissing
 from freshwell.errors import JournalUnavailable, JournalUnfit
 from freshwell.ground.records import Durability, Settled
+from freshwell.testing import DOWN, FaultProxy
 from tests.journals._sync.redis_parts import at_desk, draft, opened, stem
 from tests.support.threads import all_of, start, until
 from tests.support.cluster import Cluster
 from tests.support.impostor import CUT, impostor
-from tests.support.proxy import DOWN, proxy
 from tests.support.sentinels import Replicated, Sentinels
 from tests.support.servers import Server
 
@@ -89,7 +89,7 @@ def test_many_that_wait_for_replicas_are_each_accepted_once(replicated: Replicat
 def test_a_waited_write_whose_reply_is_lost_is_not_given_again(
     replicated: Replicated,
 ) -> None:
-    with proxy(replicated.primary.port) as between:
+    with FaultProxy(replicated.primary.port) as between:
         with opened(between.url, min_replicas=1, replica_wait_ms=10_000) as journal:
             journal.accept([draft("a")])
 

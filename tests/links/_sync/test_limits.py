@@ -13,9 +13,9 @@ from freshwell._kit.threads import sleep
 from freshwell._kit.threads_link import Link
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
+from freshwell.testing import DOWN, UP, FaultProxy
 from tests.support.threads import start, until
 from tests.support.impostor import SILENCE, impostor
-from tests.support.proxy import DOWN, UP, proxy
 from tests.support.servers import Server
 
 SLACK_S = 1.5
@@ -23,7 +23,7 @@ SLACK_S = 1.5
 
 
 def test_a_call_to_a_silent_place_ends_in_time(own_redis: Server) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         between.freeze()
         own = Link(Endpoint.of(between.url), connect_timeout_s=0.2, command_timeout_s=0.1)
         began_s = time.monotonic()
@@ -52,7 +52,7 @@ def test_a_reply_that_drips_is_not_waited_for_beyond_the_limit() -> None:
 
 
 def test_a_command_that_is_taken_slowly_is_given_up_in_time(own_redis: Server) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         own = Link(Endpoint.of(between.url), command_timeout_s=0.4)
         own.batch([("PING",)])
         between.throttle(200_000, UP)
@@ -64,7 +64,7 @@ def test_a_command_that_is_taken_slowly_is_given_up_in_time(own_redis: Server) -
 
 
 def test_a_slow_answer_within_the_limit_does_not_shorten_the_next(own_redis: Server) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         own = Link(Endpoint.of(between.url), command_timeout_s=1.2)
         own.get(b"k")
         between.delay(0.7, DOWN)
@@ -74,7 +74,7 @@ def test_a_slow_answer_within_the_limit_does_not_shorten_the_next(own_redis: Ser
 
 
 def test_closing_while_connecting_is_told_as_a_loss(own_redis: Server) -> None:
-    with proxy(own_redis.port) as between:
+    with FaultProxy(own_redis.port) as between:
         between.freeze()
         own = Link(Endpoint.of(between.url), connect_timeout_s=0.4)
         reading = start(partial(own.get, b"k"))

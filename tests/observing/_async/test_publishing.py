@@ -94,6 +94,16 @@ async def test_what_waits_in_journals_is_published(own_redis: Server) -> None:
         await until(lambda: waiting() == [("users", 1)])
 
 
+async def test_a_journal_that_has_ended_is_published_no_more(own_redis: Server) -> None:
+    async with AsyncCache(own_redis.url, namespace="shop") as cache:
+        users = cache.write_behind(Shelved(), key="user:{}", journal="memory", flusher=False)
+        cache.publish(0.1)
+        await users.start()
+        await until(lambda: any(one.journals for one in published(own_redis)))
+        await users.aclose()
+        await until(lambda: [one.journals for one in published(own_redis)] == [()])
+
+
 async def test_a_server_that_is_away_is_passed_over(own_redis: Server) -> None:
     async with AsyncCache(own_redis.url, namespace="shop") as cache:
         cache.publish(0.1)
@@ -115,3 +125,25 @@ async def test_a_time_out_of_bounds_is_refused(every: Any, redis_url: str) -> No
     async with AsyncCache(redis_url, namespace="shop") as cache:
         with pytest.raises(ConfigurationError, match="every"):
             cache.publish(every)
+
+
+async def test_what_waits_in_a_journal_is_a_metric_once_it_was_asked(own_redis: Server) -> None:
+    async with AsyncCache(own_redis.url, namespace="shop", drain=0) as cache:
+        users = cache.write_behind(
+            Shelved(), key="user:{}", journal="memory", flusher=False, name="users"
+        )
+        await users.put(1, {"name": "Ada"})
+        assert cache.observe().journals == {}
+        await users.backlog()
+        assert cache.observe().journals["users"].records == 1
+
+
+async def test_the_age_of_the_session_grows_while_the_feed_is_silent(own_redis: Server) -> None:
+    async with AsyncCache(own_redis.url, namespace="shop", max_staleness=0.3) as cache:
+        assert cache.observe().session_age_s is None
+        await cache.get("a")
+        await until(lambda: cache.observe().session_age_s is not None)
+        own_redis.freeze()
+        await until(lambda: (cache.observe().session_age_s or 0) > 0.9)
+        own_redis.thaw()
+        await until(lambda: 0 < (cache.observe().session_age_s or 0) < 0.9)

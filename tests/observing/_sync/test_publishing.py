@@ -94,6 +94,16 @@ def test_what_waits_in_journals_is_published(own_redis: Server) -> None:
         until(lambda: waiting() == [("users", 1)])
 
 
+def test_a_journal_that_has_ended_is_published_no_more(own_redis: Server) -> None:
+    with Cache(own_redis.url, namespace="shop") as cache:
+        users = cache.write_behind(Shelved(), key="user:{}", journal="memory", flusher=False)
+        cache.publish(0.1)
+        users.start()
+        until(lambda: any(one.journals for one in published(own_redis)))
+        users.close()
+        until(lambda: [one.journals for one in published(own_redis)] == [()])
+
+
 def test_a_server_that_is_away_is_passed_over(own_redis: Server) -> None:
     with Cache(own_redis.url, namespace="shop") as cache:
         cache.publish(0.1)
@@ -115,3 +125,25 @@ def test_a_time_out_of_bounds_is_refused(every: Any, redis_url: str) -> None:
     with Cache(redis_url, namespace="shop") as cache:
         with pytest.raises(ConfigurationError, match="every"):
             cache.publish(every)
+
+
+def test_what_waits_in_a_journal_is_a_metric_once_it_was_asked(own_redis: Server) -> None:
+    with Cache(own_redis.url, namespace="shop", drain=0) as cache:
+        users = cache.write_behind(
+            Shelved(), key="user:{}", journal="memory", flusher=False, name="users"
+        )
+        users.put(1, {"name": "Ada"})
+        assert cache.observe().journals == {}
+        users.backlog()
+        assert cache.observe().journals["users"].records == 1
+
+
+def test_the_age_of_the_session_grows_while_the_feed_is_silent(own_redis: Server) -> None:
+    with Cache(own_redis.url, namespace="shop", max_staleness=0.3) as cache:
+        assert cache.observe().session_age_s is None
+        cache.get("a")
+        until(lambda: cache.observe().session_age_s is not None)
+        own_redis.freeze()
+        until(lambda: (cache.observe().session_age_s or 0) > 0.9)
+        own_redis.thaw()
+        until(lambda: 0 < (cache.observe().session_age_s or 0) < 0.9)

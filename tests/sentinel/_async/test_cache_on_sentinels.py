@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from freshwell import AsyncCache
-from tests.behaviour._async.parts import leaves, listening, of, rests
+from freshwell import AsyncCache, StoreUnavailable
+from tests.behaviour._async.parts import Loader, leaves, listening, of, rests, until_so
 from tests.support.aio import until
 from tests.support.sentinels import Sentinels
 
@@ -65,3 +66,35 @@ async def test_what_was_invalidated_before_a_failover_is_said_again(sentinels: S
         async with of(f"redis://127.0.0.1:{new.port}/0", l1=False) as other:
             await other.set("a", "old")
             await leaves(other, "a", read="fresh")
+
+
+@pytest.mark.slow
+async def test_a_frozen_primary_is_left_alone_until_another_is_appointed(
+    sentinels: Sentinels,
+) -> None:
+    limits: dict[str, Any] = {"connect_timeout": 0.2, "command_timeout": 0.1}
+    async with AsyncCache(sentinels.url, l1=False, drain=0, **limits) as cache:
+        await cache.set("a", 1)
+        old = sentinels.primary
+        old.freeze()
+        load = Loader()
+        assert await cache.get_or_load("a", load) == 1
+        before = cache.stats()
+        assert before.breaker != "closed"
+        for number in range(50):
+            assert await cache.get_or_load("a", load) == number + 2
+        counted = cache.stats()
+        assert counted.l2_refused >= before.l2_refused + 100
+        assert counted.l2_errors <= before.l2_errors + 20, "but for the surveys"
+        await until_so(partial(stores, cache))
+        assert sentinels.primary is not old
+        old.thaw()
+
+
+async def stores(cache: AsyncCache) -> bool:
+    """Tell whether L2 takes a value and has it then."""
+    try:
+        await cache.set("a", 2)
+    except StoreUnavailable:
+        return False
+    return await cache.get("a") == 2

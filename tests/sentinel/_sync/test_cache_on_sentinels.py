@@ -2,12 +2,13 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from freshwell import Cache
-from tests.behaviour._sync.parts import leaves, listening, of, rests
+from freshwell import Cache, StoreUnavailable
+from tests.behaviour._sync.parts import Loader, leaves, listening, of, rests, until_so
 from tests.support.threads import until
 from tests.support.sentinels import Sentinels
 
@@ -65,3 +66,35 @@ def test_what_was_invalidated_before_a_failover_is_said_again(sentinels: Sentine
         with of(f"redis://127.0.0.1:{new.port}/0", l1=False) as other:
             other.set("a", "old")
             leaves(other, "a", read="fresh")
+
+
+@pytest.mark.slow
+def test_a_frozen_primary_is_left_alone_until_another_is_appointed(
+    sentinels: Sentinels,
+) -> None:
+    limits: dict[str, Any] = {"connect_timeout": 0.2, "command_timeout": 0.1}
+    with Cache(sentinels.url, l1=False, drain=0, **limits) as cache:
+        cache.set("a", 1)
+        old = sentinels.primary
+        old.freeze()
+        load = Loader()
+        assert cache.get_or_load("a", load) == 1
+        before = cache.stats()
+        assert before.breaker != "closed"
+        for number in range(50):
+            assert cache.get_or_load("a", load) == number + 2
+        counted = cache.stats()
+        assert counted.l2_refused >= before.l2_refused + 100
+        assert counted.l2_errors <= before.l2_errors + 20, "but for the surveys"
+        until_so(partial(stores, cache))
+        assert sentinels.primary is not old
+        old.thaw()
+
+
+def stores(cache: Cache) -> bool:
+    """Tell whether L2 takes a value and has it then."""
+    try:
+        cache.set("a", 2)
+    except StoreUnavailable:
+        return False
+    return cache.get("a") == 2

@@ -3,11 +3,12 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 import itertools
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from freshwell._sync.stores.base import Fill, Grant
+from freshwell._sync.stores.base import Fill
 from freshwell._sync.stores.redis import RedisStore
 from freshwell._sync.stores.sentinel import SentinelLink
 from freshwell._sync.stores.topology import Topology
@@ -18,6 +19,7 @@ from freshwell._kit.link_errors import LinkLost, ServerReplied
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import State, encode
 from freshwell.ground.keys import digest8
+from freshwell.testing.conformance import StoreConformance
 from tests.sentinel._sync.links import has, link, put
 from tests.support.threads import start, until
 from tests.support.sentinels import Sentinels
@@ -25,9 +27,9 @@ from tests.support.sentinels import Sentinels
 KEY = b"fw:e:default:a"
 
 
-def opened(own: SentinelLink) -> RedisStore:
+def opened(own: SentinelLink, lease_ms: int = 5_000) -> RedisStore:
     numbers = itertools.count(1)
-    return RedisStore(own, lease_ms=5_000, new_token=lambda: b"token%03d" % next(numbers))
+    return RedisStore(own, lease_ms=lease_ms, new_token=lambda: b"token%03d" % next(numbers))
 
 
 def value(token: bytes, text: bytes = b"1") -> Fill:
@@ -38,18 +40,10 @@ def value(token: bytes, text: bytes = b"1") -> Fill:
 # -- in peace --------------------------------------------------------------------------------
 
 
-def test_a_store_works_over_it(sentinel_url: str) -> None:
-    own = link(sentinel_url)
-    store = opened(own)
-    lease = store.acquire([KEY])[0]
-    assert lease.grant is Grant.GRANTED
-    assert store.fill([value(lease.token)]) == [True]
-    assert store.fetch_many([KEY, b"none"])[1] is None
-    assert store.fetch(KEY) is not None
-    store.expire([KEY])
-    store.invalidate([KEY])
-    assert store.acquire([KEY])[0].grant is Grant.GRANTED
-    store.close()
+class TestUnderSentinels(StoreConformance):
+    @pytest.fixture
+    def make(self, sentinel_url: str) -> Callable[..., RedisStore]:
+        return lambda lease_ms=5_000: opened(link(sentinel_url), lease_ms)
 
 
 def test_it_speaks_to_the_primary_and_knows_its_clock(sentinels: Sentinels) -> None:

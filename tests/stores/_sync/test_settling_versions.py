@@ -10,7 +10,8 @@ from freshwell._kit.threads import sleep
 from freshwell.ground.frame import Frame, State, decode, encode, stamp_frame, tombstone_frame
 from freshwell.ground.frame import writers_of as listed
 from freshwell.ground.keys import digest8
-from tests.stores._sync.test_settling import INTENT, KEY, TAG, opened, standing
+from freshwell.testing._sync.store_parts import INTENT, KEY, TAG, standing
+from tests.stores._sync.test_settling import opened
 from tests.support.episodes import Episodes, events
 from tests.support.servers import Server
 

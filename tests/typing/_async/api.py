@@ -21,6 +21,7 @@ from freshwell import (
     Saved,
     Stats,
 )
+from freshwell.testing import AsyncCountingLoader, Chaos, FakeClock, Seen, watched
 
 
 class User:
@@ -49,7 +50,8 @@ async def load_users(keys: list[str]) -> dict[str, User]:
     return {}
 
 
-cache = AsyncCache()
+cache = AsyncCache(clock=FakeClock())
+AsyncCache(clock=lambda: 1.5)  # type: ignore[arg-type,return-value]
 
 
 # -- functions -------------------------------------------------------------------------------
@@ -132,6 +134,12 @@ async def by_key() -> None:
     assert_type(await cache.lookup("user:1"), Lookup)
     assert_type(cache.stats(), Stats)
     await cache.set("user:1", User(), ttl=timedelta(minutes=5), stale_ttl="1m")
+    fresh_first = await cache.get_or_load(
+        "user:1", load_user, stale_serve="error", stale_on=(OSError,), load_timeout=None
+    )
+    assert_type(fresh_first, User)
+    await cache.get_or_load("user:1", load_user, stale_serve="always")  # type: ignore[arg-type]
+    await cache.get_or_load("user:1", load_user, stale_sevre="error")  # type: ignore[call-arg]
     await cache.set_many({"user:1": User()}, ttl=1.5)
     await cache.invalidate("user:1", "user:2")
     await cache.expire("user:1")
@@ -213,3 +221,16 @@ async def write_through() -> None:
     await users.put_many([User()])  # type: ignore[arg-type]
     cache.write_through(readable, key="user:{}")  # type: ignore[arg-type]
     cache.write_through(by_number, key="user:{}")  # type: ignore[arg-type]
+
+
+# -- for tests -------------------------------------------------------------------------------
+
+
+async def in_tests() -> None:
+    loads = AsyncCountingLoader({1: "a"})
+    assert_type(await loads(1), str | None)
+    names = cache.read_through(loads, key="name:{}")
+    assert_type(await names.get(1), str | None)
+    assert_type(Chaos().wrap("source", Users()), Users)
+    with watched(cache) as seen:
+        assert_type(seen, Seen)

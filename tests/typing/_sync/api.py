@@ -21,6 +21,7 @@ from freshwell import (
     Saved,
     Stats,
 )
+from freshwell.testing import CountingLoader, Chaos, FakeClock, Seen, watched
 
 
 class User:
@@ -49,7 +50,8 @@ def load_users(keys: list[str]) -> dict[str, User]:
     return {}
 
 
-cache = Cache()
+cache = Cache(clock=FakeClock())
+Cache(clock=lambda: 1.5)  # type: ignore[arg-type,return-value]
 
 
 # -- functions -------------------------------------------------------------------------------
@@ -132,6 +134,12 @@ def by_key() -> None:
     assert_type(cache.lookup("user:1"), Lookup)
     assert_type(cache.stats(), Stats)
     cache.set("user:1", User(), ttl=timedelta(minutes=5), stale_ttl="1m")
+    fresh_first = cache.get_or_load(
+        "user:1", load_user, stale_serve="error", stale_on=(OSError,), load_timeout=None
+    )
+    assert_type(fresh_first, User)
+    cache.get_or_load("user:1", load_user, stale_serve="always")  # type: ignore[arg-type]
+    cache.get_or_load("user:1", load_user, stale_sevre="error")  # type: ignore[call-arg]
     cache.set_many({"user:1": User()}, ttl=1.5)
     cache.invalidate("user:1", "user:2")
     cache.expire("user:1")
@@ -213,3 +221,16 @@ def write_through() -> None:
     users.put_many([User()])  # type: ignore[arg-type]
     cache.write_through(readable, key="user:{}")  # type: ignore[arg-type]
     cache.write_through(by_number, key="user:{}")  # type: ignore[arg-type]
+
+
+# -- for tests -------------------------------------------------------------------------------
+
+
+def in_tests() -> None:
+    loads = CountingLoader({1: "a"})
+    assert_type(loads(1), str | None)
+    names = cache.read_through(loads, key="name:{}")
+    assert_type(names.get(1), str | None)
+    assert_type(Chaos().wrap("source", Users()), Users)
+    with watched(cache) as seen:
+        assert_type(seen, Seen)

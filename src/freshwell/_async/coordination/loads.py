@@ -7,74 +7,38 @@ before an invalidation can be stored after it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from freshwell._async.coordination.heart import Lease
+from freshwell._async.coordination.errands import (
+    NOTHING,
+    Course,
+    Errand,
+    Load,
+    Loaded,
+    Run,
+    too_late,
+    untagged,
+)
 from freshwell._async.coordination.keeper import Keeper, Tiers
+from freshwell._async.coordination.storing import Storing
 from freshwell._async.coordination.tags import Tagged
-from freshwell._async.stores.base import Acquired, Fill, Grant
+from freshwell._async.stores.base import Acquired, Grant
+from freshwell.engines.allowance import Allowance
+from freshwell.engines.loading import LoadNotes
 from freshwell.engines.session import CoherenceMode
-from freshwell.engines.shelf import Reading, Terms
-from freshwell.engines.stamps import Bonds
 from freshwell.errors import LoadShed, StoreUnavailable
 from freshwell.ground.frame import identity_of
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.tags import UNTAGGED, Tagging
+from freshwell.ground.tags import UNTAGGED
 
-__all__ = ["Errand", "Loaded", "Loads", "untagged"]
+__all__ = ["Errand", "Load", "Loaded", "Loads", "too_late", "untagged"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_USELESS = 4
 _TOLD_PAUSES_S = (0.25, 1.0)
 _ASKING_PAUSES_S = (0.02, 0.1)
-
-Load = Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
-"""A loader of many keys at once. Keys that it leaves out do not exist in the source."""
-
-
-class Loaded(NamedTuple):
-    """A value that a flight brings back.
-
-    `began_ns` is when its load began (-1: it was found in a tier); `valid_at_ns` is an instant
-    at which it is known to have been current. Both are this process's monotonic clock.
-    """
-
-    value: Any
-    negative: bool
-    began_ns: int
-    valid_at_ns: int
-    found: bool = True
-
-
-def untagged(name: str) -> Tagging:
-    """Return what tags an entry has where none are given: none."""
-    return UNTAGGED
-
-
-NOTHING = Loaded(None, False, -1, -1, found=False)
-"""A refresh that somebody else is doing already."""
-
-
-@dataclass(slots=True)
-class Errand:
-    """What a flight's leader is to do.
-
-    - `load`: asks the source. `taggings`: the tags of each entry.
-    - `nested`: the caller is itself a loader, whose slot covers this.
-    - `forced`: load even where a tier has a fresh value.
-    - `refresh_within_ms`: replace values with at most this much freshness left (None: a
-      foreground load, which waits where another process is loading; a refresh gives up).
-    """
-
-    load: Load
-    terms: Terms
-    taggings: Callable[[str], Tagging] = untagged
-    nested: bool = False
-    forced: bool = False
-    refresh_within_ms: int | None = None
 
 
 class Loads:
@@ -83,25 +47,29 @@ class Loads:
     def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
         self._keeper = keeper
+        self._storing = Storing(tiers, keeper)
 
     async def do(self, keys: Sequence[str], errand: Errand) -> dict[str, Loaded]:
         """Return a value for each key: found in L2, loaded here, or loaded by another process.
 
-        Raises what the loader raises, `LoadShed`, and `CodecError` for a value that cannot be
-        written. L2's failures are not raised: the load then goes without a lease, and its
+        Raises what the loader raises, `LoadShed`, `LoadTimeout`, and `CodecError` for a value that
+        cannot be written. L2's failures are not raised: the load then goes without a lease, and its
         value is kept nowhere.
         """
         results = self._look_again(keys, errand)
         todo, waits = [key for key in keys if key not in results], 0
-        useless: dict[bytes, bytes] = {}
+        left_ns = self._t.l2_timeout_ns - errand.l2_spent_ns
+        course = Course(Allowance(left_ns, self._t.now_ns), errand.terms.policy.limit_ns)
         while todo:
+            if course.is_late:
+                raise too_late(errand.terms)
             since, held_ms = self._t.table.moment(), 0
             if self._t.store.shared:
-                leases, held_ms = await self._acquire(todo, errand, results, since, useless)
+                leases, held_ms = await self._acquire(todo, errand, results, since, course)
             else:
                 leases = dict.fromkeys(todo, b"")
             if leases:
-                results.update(await self._load(leases, errand))
+                results.update(await self._load(leases, errand, course))
             todo = [key for key in todo if key not in results]
             if todo and errand.refresh_within_ms is not None:
                 return results | dict.fromkeys(todo, NOTHING)
@@ -136,31 +104,37 @@ class Loads:
         errand: Errand,
         results: dict[str, Loaded],
         since: int,
-        useless: dict[bytes, bytes],
+        course: Course,
     ) -> tuple[dict[str, bytes], int]:
         """Ask for the leases. Returns the tokens granted, by key (empty: load without a lease).
 
-        Values found on the way go to `results`, those of no use to `useless`; the second part
+        Values found on the way go to `results`, those of no use to the `course`; the second part
         of the answer is how long the shortest lease of another process still stands, in
         milliseconds.
         """
         leases = dict.fromkeys(self._withheld(keys, errand), b"")
+        self._alone(leases, course)
         held_ms, todo = 2**31, [key for key in keys if key not in leases]
         for _ in range(_MAX_USELESS):
             if not todo:
                 break
             asked_ns, frames = self._t.now_ns(), {}
-            for key, answer in zip(todo, await self._ask(todo, errand, useless), strict=True):
+            for key, answer in zip(todo, await self._ask(todo, errand, course), strict=True):
                 if answer.grant is Grant.HELD:
                     held_ms = min(held_ms, max(1, answer.left_ms))
                 elif answer.grant is not Grant.FRESH:
                     leases[key] = answer.token
+                    if answer.grant is Grant.ALONE:
+                        self._alone((key,), course)
                 elif answer.frame is not None:
                     frames[key] = answer.frame
-            results.update(await self._found(frames, errand, asked_ns, since))
+            with course.allowance:
+                results.update(await self._found(frames, errand, asked_ns, since))
             # What is stored is of no use: it is asked again, and said which value that is.
             todo = [key for key in frames if key not in results]
-            useless.update((self._t.names.entry(key), identity_of(frames[key])) for key in todo)
+            course.useless.update(
+                (self._t.names.entry(key), identity_of(frames[key])) for key in todo
+            )
         return leases | dict.fromkeys(todo, b""), held_ms
 
     def _withheld(self, keys: Sequence[str], errand: Errand) -> list[str]:
@@ -170,19 +144,25 @@ class Loads:
             return []
         return [key for key in keys if spool.withholds(key, errand.taggings(key).digests)]
 
-    async def _ask(
-        self, keys: Sequence[str], errand: Errand, useless: Mapping[bytes, bytes]
-    ) -> list[Acquired]:
-        try:
-            return await self._t.store.acquire(
-                [self._t.names.entry(key) for key in keys],
-                fresh_beyond_ms=errand.refresh_within_ms or 0,
-                forced=errand.forced,
-                useless=useless,
-            )
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-            return [Acquired(Grant.GRANTED, b"")] * len(keys)
+    async def _ask(self, keys: Sequence[str], errand: Errand, course: Course) -> list[Acquired]:
+        if not self._storing.is_too_slow(course):
+            try:
+                with course.allowance:
+                    return await self._t.store.acquire(
+                        [self._t.names.entry(key) for key in keys],
+                        fresh_beyond_ms=errand.refresh_within_ms or 0,
+                        forced=errand.forced,
+                        useless=course.useless,
+                        stale_does=errand.stale_does,
+                    )
+            except StoreUnavailable as error:
+                self._t.incidents.l2_failed(error)
+        return [Acquired(Grant.ALONE, b"")] * len(keys)
+
+    def _alone(self, keys: Collection[str], course: Course) -> None:
+        """Note that keys are loaded without L2."""
+        course.alone.update(keys)
+        self._t.counters.loads_alone += len(keys)
 
     async def _found(
         self, frames: Mapping[str, bytes], errand: Errand, asked_ns: int, since: int
@@ -202,7 +182,13 @@ class Loads:
         for key, reading in readings.items():
             if reading.times is not None and reading.word is not L2Word.ABSENT:
                 self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
-                found[key] = Loaded(reading.value, reading.negative, -1, asked_ns)
+                if reading.rest_ms:
+                    self._t.rests.note([key], asked_ns + reading.rest_ms * _NS_PER_MS)
+                else:
+                    self._t.rests.end([key])
+                value, negative, times = reading.value, reading.negative, reading.times
+                since_ns = times.fresh_until_ns if reading.word is L2Word.STALE else None
+                found[key] = Loaded(value, negative, -1, asked_ns, stale_since_ns=since_ns)
         return found
 
     def _pause_s(self, waits: int) -> float:
@@ -227,35 +213,76 @@ class Loads:
 
     # -- the load ----------------------------------------------------------------------------
 
-    async def _load(self, tokens: Mapping[str, bytes], errand: Errand) -> dict[str, Loaded]:
+    async def _load(
+        self, tokens: Mapping[str, bytes], errand: Errand, course: Course
+    ) -> dict[str, Loaded]:
         """Load the keys that are leased, and store what comes back.
 
         However the load ends, leases that did not become values are given back.
         """
         leases = [(self._t.names.entry(key), token) for key, token in tokens.items() if token]
-        self._t.heart.hold(leases)
+        self._t.heart.hold(leases, course.until_ns)
         try:
-            before = await self._before(tokens, errand)
+            before = await self._before(tokens, errand, course)
             since = self._t.table.moment() if before is None else before.since
-            began_ns, values = await self._call(list(tokens), errand)
+            notes = errand.notes(self._t.now_ns)
+            began_ns, values = await self._call(list(tokens), errand, notes, course)
             cost_ns = self._t.now_ns() - began_ns
-            return await self._store(tokens, values, errand, began_ns, cost_ns, since, before)
+            self._t.rests.end(tokens)
+            # Without leases, one that is late may end after one that began when it was over.
+            newest = course.until_ns is not None and not course.is_late
+            run = Run(began_ns, cost_ns, since, before, notes, newest)
+            return await self._storing.store(tokens, values, errand, run, course)
+        except Exception as error:
+            self.failed(list(tokens), error, errand)
+            rest_ms = self._rest_ms(errand, error)
+            await self._storing.release(leases, course, rest_ms=rest_ms)
+            raise
         except BaseException:
-            self._give_back(leases)
+            rest_ms = self._rest_ms(errand, too_late(errand.terms)) if course.is_late else 0
+            self._storing.give_back(leases, rest_ms=rest_ms)
             raise
         finally:
             self._t.heart.drop(leases)
 
-    async def _before(self, tokens: Mapping[str, bytes], errand: Errand) -> Tagged | None:
+    def failed(self, keys: Sequence[str], error: Exception, errand: Errand) -> None:
+        """Note that a load has failed: the source is left alone for a while.
+
+        A refresh that raised what `stale_on` does not mean has nobody to tell: the next callers
+        have to wait for a load of their own, and are told. An earlier one, before the entry's end,
+        is not repeated at once.
+        """
+        policy, in_background = errand.terms.policy, errand.refresh_within_ms is not None
+        meant = policy.stale_on(error)
+        if in_background or (meant and errand.stale_does):
+            until_ns = self._t.now_ns() + policy.throttle_ns
+            self._t.rests.note(keys, until_ns, barred=not meant)
+
+    @staticmethod
+    def _rest_ms(errand: Errand, error: Exception) -> int:
+        """Return for how long other processes are to leave the source alone, too."""
+        policy = errand.terms.policy
+        if not errand.stale_does or isinstance(error, LoadShed) or not policy.stale_on(error):
+            return 0
+        return policy.throttle_ns // _NS_PER_MS
+
+    async def _before(
+        self, tokens: Mapping[str, bytes], errand: Errand, course: Course
+    ) -> Tagged | None:
         """Capture the versions of tags, where there are any and something can be stored."""
         taggings = [errand.taggings(key) for key in tokens]
         if all(tagging is UNTAGGED for tagging in taggings):
             return None
         policy = errand.terms.policy
         longest_ns = max(policy.ttl_ns, policy.negative_ns or 0) + policy.stale_ns
-        return await self._t.tags.before_load(taggings, longest_ns)
+        if course.alone.issuperset(tokens) or self._storing.is_too_slow(course):
+            return Tagged({}, longest_ns, self._t.table.moment(), self._t.now_ns(), 0)
+        with course.allowance:
+            return await self._t.tags.before_load(taggings, longest_ns)
 
-    async def _call(self, keys: Sequence[str], errand: Errand) -> tuple[int, Mapping[str, Any]]:
+    async def _call(
+        self, keys: Sequence[str], errand: Errand, notes: LoadNotes, course: Course
+    ) -> tuple[int, Mapping[str, Any]]:
         gated, wait_s = not errand.nested, self._t.load_wait_ns / _NS_PER_S
         if gated and not await self._t.gate.enter(wait_s):
             self._t.incidents.shed(wait_s)
@@ -264,102 +291,24 @@ class Loads:
                 "source is slower than the demand (max_loads, load_wait; stale_ttl would serve)"
             )
         counters, began_ns, error = self._t.counters, self._t.now_ns(), ""
+        if course.is_late:
+            if gated:
+                self._t.gate.leave()
+            raise too_late(errand.terms)
         counters.loads += 1
         try:
             with self._t.observing.spans("load", keys=keys):
-                return began_ns, await errand.load(keys)
+                values, kept = notes.resolved(await errand.load(keys, notes))
+            counters.not_modified += kept
+            return began_ns, values
         except BaseException as raised:
             counters.load_errors += 1
             error = type(raised).__qualname__
             raise
         finally:
+            notes.finish()
             taken_ns = self._t.now_ns() - began_ns
             counters.load_ns += taken_ns
             self._t.observing.loaded(keys, taken_ns, error)
             if gated:
                 self._t.gate.leave()
-
-    def _give_back(self, leases: Sequence[Lease]) -> None:
-        """Release in the background: the caller may be on its way out, cancelled."""
-        if leases and self._t.store.shared:
-            self._t.chores.spawn("release", lambda: self._release(leases))
-
-    async def _release(self, leases: Sequence[Lease]) -> None:
-        try:
-            await self._t.store.release(leases)
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-
-    # -- storing -----------------------------------------------------------------------------
-
-    async def _store(
-        self,
-        tokens: Mapping[str, bytes],
-        values: Mapping[str, Any],
-        errand: Errand,
-        began_ns: int,
-        cost_ns: int,
-        since: int,
-        before: Tagged | None,
-    ) -> dict[str, Loaded]:
-        """Fill L2 under the leases, then L1 with what stands."""
-        terms = errand.terms
-        drafts = {key: self._keeper.draft(key, values, terms, cost_ns) for key in tokens}
-        bonds: dict[str, Bonds | None] = {}
-        if before is not None:
-            given = {key: draft.value for key, draft in drafts.items()}
-            bonds = await self._t.tags.after_load(before, given, errand.taggings)
-        if self._t.store.shared:
-            # L2 decides whether the value stands; what L1 must watch begins with the fill.
-            since = self._t.table.moment()
-        sent_ns = self._t.now_ns()
-        stood = await self._fill(tokens, drafts, terms, cost_ns, bonds)
-        loaded: dict[str, Loaded] = {}
-        for key, draft in drafts.items():
-            own = bonds.get(key)
-            if key in stood and draft.times is not None:
-                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own)
-            # That it stood says nothing of its tags, which stand elsewhere.
-            valid_at_ns = sent_ns if key in stood and own is None else began_ns
-            loaded[key] = Loaded(draft.value, draft.negative, began_ns, valid_at_ns)
-        return loaded
-
-    async def _fill(
-        self,
-        tokens: Mapping[str, bytes],
-        drafts: Mapping[str, Reading],
-        terms: Terms,
-        cost_ns: int,
-        bonds: Mapping[str, Bonds | None],
-    ) -> set[str]:
-        """Store the drafts in L2. Returns the keys whose values stand."""
-        unbound = {key for key in drafts if key in bonds and bonds[key] is None}
-        self._t.counters.fills_refused += len(unbound)
-        if not self._t.store.shared:
-            self._t.counters.fills += len(drafts) - len(unbound)
-            return drafts.keys() - unbound
-        fills: list[tuple[str, Fill]] = []
-        spare: list[Lease] = []
-        for key, draft in drafts.items():
-            token, fill = tokens[key], None
-            if token and key not in unbound and not self._t.spool.withholds(key):
-                fill = self._keeper.fill_of(key, draft, terms, token, cost_ns, bonds.get(key))
-            if fill is not None:
-                fills.append((key, fill))
-            elif token:
-                spare.append((self._t.names.entry(key), token))
-        self._give_back(spare)
-        return await self._send(fills)
-
-    async def _send(self, fills: Sequence[tuple[str, Fill]]) -> set[str]:
-        if not fills:
-            return set()
-        try:
-            done = await self._t.store.fill([fill for _, fill in fills])
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-            return set()
-        stood = {key for (key, _), stored in zip(fills, done, strict=True) if stored}
-        self._t.counters.fills += len(stood)
-        self._t.counters.fills_refused += len(fills) - len(stood)
-        return stood

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from freshwell._async.stores.base import Store
 from freshwell._kit.aio import Signal
-from freshwell.errors import JournalError, StoreUnavailable
+from freshwell.errors import StoreUnavailable
 from freshwell.ground.snapshots import Snapshot, packed, snapshot_key
 
 __all__ = ["Publisher"]
@@ -41,7 +41,7 @@ class Publisher:
                 snapshot = await self._snapshot()
                 key = snapshot_key(snapshot.namespace, snapshot.process)
                 await self._store.post(key, packed(snapshot), _LIVES * self._every_ms)
-            except (StoreUnavailable, JournalError):
+            except StoreUnavailable:
                 # Whoever reads or writes the cache has told so already.
                 pass
             stopped = await self._stop.wait(self._every_ms / 1_000)

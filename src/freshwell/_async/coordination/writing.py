@@ -56,6 +56,10 @@ class Intents:
         """End the background work soon."""
         self._heart.stop()
 
+    def hurry(self) -> None:
+        """Prolong what is announced now: it may not have been possible for a while."""
+        self._heart.hurry()
+
     async def announce(self, keys: Sequence[str], tags: Sequence[str], *, pulse: bool) -> Intent:
         """Announce a change of entries and of tags (their inner names).
 

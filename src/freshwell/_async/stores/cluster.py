@@ -13,10 +13,11 @@ from functools import partial
 
 from freshwell._async.stores.cluster_nodes import Nodes
 from freshwell._async.stores.cluster_scan import scan_step
+from freshwell._async.stores.guard import Guard, GuardOf, unguarded
 from freshwell._async.stores.topology import Survey
 from freshwell._kit.aio import each, sleep
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
+from freshwell._kit.link_errors import LeftAlone, LinkLost, LinkTimeout, ServerReplied
 from freshwell._kit.places import Address, ClusterPlace
 from freshwell._kit.resp import Argument, Reply, not_text
 from freshwell._kit.slots import SlotMap, key_of, redirect_of
@@ -56,8 +57,14 @@ class _Step:
         return self.outcome.code if isinstance(self.outcome, ServerReplied) else ""
 
     @property
-    def was_lost(self) -> bool:
+    def has_failed(self) -> bool:
+        """Tell whether no node has answered it."""
         return isinstance(self.outcome, StoreUnavailable) and not self.code
+
+    @property
+    def was_lost(self) -> bool:
+        """Tell whether it was sent, and no node has answered it."""
+        return self.has_failed and not isinstance(self.outcome, LeftAlone)
 
 
 class ClusterLink:
@@ -70,9 +77,12 @@ class ClusterLink:
     - Where a node is lost, the map is learnt from the others. With `repeat`, its commands are
       given once more, to who owns their slots then.
 
+    - `guard_of` has a guard for each node that is asked. A node that is down costs those who
+      need it a time limit once, and the others nothing.
+
     `in_order`: nodes are written to side by side. Raises `StoreUnavailable` alone: `LinkLost`,
-    `LinkTimeout`, `ServerReplied`. Where a batch goes to several nodes and one of them is lost,
-    the others have done their part all the same.
+    `LinkTimeout`, `ServerReplied`, `LeftAlone`. Where a batch goes to several nodes and one of
+    them is lost, the others have done their part all the same.
     """
 
     in_order = False
@@ -84,10 +94,14 @@ class ClusterLink:
         connect_timeout_s: float = 0.5,
         command_timeout_s: float = 0.25,
         now_ns: Callable[[], int] = time.monotonic_ns,
+        guard_of: GuardOf = unguarded,
+        probe_key: bytes = b"probe",
     ) -> None:
         from redis.crc import key_slot
 
         self._place = place
+        self._guard_of = guard_of
+        self._probe_key = probe_key
         self._slot_of = key_slot
         self._timeout_ns = int(command_timeout_s * _NS_PER_S)
         self._now_ns = now_ns
@@ -120,13 +134,21 @@ class ClusterLink:
         owner = None if known is None else known.owner(slot)
         if owner is None:
             return (await self.get_many([key]))[0]
+        guard = self._guard_of(owner, self._probe)
+        calm = guard.calm
+        if not calm and (refusal := guard.refusal()) is not None:
+            raise refusal
         try:
-            return await self._nodes.link(owner).get(key)
+            found = await self._nodes.link(owner).get(key)
         except StoreUnavailable as error:
             step = _Step((b"GET", key), slot)
             step.at, step.outcome = owner, error
+        else:
+            if not calm:
+                guard.answered()
+            return found
         if step.was_lost:
-            self._nodes.failed(owner)
+            self._failed(owner, step.outcome)
         await self._follow([step], repeat=True)
         return _text(step.outcome)
 
@@ -150,9 +172,13 @@ class ClusterLink:
         steps = [_Step(command, self._slot_of(key_of(command))) for command in commands]
         await self._carry(steps, repeat=repeat)
         for step in steps:
-            if step.was_lost:
+            if step.has_failed:
                 raise step.outcome
         return [step.outcome for step in steps]
+
+    def guard(self, address: Address | None) -> Guard:
+        """Return the guard of a node, or of the map where none is known (None)."""
+        return self._guard_of(address, self._probe)
 
     async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
         """SCAN of all primaries. Return some keys, and the place to go on from. None: that is all.
@@ -163,7 +189,7 @@ class ClusterLink:
 
     async def owners(self, commands: Sequence[Sequence[Argument]]) -> list[Address]:
         """Return who owns the slot of each command's key, as far as is known now."""
-        known = await self._nodes.known()
+        known = await self._known()
         found = [known.owner(self._slot_of(key_of(command))) for command in commands]
         owned = [owner for owner in found if owner is not None]
         if len(owned) < len(found):
@@ -227,9 +253,37 @@ class ClusterLink:
                     await self._nodes.refresh()
             todo = [step for step in todo if self._goes_on(step, repeat, late)]
             await self._send(todo)
+        for step in steps:
+            self._learn_from(step)
         if any(step.moved for step in steps):
             # After the command, which does not wait for it: the node it went to is asked first.
             await self._nodes.refresh()
+
+    async def _known(self) -> SlotMap:
+        known = self._nodes.map
+        return await self.guard(None).carry(self._nodes.known) if known is None else known
+
+    def _learn_from(self, step: _Step) -> None:
+        """Tell a node's guard what came of a command in the end."""
+        if step.at is None or isinstance(step.outcome, LeftAlone):
+            return
+        guard = self.guard(step.at)
+        if isinstance(step.outcome, StoreUnavailable):
+            guard.failed(step.outcome, repeated=step.repeated)
+        else:
+            guard.answered()
+
+    def _failed(self, address: Address, error: StoreUnavailable) -> None:
+        """Note that a node did not answer, before others are asked who answers in its place."""
+        self._nodes.failed(address)
+        self.guard(address).failed(error, repeated=False)
+
+    async def _probe(self, address: Address | None) -> None:
+        """Ask a node what callers ask. One that has left the map is not waited for."""
+        await self._nodes.refresh()
+        known = await self._nodes.known()
+        if address is not None and address in known.nodes:
+            await self._nodes.link(address).get(self._probe_key)
 
     def _redirect(self, step: _Step) -> bool:
         """Aim a command at where a node has sent it. False: nowhere, so that the map decides."""
@@ -263,7 +317,7 @@ class ClusterLink:
         if not steps:
             return
         try:
-            known = await self._nodes.known()
+            known = await self._known()
         except StoreUnavailable as error:
             for step in steps:
                 step.outcome = error
@@ -273,6 +327,8 @@ class ClusterLink:
             step.at = step.target or known.owner(step.slot)
             if step.at is None:
                 step.outcome = ServerReplied("no node owns the key's slot", code="CLUSTERDOWN")
+            elif (refusal := self.guard(step.at).refusal()) is not None:
+                step.outcome = refusal
             else:
                 groups.setdefault(step.at, []).append(step)
         calls = [partial(self._send_to, address, group) for address, group in groups.items()]
@@ -290,7 +346,7 @@ class ClusterLink:
         try:
             replies = iter(await self._nodes.link(address).batch(commands))
         except StoreUnavailable as error:
-            self._nodes.failed(address)
+            self._failed(address, error)
             for step in steps:
                 step.outcome = error
             return

@@ -7,6 +7,7 @@ from functools import partial
 from threading import Lock
 
 from freshwell._async.stores.cluster import ClusterLink
+from freshwell._async.stores.guard import GuardedWaits
 from freshwell._async.stores.waited import WaitedLink
 from freshwell._kit.aio import each
 from freshwell._kit.aio_link import Link
@@ -40,7 +41,7 @@ class ClusterWaits:
         self._connect_timeout_s = connect_timeout_s
         self._timeout_s = command_timeout_s + replica_wait_ms / 1_000
         self._mutex = Lock()
-        self._waited: dict[Address, WaitedLink] = {}
+        self._waited: dict[Address, GuardedWaits] = {}
         self._closed = False
 
     async def batch_waited(
@@ -86,7 +87,7 @@ class ClusterWaits:
         for one in waited:
             await one.aclose()
 
-    def _to(self, address: Address) -> WaitedLink:
+    def _to(self, address: Address) -> GuardedWaits:
         with self._mutex:
             if self._closed:
                 raise LinkLost("the link was closed")
@@ -100,7 +101,9 @@ class ClusterWaits:
                     command_timeout_s=self._timeout_s,
                 )
                 longest_s = self._connect_timeout_s + self._timeout_s
-                waited = self._waited[address] = WaitedLink(link, patience_s=2 * longest_s)
+                plain = WaitedLink(link, patience_s=2 * longest_s)
+                waited = GuardedWaits(plain, self._link.guard(address))
+                self._waited[address] = waited
         return waited
 
 

@@ -128,6 +128,7 @@ class RedisStore:
         fresh_beyond_ms: int = 0,
         forced: bool = False,
         useless: Mapping[bytes, bytes] | None = None,
+        stale_does: bool = False,
     ) -> list[Acquired]:
         """Ask for leases; where the reply is lost, once more.
 
@@ -136,14 +137,15 @@ class RedisStore:
         """
         mode = b"forced" if forced else b"needed"
         token, known = self._new_token(), useless or {}
+        terms = (fresh_beyond_ms, known, stale_does)
         try:
-            return await self._ask(keys, mode, token, b"", fresh_beyond_ms, known)
+            return await self._ask(keys, mode, token, b"", *terms)
         except LinkLost:
-            return await self._ask(keys, mode, self._new_token(), token, fresh_beyond_ms, known)
+            return await self._ask(keys, mode, self._new_token(), token, *terms)
 
     async def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
         calls: list[Call] = [
-            (key, [token, self._lease_ms, b"beat", b"", lease_frame(key), 0, b""])
+            (key, [token, self._lease_ms, b"beat", b"", lease_frame(key), 0, b"", 0])
             for key, token in leases
         ]
         replies = await self._run(self._acquire, calls, repeat=True)
@@ -154,9 +156,12 @@ class RedisStore:
         replies = await self._run(self._fill, calls, repeat=all(f.token for f in fills))
         return [reply == 1 for reply in replies]
 
-    async def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
+    async def release(
+        self, leases: Sequence[tuple[bytes, bytes]], *, rest_ms: int = 0, drop: bool = False
+    ) -> None:
+        mode = b"drop" if drop else b"rest" if rest_ms > 0 else b"release"
         calls: list[Call] = [
-            (key, [b"release", token, tombstone_frame(key), 0]) for key, token in leases
+            (key, [mode, token, tombstone_frame(key), rest_ms]) for key, token in leases
         ]
         await self._run(self._void, calls, repeat=True)
 
@@ -256,10 +261,14 @@ class RedisStore:
         earlier: bytes,
         fresh_beyond_ms: int,
         useless: Mapping[bytes, bytes],
+        stale_does: bool,
     ) -> list[Acquired]:
         terms: list[bytes | int] = [token, self._lease_ms, mode, earlier]
         calls: list[Call] = [
-            (key, [*terms, lease_frame(key), fresh_beyond_ms, useless.get(key, b"")])
+            (
+                key,
+                [*terms, lease_frame(key), fresh_beyond_ms, useless.get(key, b""), int(stale_does)],
+            )
             for key in keys
         ]
         return [_acquired(reply, token) for reply in await self._run(self._acquire, calls)]

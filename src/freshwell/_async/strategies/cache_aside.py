@@ -5,83 +5,41 @@ Loads go through flights, so that callers of one key share one.
 
 from __future__ import annotations
 
-import inspect
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
+from freshwell._async.coordination.errands import Errand, Load, Loaded, too_late, untagged
 from freshwell._async.coordination.keeper import Keeper, Tiers
-from freshwell._async.coordination.loads import Errand, Load, Loaded, Loads, untagged
-from freshwell._async.coordination.sights import Sights
-from freshwell._kit.aio import Flights, in_flight, resolve
-from freshwell.engines.results import storable
+from freshwell._async.coordination.loads import Loads
+from freshwell._async.coordination.sights import Sight, Sights
+from freshwell._async.strategies.answers import LOAD_FAILED, Answers
+from freshwell._async.strategies.failsafe import FailSafe
+from freshwell._kit.aio import Crowded, Flights, Late, in_flight
 from freshwell.engines.shelf import Reading, Terms
-from freshwell.engines.tracing import Served
-from freshwell.errors import ConfigurationError
+from freshwell.errors import LoadShed, LoadTimeout
 from freshwell.ground.freshness import Times
-from freshwell.ground.names import split
-from freshwell.ground.plan import L2Word, Plan, ReadLevel
+from freshwell.ground.plan import REFRESHING, SERVING, L2Word, Plan, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
-from freshwell.typing import Lookup
 
-__all__ = ["CacheAside", "as_lookup", "single"]
+__all__ = ["CacheAside"]
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
-_REST_AFTER_FAILURE_NS = 1_000_000_000
-_MAX_RESTING = 10_000
+_NOTHING: Mapping[str, Reading] = {}
+_CARRIED_PER_SLOT = 4
+"""Loads with a time limit that run, wait for a slot, or are late and go on."""
 _SLACK_SHARE = 10
 """A value with a tenth of its life more than expected was refreshed by somebody else."""
+
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
 _ASK_L2 = Plan.ASK_L2
 _SOURCE = ReadLevel.SOURCE
-
-_REFRESHING = (Plan.SERVE_L1_AND_REFRESH, Plan.SERVE_L2_AND_REFRESH)
-_SERVING = (Plan.SERVE_L2, Plan.SERVE_L1, *_REFRESHING)
+_STALE = L2Word.STALE
 _FRESH = (L2Word.FRESH, L2Word.EARLY)
 
 Taggings = Callable[[str], Tagging]
 """The tags of each entry of a call."""
-
-
-def single(key: str, loader: Callable[[], Awaitable[Any] | Any]) -> Load:
-    """Return the loader of one entry as a loader of many.
-
-    Raises `ConfigurationError` for what cannot be called.
-    """
-    if not callable(loader):
-        raise _no_loader(loader)
-
-    async def load(keys: Sequence[str]) -> Mapping[str, Any]:
-        return {key: storable(await resolve(loader()))}
-
-    return load
-
-
-def _no_loader(given: object) -> ConfigurationError:
-    hint = ": give the function without calling it, such as lambda: load(1)"
-    if inspect.iscoroutine(given):
-        given.close()
-        return ConfigurationError("the loader is a coroutine, which can run only once" + hint)
-    return ConfigurationError(f"the loader is an object of type {type(given).__name__}" + hint)
-
-
-def as_lookup(reading: Reading) -> Lookup:
-    """Return a reading in public form."""
-    times, now_ns = reading.times, time.monotonic_ns()
-    found = reading.word is not L2Word.ABSENT and reading.word is not L2Word.DOWN
-    state = reading.word.value if found else "absent" if times is None else "expired"
-    return Lookup(
-        found=found,
-        value=reading.value if found else None,
-        state=state,  # type: ignore[arg-type]
-        negative=reading.negative,
-        tier=None if times is None else reading.tier,
-        age_s=None if times is None else (now_ns - times.born_ns) / _NS_PER_S,
-        ttl_left_s=None if times is None else (times.fresh_until_ns - now_ns) / _NS_PER_S,
-        reason=reading.reason,
-    )
 
 
 class CacheAside:
@@ -92,11 +50,13 @@ class CacheAside:
         self.keeper = Keeper(tiers)
         self.loads = Loads(tiers, self.keeper)
         self._sights = Sights(tiers, self.keeper)
-        self._flights: Flights[Loaded] = Flights()
-        self._refreshes: Flights[Loaded] = Flights()
+        self._answers = Answers(tiers, self._sights)
+        self._safe = FailSafe(tiers, self._sights, self._answers)
+        most = _CARRIED_PER_SLOT * tiers.gate.slots
+        self._flights: Flights[Loaded] = Flights(most)
+        self._refreshes: Flights[Loaded] = Flights(most)
         self._mutex = Lock()
         self._tags_of_loads: dict[str, tuple[Tagging, int]] = {}
-        self._resting_until_ns: dict[str, int] = {}
 
     @property
     def in_flight(self) -> int:
@@ -107,6 +67,7 @@ class CacheAside:
         """Let callers from now on start loads of their own for `keys`."""
         self._flights.forget(keys)
         self._refreshes.forget(keys)
+        self._t.rests.end(keys)
 
     def forget_tagged(self, digests: Sequence[bytes]) -> None:
         """Let callers from now on start loads of their own for entries that have such a tag.
@@ -139,19 +100,21 @@ class CacheAside:
         self, key: str, load: Load, terms: Terms, tagging: Tagging = UNTAGGED
     ) -> Any:
         """Return the entry's value, from a tier or from `load`."""
-        began_ns = self._t.now_ns()
+        began_ns, old = self._t.now_ns(), _NOTHING
         if terms.level is not _SOURCE:
             reading, step = self._sights.near(key, terms, tagging, self._flights)
             if step is _ASK_L2:
                 reading, step = await self._sights.beyond(key, reading, terms, tagging)
-            if step in _SERVING:
-                self._answered(key, reading)
-                if step in _REFRESHING:
-                    self.refresh_later({key: reading.times}, load, terms, lambda name: tagging)
-                return reading.value
-        self._missed([key])
+            if step in SERVING:
+                if reading.word is not _STALE or self._safe.serves_first(key, reading, terms):
+                    self._answers.given(key, reading)
+                    if step in REFRESHING:
+                        self.refresh_later({key: reading}, load, terms, lambda name: tagging)
+                    return reading.value
+                old = {key: reading}
+        self._answers.missed([key])
         taggings = untagged if tagging is UNTAGGED else lambda name: tagging
-        return (await self._load([key], load, terms, taggings, began_ns))[key].value
+        return (await self._load_safely([key], load, terms, taggings, began_ns, old))[key].value
 
     async def get_or_load_many(
         self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings = untagged
@@ -160,49 +123,150 @@ class CacheAside:
         began_ns = self._t.now_ns()
         found: dict[str, Any] = {}
         values: dict[str, Any] = {}
+        old: dict[str, Reading] = {}
         if terms.level is not _SOURCE:
-            traced = bool(self._t.observing.traces.here())
-            taken = None if traced else values
-            sights = await self._sights.many(keys, terms, taggings, values=taken)
-            due = {k: seen.times for k, (seen, step) in sights.items() if step in _REFRESHING}
-            found = {k: seen for k, (seen, step) in sights.items() if step in _SERVING}
-            self._answered_many(found, values)
-            if traced:
-                for key, seen in found.items():
-                    self._trace(key, seen, seen.tier)
+            due: dict[str, Reading] = {}
+            for key, (seen, step) in (await self._many(keys, terms, taggings, values)).items():
+                if step not in SERVING:
+                    continue
+                if seen.word is _STALE and not self._safe.serves_first(key, seen, terms):
+                    old[key] = seen
+                    continue
+                found[key] = seen
+                if step in REFRESHING:
+                    due[key] = seen
+            self._answers.given_many(found, values)
             if due:
                 self.refresh_later(due, load, terms, taggings)
         missing = [k for k in dict.fromkeys(keys) if k not in found and k not in values]
         if missing:
-            self._missed(missing)
-            found.update(await self._load(missing, load, terms, taggings, began_ns))
+            self._answers.missed(missing)
+            found.update(await self._load_safely(missing, load, terms, taggings, began_ns, old))
         values.update((k, seen.value) for k, seen in found.items() if not seen.negative)
         return {key: values[key] for key in keys if key in values}
 
+    async def _many(
+        self, keys: Sequence[str], terms: Terms, taggings: Taggings, values: dict[str, Any]
+    ) -> dict[str, Sight]:
+        """Look for many entries: `values` takes up those that nobody wants to know more of."""
+        traced = self._t.observing.traces.here()
+        taken = None if traced else values
+        return await self._sights.many(keys, terms, taggings, values=taken)
+
+    async def _load_safely(
+        self,
+        keys: Sequence[str],
+        load: Load,
+        terms: Terms,
+        taggings: Taggings,
+        began_ns: int,
+        old: Mapping[str, Reading],
+    ) -> dict[str, Loaded]:
+        """Load; where that fails or takes too long, return what is stale, if that is allowed.
+
+        `old` are the stale entries among them: those who have none cannot lose patience.
+        """
+        forced = terms.level is ReadLevel.SOURCE
+        errand = Errand(
+            load,
+            terms,
+            taggings,
+            old,
+            nested=in_flight(),
+            forced=forced,
+            l2_spent_ns=self._t.now_ns() - began_ns,
+        )
+        soft_ns = terms.policy.soft_ns
+        if soft_ns is not None and len(old) == len(keys):
+            try:
+                return await self._load_or_fall_back(keys, errand, began_ns, soft_ns / _NS_PER_S)
+            except Late:
+                found = await self._safe.fall_back(keys, terms, taggings, "load slow")
+                if found is not None:
+                    self._t.counters.soft_timeouts += 1
+                    return found
+        return await self._load_or_fall_back(keys, errand, began_ns, None)
+
+    async def _load_or_fall_back(
+        self, keys: Sequence[str], errand: Errand, began_ns: int, patience_s: float | None
+    ) -> dict[str, Loaded]:
+        """Load, and return what is stale instead of raising what `stale_on` means.
+
+        Raises `Late` where `patience_s` is over.
+        """
+        terms = errand.terms
+        try:
+            return await self._load(keys, errand, began_ns, patience_s)
+        except Late:
+            raise
+        except Exception as error:
+            if not self._safe.applies(terms) or not terms.policy.stale_on(error):
+                raise
+            self.loads.failed(keys, error, errand)
+            found = await self._safe.fall_back(keys, terms, errand.taggings, LOAD_FAILED)
+            if found is None:
+                raise
+            if any(one.stale_since_ns is not None for one in found.values()):
+                self._t.incidents.served_stale(error)
+            return found
+
     async def _load(
-        self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings, began_ns: int
+        self, keys: Sequence[str], errand: Errand, began_ns: int, patience_s: float | None
     ) -> dict[str, Loaded]:
         """Share loads with other callers until each value is new enough for this one.
 
         A flight that was under way may bring a value loaded before an invalidation that this
         caller already knows of. The next flight begins after this call, so two rounds suffice.
         """
-        forced = terms.level is _SOURCE
-        errand = Errand(load, terms, taggings, nested=in_flight(), forced=forced)
         results: dict[str, Loaded] = {}
-        todo = list(keys)
-        self._note_tags(keys, taggings)
+        todo, terms = list(keys), errand.terms
+        self._note_tags(keys, errand.taggings)
         try:
             while todo:
-                loaded = await self._flights.run(todo, lambda led: self.loads.do(led, errand))
+                loaded = await self._fly(self._flights, todo, errand, patience_s)
                 results.update(loaded)
                 todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
         finally:
-            self._forget_tags(keys, taggings)
-        for trace in self._t.observing.traces.here():
-            for key, value in results.items():
-                trace.add(_served_by_load(key, value))
+            self._forget_tags(keys, errand.taggings)
+        self._safe.count_resting(results.values())
+        self._answers.loaded(results)
         return results
+
+    async def _fly(
+        self,
+        flights: Flights[Loaded],
+        keys: Sequence[str],
+        errand: Errand,
+        patience_s: float | None = None,
+    ) -> dict[str, Loaded]:
+        """Lead or join flights, for as long as the caller may wait.
+
+        Raises what the loads raise, `LoadTimeout`, `LoadShed`, and `Late` where `patience_s` is
+        over.
+        """
+        limit_ns = errand.terms.policy.limit_ns
+        try:
+            return await flights.run(
+                keys,
+                lambda led: self.loads.do(led, errand),
+                limit_s=None if limit_ns is None else limit_ns / _NS_PER_S,
+                patience_s=patience_s,
+            )
+        except Late as late:
+            if late.goes_on:
+                raise
+            raise self._timed_out(errand.terms) from None
+        except Crowded:
+            self._t.incidents.shed(0)
+            raise LoadShed(
+                "too many loads with a time limit are under way already, late ones included "
+                "(max_loads; stale_ttl would serve)"
+            ) from None
+
+    def _timed_out(self, terms: Terms) -> LoadTimeout:
+        error = too_late(terms)
+        self._t.incidents.load_late((terms.policy.limit_ns or 0) / _NS_PER_S)
+        return error
 
     def _note_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
         """Remember the tags of loads that callers are about to start or to join."""
@@ -227,6 +291,8 @@ class CacheAside:
 
     def _serves(self, loaded: Loaded, terms: Terms, began_ns: int) -> bool:
         """Tell whether a flight's value may be given to a caller who asked at `began_ns`."""
+        if not self._safe.accepts(loaded, terms):
+            return False
         if terms.level is _SOURCE:
             return loaded.began_ns >= began_ns
         if not self._t.store.shared:
@@ -239,20 +305,20 @@ class CacheAside:
 
     def refresh_later(
         self,
-        due: Mapping[str, Times | None],
+        due: Mapping[str, Reading],
         load: Load,
         terms: Terms,
         taggings: Taggings = untagged,
     ) -> None:
         """Load entries anew in the background; nobody waits.
 
-        Not where that is being done already, nor for a second after it failed.
+        Not where that is being done already, nor while the source is left alone, having failed.
         """
         now_ns = self._t.now_ns()
         keys = [
             key
             for key in due
-            if key not in self._refreshes and self._resting_until_ns.get(key, 0) <= now_ns
+            if key not in self._refreshes and not self._t.rests.resting(key, now_ns)
         ]
         if not keys:
             return
@@ -260,35 +326,30 @@ class CacheAside:
             load,
             terms,
             taggings,
-            refresh_within_ms=max(_left_ms(due[key], now_ns) for key in keys),
+            due,
+            refresh_within_ms=max(_left_ms(due[key].times, now_ns) for key in keys),
         )
         if self._t.owner.spawn("refresh", lambda: self._refresh(keys, errand)):
-            self._t.counters.early_refreshes += sum(_left_ms(due[key], now_ns) > 0 for key in keys)
+            early = sum(_left_ms(due[key].times, now_ns) > 0 for key in keys)
+            self._t.counters.early_refreshes += early
 
     async def _refresh(self, keys: Sequence[str], errand: Errand) -> None:
         self._note_tags(keys, errand.taggings)
         try:
-            await self._refreshes.run(keys, lambda led: self.loads.do(led, errand))
+            await self._fly(self._refreshes, keys, errand)
         except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
             self._t.incidents.refresh_failed(error)
-            self._rest(keys)
+            self.loads.failed(keys, error, errand)
         finally:
             self._forget_tags(keys, errand.taggings)
-
-    def _rest(self, keys: Sequence[str]) -> None:
-        """Leave the source alone with these keys for a while: it has just failed."""
-        until_ns = self._t.now_ns() + _REST_AFTER_FAILURE_NS
-        with self._mutex:
-            if len(self._resting_until_ns) > _MAX_RESTING:
-                self._resting_until_ns.clear()
-            self._resting_until_ns.update(dict.fromkeys(keys, until_ns))
 
     # -- without a loader --------------------------------------------------------------------
 
     async def look(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
         sights = await self._sights.many([key], terms, lambda name: tagging, timed=True)
-        return sights[key][0]
+        reading, _ = sights[key]
+        return self._answers.explained(key, reading)
 
     async def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
         """Return a fresh entry, or None."""
@@ -296,10 +357,9 @@ class CacheAside:
         if step is _ASK_L2:
             reading, _ = await self._sights.beyond(key, reading, terms, tagging)
         if reading.word in _FRESH:
-            self._answered(key, reading)
+            self._answers.given(key, reading)
             return reading
-        self._missed([key])
-        self._trace(key, reading, None)
+        self._answers.nothing(key, reading)
         return None
 
     async def get_many(
@@ -307,63 +367,18 @@ class CacheAside:
     ) -> dict[str, Any]:
         """Return the values of those entries that are fresh, and exist in the source."""
         values: dict[str, Any] = {}
-        traced = bool(self._t.observing.traces.here())
-        taken = None if traced else values
-        sights = await self._sights.many(keys, terms, taggings, values=taken)
-        fresh = {key: reading for key, (reading, _) in sights.items() if reading.word in _FRESH}
-        self._answered_many(fresh, values)
-        self._missed([key for key in sights if key not in fresh])
-        if traced:
-            for key, (reading, _) in sights.items():
-                self._trace(key, reading, reading.tier if key in fresh else None)
+        sights = await self._many(keys, terms, taggings, values)
+        fresh = {key: seen for key, (seen, _) in sights.items() if seen.word in _FRESH}
+        if self._t.observing.traces.here():
+            for key, (seen, _) in sights.items():
+                (self._answers.given if key in fresh else self._answers.nothing)(key, seen)
+        else:
+            self._answers.given_many(fresh, values)
+            self._answers.nothing_many({k: s for k, (s, _) in sights.items() if k not in fresh})
         if not fresh:
             return values
-        values.update((k, found.value) for k, found in fresh.items() if not found.negative)
+        values.update((key, seen.value) for key, seen in fresh.items() if not seen.negative)
         return {key: values[key] for key in keys if key in values}
-
-    # -- what was answered: counted, and told to those who trace ------------------------------
-
-    def _answered(self, key: str, reading: Reading) -> None:
-        self._sights.served(reading)
-        observing = self._t.observing
-        if reading.tier == "l2":
-            observing.hot.add(key)
-        if observing.traces.here():
-            self._trace(key, reading, reading.tier)
-
-    def _answered_many(self, readings: Mapping[str, Reading], values: Mapping[str, Any]) -> None:
-        """Note many answers: readings, and values of L2 of which no more is known."""
-        self._t.counters.hits_l2 += len(values)
-        self._t.observing.hot.add_many(values)
-        if not readings:
-            return
-        self._sights.served_many(readings.values())
-        self._t.observing.hot.add_many([k for k, seen in readings.items() if seen.tier == "l2"])
-
-    def _missed(self, keys: Sequence[str]) -> None:
-        self._t.counters.misses += len(keys)
-        self._t.observing.hot.add_many(keys)
-
-    def _trace(self, key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> None:
-        for trace in self._t.observing.traces.here():
-            trace.add(_served_by_tier(key, reading, source))
-
-
-def _served_by_tier(key: str, reading: Reading, source: Literal["l1", "l2"] | None) -> Served:
-    seen = as_lookup(reading)
-    state = seen.state if source else "absent"
-    return Served(_shown(key), source, state, seen.age_s, seen.ttl_left_s, seen.reason)
-
-
-def _served_by_load(key: str, loaded: Loaded) -> Served:
-    """Describe a value that a flight brought; it may have found it in a tier after all."""
-    source: Literal["l2", "loader"] = "l2" if loaded.began_ns < 0 else "loader"
-    return Served(_shown(key), source, "fresh", None, None, "loaded")
-
-
-def _shown(name: str) -> str:
-    namespace, key = split(name)
-    return f"{namespace}:{key}" if namespace else key
 
 
 def _left_ms(times: Times | None, now_ns: int) -> int:

@@ -6,6 +6,7 @@ third of its length. A load that is over before the first beat costs nothing her
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
+import time
 from collections.abc import Callable, Sequence
 from threading import Lock
 
@@ -40,16 +41,20 @@ class Heart:
         self._incidents = incidents
         self._interval_s = lease_ms / 3_000
         self._mutex = Lock()
-        self._leases: set[Lease] = set()
+        self._leases: dict[Lease, int | None] = {}
         self._beating = False
-        self._stop = Signal()
+        self._wake = Signal()
+        self._stopping = False
 
-    def hold(self, leases: Sequence[Lease]) -> None:
-        """Keep these leases alive until they are dropped."""
+    def hold(self, leases: Sequence[Lease], until_ns: int | None = None) -> None:
+        """Keep these leases alive until they are dropped, and not beyond `until_ns`.
+
+        That is an instant by the machine's clock.
+        """
         if not leases:
             return
         with self._mutex:
-            self._leases.update(leases)
+            self._leases.update(dict.fromkeys(leases, until_ns))
             start = not self._beating
             self._beating = True
         if start and not self._owner.spawn("heart", self._beat):
@@ -61,7 +66,8 @@ class Heart:
         if not leases:
             return
         with self._mutex:
-            self._leases.difference_update(leases)
+            for lease in leases:
+                self._leases.pop(lease, None)
 
     def held(self, leases: Sequence[Lease]) -> list[Lease]:
         """Return those of some leases that have not been dropped."""
@@ -70,7 +76,13 @@ class Heart:
 
     def stop(self) -> None:
         """End the background work soon."""
-        self._stop.notify()
+        self._stopping = True
+        self._wake.notify()
+
+    def hurry(self) -> None:
+        """Beat now, if there is anything to beat for: earlier beats may have failed."""
+        if self._beating:
+            self._wake.notify()
 
     def _beat(self) -> None:
         try:
@@ -81,9 +93,15 @@ class Heart:
 
     def _beat_on(self) -> None:
         idle = 0
-        while not self._stop.wait(self._interval_s):
+        while True:
+            self._wake.wait(self._interval_s)
+            if self._stopping:
+                return
+            now_ns = time.monotonic_ns()
             with self._mutex:
-                leases = list(self._leases)
+                leases = [
+                    x for x, end_ns in self._leases.items() if end_ns is None or now_ns < end_ns
+                ]
                 idle = 0 if leases else idle + 1
                 if idle == _IDLE_BEATS:
                     self._beating = False

@@ -6,7 +6,7 @@ Nothing here waits: `Loads`, `Sights` and `Writes` do, and ask this in between.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from freshwell._sync.coordination.heart import Heart
@@ -15,8 +15,11 @@ from freshwell._sync.coordination.watch import Watch
 from freshwell._sync.stores.base import Fill, Store
 from freshwell._kit.threads import Gate, Owner
 from freshwell.engines.counters import Counters
+from freshwell.engines.gutter import Gutter
 from freshwell.engines.incidents import Incidents
+from freshwell.engines.loading import NOTHING_SAID, Said
 from freshwell.engines.observing import Observing
+from freshwell.engines.rests import Rests
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
 from freshwell.engines.spool import Spool
@@ -51,11 +54,14 @@ class Tiers:
     observing: Observing
     names: Names
     tags: Tags
+    gutter: Gutter
     spool: Spool
     now_ns: Callable[[], int]
     uniform: Callable[[], float]
     load_wait_ns: int
+    l2_timeout_ns: int
     new_token: Callable[[], bytes]
+    rests: Rests = field(default_factory=Rests)
 
 
 class Keeper:
@@ -64,21 +70,33 @@ class Keeper:
     def __init__(self, tiers: Tiers) -> None:
         self._t = tiers
 
-    def draft(self, key: str, values: Mapping[str, Any], terms: Terms, cost_ns: int) -> Reading:
-        """Decide how long a loaded value lives. No times: it is not to be stored."""
+    def draft(
+        self,
+        key: str,
+        values: Mapping[str, Any],
+        terms: Terms,
+        cost_ns: int,
+        said: Said = NOTHING_SAID,
+    ) -> Reading:
+        """Decide how long a loaded value lives. No times: it is not to be stored.
+
+        What its loader has `said` goes before the terms.
+        """
         left_out = key not in values
         value = None if left_out else values[key]
         policy = terms.policy
         negative = left_out or (value is None and policy.negative_ns is not None)
-        ttl_ns = policy.lifetime_ns(negative=negative)
-        if left_out and policy.negative_ns is None:
-            ttl_ns = min(ttl_ns, _LEFT_OUT_NS)
-        if ttl_ns <= 0:
+        ttl_ns = said.ttl_ns
+        if ttl_ns is None:
+            ttl_ns = policy.lifetime_ns(negative=negative)
+            if left_out and policy.negative_ns is None:
+                ttl_ns = min(ttl_ns, _LEFT_OUT_NS)
+        if ttl_ns <= 0 or not said.stored:
             return Reading(L2Word.FRESH, value, negative)
         times = times_after_load(
             self._t.now_ns(),
             ttl_ns=jittered_ns(ttl_ns, policy.jitter, self._t.uniform()),
-            stale_ns=policy.stale_ns,
+            stale_ns=policy.stale_ns if said.stale_ns is None else said.stale_ns,
             cost_ns=cost_ns,
         )
         return Reading(L2Word.FRESH, value, negative, times)
@@ -107,8 +125,10 @@ class Keeper:
         )
         if frame is None:
             return None
-        fresh_ms = max(1, (draft.times.fresh_until_ns - draft.times.born_ns) // _NS_PER_MS)
-        return Fill(l2_key, token, frame, fresh_ms, fresh_ms + terms.policy.stale_ns // _NS_PER_MS)
+        born_ns, fresh_until_ns, stale_until_ns, _ = draft.times
+        fresh_ms = max(1, (fresh_until_ns - born_ns) // _NS_PER_MS)
+        stale_ms = (stale_until_ns - fresh_until_ns) // _NS_PER_MS
+        return Fill(l2_key, token, frame, fresh_ms, fresh_ms + stale_ms)
 
     def read(self, key: str, blob: bytes | None, terms: Terms) -> Reading:
         """Say what a frame from L2 is worth now, on the caller's terms."""

@@ -23,6 +23,8 @@ from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["Sight", "Sights"]
 
+_NS_PER_MS = 1_000_000
+
 Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
 
@@ -35,6 +37,8 @@ _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
 _ASK_L2 = Plan.ASK_L2
 _SERVE_L2 = Plan.SERVE_L2
+_LOAD_ALONE = Plan.LOAD_ALONE
+_ABSENT = L2Word.ABSENT
 _FRESH = L2Word.FRESH
 _STALE = L2Word.STALE
 _EVENTUAL = ReadLevel.EVENTUAL
@@ -61,6 +65,8 @@ class Sights:
             step = plan(VERDICTS[seen.word], None, shared=shared)
             if step is not _ASK_L2:
                 return seen, step
+            if self._rests(key, seen):
+                return seen, Plan.SERVE_L1
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
         if self._t.spool.withholds(key, tagging.digests):
@@ -78,7 +84,7 @@ class Sights:
     ) -> dict[str, Sight]:
         """Look for many entries at the cost of one round trip, or two where tags are unknown.
 
-        `timed`: the readings are to have their times, even where no tier keeps them. `values`
+        With `timed`, the readings have their times, though nobody keeps them in L1. `values`
         takes up fresh values from L2 of which there is nothing to say but that: they have no
         sight.
         """
@@ -90,7 +96,9 @@ class Sights:
             asked = [key for key in asked if key not in held]
         if asked:
             for key, found in self._ask_many(asked, terms, taggings, timed, values).items():
-                sights[key] = _judged(sights[key][0], found)
+                sights[key] = sight = _judged(sights[key][0], found)
+                if sight[1] is _LOAD_ALONE:
+                    sights[key] = self._in_need(key, terms, taggings(key), sight)
         if values:
             sights = {key: sight for key, sight in sights.items() if key not in values}
         return sights
@@ -106,28 +114,27 @@ class Sights:
             for key in sights:
                 seen = self._in_l1(key, terms, taggings(key))
                 if seen is not _NOT_IN_L1:
-                    sights[key] = seen, plan(VERDICTS[seen.word], None, shared=shared)
+                    step = plan(VERDICTS[seen.word], None, shared=shared)
+                    rests = step is _ASK_L2 and self._rests(key, seen)
+                    sights[key] = seen, Plan.SERVE_L1 if rests else step
         return sights, [key for key, (_, step) in sights.items() if step is _ASK_L2]
 
     def served(self, reading: Reading) -> None:
-        """Count an answer that was given."""
+        """Count an answer that was given. That it is stale is counted by who decided it."""
         counters = self._t.counters
         if reading.tier == "l1":
             counters.hits_l1 += 1
         else:
             counters.hits_l2 += 1
-        if reading.word is _STALE:
-            counters.stale_serves += 1
         if reading.negative:
             counters.negative_hits += 1
 
     def served_many(self, readings: Collection[Reading]) -> None:
-        """Count answers that were given together."""
+        """Count answers that were given together, as `served` does."""
         counters = self._t.counters
         nearby = sum(reading.tier == "l1" for reading in readings)
         counters.hits_l1 += nearby
         counters.hits_l2 += len(readings) - nearby
-        counters.stale_serves += sum(reading.word is _STALE for reading in readings)
         counters.negative_hits += sum(reading.negative for reading in readings)
 
     # -- L1 ----------------------------------------------------------------------------------
@@ -147,6 +154,13 @@ class Sights:
             return _NOT_IN_L1._replace(reason="tags")
         return self._judge(entry, value, now_ns, terms)
 
+    def _rests(self, key: str, seen: Reading) -> bool:
+        """Tell whether L1's entry is stale and its source left alone.
+
+        Nobody has refreshed such an entry: L2 would have told L1.
+        """
+        return seen.word is _STALE and self._t.rests.resting(key, self._t.now_ns())
+
     def _judge(self, entry: Entry, value: Any, now_ns: int, terms: Terms) -> Reading:
         times = Times(entry.born_ns, entry.fresh_until_ns, entry.stale_until_ns, entry.cost_ns)
         # Where L1's deadlines are shorter than the entry's, they are no reason to refresh it.
@@ -161,6 +175,14 @@ class Sights:
         if verdict is Verdict.ABSENT:
             return _NOT_IN_L1._replace(reason="expired", times=times)
         return Reading(WORDS[verdict], value, entry.negative, times, verdict.value, tier="l1")
+
+    def _in_need(self, key: str, terms: Terms, tagging: Tagging, sight: Sight) -> Sight:
+        """Return what there is where L2 is down and L1 has nothing, by the caller's choice."""
+        if sight[1] is _LOAD_ALONE and terms.level is _EVENTUAL:
+            kept = self._t.gutter.get(key, tagging.digests)
+            if kept is not None:
+                return kept, Plan.SERVE_L1
+        return sight
 
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
@@ -186,7 +208,7 @@ class Sights:
                     note(result="miss" if blob is None else "hit")
         except StoreUnavailable as error:
             t.incidents.l2_failed(error)
-            return _judged(seen, DOWN)
+            return self._in_need(key, terms, tagging, _judged(seen, DOWN))
         if blob is None:
             return _judged(seen, ABSENT)
         timed = t.session.mode is not _OFF
@@ -199,9 +221,9 @@ class Sights:
             elif not t.tags.stands(reading, tagging, versions, since):
                 t.counters.outdated += 1
                 reading = OUTDATED
-        if timed:
+        if timed or reading.rest_ms:
             self._keep(key, reading, asked_ns, since, terms)
-        return _judged(seen, reading)
+        return self._in_need(key, terms, tagging, _judged(seen, reading))
 
     def _ask_many(
         self,
@@ -233,8 +255,9 @@ class Sights:
         }
         if expected or any(reading.stamps for reading in readings.values()):
             readings = self._verified(readings, terms, taggings, versions, since)
-        if self._t.session.mode is not _OFF:
-            for key, reading in readings.items():
+        kept = self._t.session.mode is not _OFF
+        for key, reading in readings.items():
+            if kept or reading.rest_ms:
                 self._keep(key, reading, asked_ns, since, terms)
         return readings
 
@@ -282,7 +305,9 @@ class Sights:
         return judged
 
     def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
-        if reading.times is not None and reading.word is not L2Word.ABSENT:
+        if reading.rest_ms:
+            self._t.rests.note([key], asked_ns + reading.rest_ms * _NS_PER_MS)
+        if reading.times is not None and reading.word is not _ABSENT:
             self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
 
 
@@ -291,4 +316,6 @@ def _judged(l1: Reading, l2: Reading) -> Sight:
         # As the plan says, whatever L1 has; most answers of L2 end here.
         return l2, _SERVE_L2
     step = plan(VERDICTS[l1.word], l2.word, shared=True)
-    return (l1 if step in _L1_PLANS else l2), step
+    if step not in _L1_PLANS:
+        return l2, step
+    return (l1._replace(reason=DOWN.reason) if l2.word is L2Word.DOWN else l1), step

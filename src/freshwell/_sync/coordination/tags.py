@@ -31,7 +31,7 @@ from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import stamp_frame, stamp_in
 from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
-from freshwell.ground.tags import Tagging
+from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["OUTDATED", "Tagged", "Tags", "tags_of"]
 
@@ -201,19 +201,28 @@ class Tags:
         return Tagged(versions, life_ns, since, began_ns, busy_ms)
 
     def after_load(
-        self, before: Tagged, values: Mapping[str, Any], taggings: Callable[[str], Tagging]
+        self,
+        before: Tagged,
+        values: Mapping[str, Any],
+        taggings: Callable[[str], Tagging],
+        added: Callable[[str], Iterable[str]],
+        life_ns: int,
     ) -> dict[str, Bonds | None]:
         """Return by which versions loaded values stand. None: they are not to be stored.
 
-        Functions of the value are not asked about None.
+        `added` are the tags that the loader has added to each. `life_ns` is how long the longest
+        of them lives, as it turned out; versions are kept for that long.
 
         Raises what a function of the value raises, and `KeyRejected` for what is no tag.
         """
         computed = {
-            name: [user_tag(tag) for tag in tagging.of_value(value)]
+            name: [user_tag(tag) for tag in tagging.of_value(value, own)]
             for name, value in values.items()
-            if value is not None and (tagging := taggings(name)).computed
+            if (own := added(name)) or (value is not None and taggings(name).computed)
+            if (tagging := taggings(name)).computed
         }
+        if before.versions and life_ns > before.life_ns:
+            before = self._prolonged(before, [taggings(name) for name in values], life_ns)
         versions, sure = dict(before.versions), True
         if computed:
             sure = self._names.digest(PULSE) in versions
@@ -227,6 +236,17 @@ class Tags:
             stands = sure or name not in computed
             bonds[name] = self._bonds(tags, versions, before.since) if stands else None
         return bonds
+
+    def _prolonged(self, before: Tagged, taggings: Iterable[Tagging], life_ns: int) -> Tagged:
+        """Have the versions kept for longer, as far as they are still the same."""
+        tags = dict.fromkeys(text for tagging in taggings for text in tagging.known)
+        now, _ = self._captured(tags, life_ns)
+        same = {
+            digest: now[digest]
+            for digest, kept in before.versions.items()
+            if digest in now and now[digest].stamp == kept.stamp
+        }
+        return before._replace(versions={**before.versions, **same}, life_ns=life_ns)
 
     def _is_unchanged(self, before: Tagged) -> bool:
         """Tell whether no tag can have been invalidated since `before` was captured."""
@@ -295,13 +315,19 @@ class Tags:
     ) -> Mark:
         """Return a new version of a tag, to be stored (`stamp`: it, where it is not to be made)."""
         key = self._names.version_key(self._names.digest(tag))
-        return Mark(key, stamp_frame(key, stamp or self._new_stamp(), tag), keep_ms, busy_ms)
+        frame = stamp_frame(key, stamp or self._new_stamp(), self._names.told(tag))
+        return Mark(key, frame, keep_ms, busy_ms)
 
 
 OUTDATED = ABSENT._replace(reason="tags")
 """What an entry is whose tags have changed."""
 
 
-def tags_of(value: Any, tagging: Tagging) -> list[str]:
-    """Return all tags of a value that is at hand. Raises as `Tagging.of_value` does."""
-    return [*tagging.known, *map(user_tag, tagging.of_value(value))]
+def tags_of(value: Any, tagging: Tagging, added: Iterable[str] = ()) -> list[str]:
+    """Return all tags of a value that is at hand, and those that its loader has `added`.
+
+    Raises as `Tagging.of_value` does.
+    """
+    if tagging is UNTAGGED:
+        return []
+    return [*tagging.known, *map(user_tag, tagging.of_value(value, added))]

@@ -302,10 +302,14 @@ class Writes:
 
         `dropped`: those that have left the table already.
         """
-        self.drop(lost)
-        self._dropped(dropped)
+        if lost:
+            self.drop(lost)
+        if dropped:
+            self._dropped(dropped)
         self._flying.forget(kept)
-        self._t.counters.invalidations += len(kept) + len(lost) + len(dropped)
+        count = len(kept) + len(lost) + len(dropped)
+        self._t.counters.invalidations += count
+        self._t.observing.invalidated("writes", count)
 
     def drop_tags(self, tags: Sequence[str]) -> None:
         """Let this process forget the entries of tags, and the loads of such entries."""

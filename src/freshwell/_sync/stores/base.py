@@ -33,6 +33,8 @@ class Grant(Enum):
     HELD = "held"
     ANNOUNCED = "announced"
     """A writer is about to change the source: load, and store nothing."""
+    ALONE = "alone"
+    """L2 cannot be asked: load, and store nothing. No store says so itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +154,14 @@ class Store(Protocol):
         fresh_beyond_ms: int = 0,
         forced: bool = False,
         useless: Mapping[bytes, bytes] | None = None,
+        stale_does: bool = False,
     ) -> list[Acquired]:
         """Ask for the lease on each key.
 
         A value that stays fresh for more than `fresh_beyond_ms` is returned instead, unless
         it is the one named in `useless` (its `identity_of`, by key); and a lease that stands
-        is respected. `forced` looks at neither.
+        is respected. With `stale_does`, so is a value whose source is left alone, having failed.
+        `forced` looks at none of them.
         """
 
     def beat(self, leases: Sequence[tuple[bytes, bytes]]) -> list[bool]:
@@ -166,8 +170,14 @@ class Store(Protocol):
     def fill(self, fills: Sequence[Fill]) -> list[bool]:
         """Store values. False where the lease no longer stands. Leased fills are safe to repeat."""
 
-    def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
-        """Give leases back, so that nobody waits for their end."""
+    def release(
+        self, leases: Sequence[tuple[bytes, bytes]], *, rest_ms: int = 0, drop: bool = False
+    ) -> None:
+        """Give leases back, so that nobody waits for their end.
+
+        `rest_ms`: the load has failed, and where there is a value, its source is to be left alone
+        for so long. `drop`: a value that stands there is removed.
+        """
 
     def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:
         """Leave a tombstone on each key: leases are void, stored values gone, peers told.
@@ -243,6 +253,7 @@ class NullStore:
         fresh_beyond_ms: int = 0,
         forced: bool = False,
         useless: Mapping[bytes, bytes] | None = None,
+        stale_does: bool = False,
     ) -> list[Acquired]:
         return [Acquired(Grant.GRANTED, b"")] * len(keys)
 
@@ -252,7 +263,9 @@ class NullStore:
     def fill(self, fills: Sequence[Fill]) -> list[bool]:
         return [True] * len(fills)
 
-    def release(self, leases: Sequence[tuple[bytes, bytes]]) -> None:
+    def release(
+        self, leases: Sequence[tuple[bytes, bytes]], *, rest_ms: int = 0, drop: bool = False
+    ) -> None:
         return None
 
     def invalidate(self, keys: Sequence[bytes], also: Sequence[Mark] = ()) -> None:

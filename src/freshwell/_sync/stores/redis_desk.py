@@ -98,7 +98,7 @@ class RedisDesk:
         shard = shard_of_sequence(sequence, shards)
         keys = self._shards.of(shard)
         own = (keys.records, keys.latest, keys.about, keys.dead, keys.deadkeys)
-        terms: list[bytes | int] = [shards, shard, _NO_BOUND, _NO_BOUND, 1]
+        terms: list[bytes | int] = [shards, shard, _NO_BOUND, _NO_BOUND, 1, b"one"]
         terms += (sequence_text(sequence), b"force" if force else b"", *told(draft))
         call: Call = own, terms
         status, *ids = sound(self._shards.run(self._accept, [call])[0], list)

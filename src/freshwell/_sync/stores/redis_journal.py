@@ -18,6 +18,7 @@ from freshwell._sync.stores.redis_owners import Owners
 from freshwell._sync.stores.redis_shards import Shards, backlog_of, pieces, sound, unavailable
 from freshwell._sync.stores.scripts import Call, script
 from freshwell._sync.stores.waited import Waits
+from freshwell._kit.threads_rounds import Rounds
 from freshwell._kit.link_errors import ReplicasMissing
 from freshwell._kit.resp import Argument, Reply
 from freshwell.errors import (
@@ -86,6 +87,13 @@ class _Fate(NamedTuple):
     letter: bytes = b""
 
 
+class _Single(NamedTuple):
+    """The one write of a call, and what it leaves in L2 where that is on the same server."""
+
+    draft: Draft
+    entry: Fill | None
+
+
 class RedisJournal:
     """Accepted writes in Redis Streams: a `Journal`. Belongs to the link's home.
 
@@ -123,6 +131,7 @@ class RedisJournal:
         self._now_ns = now_ns
         self._layout_due_ns = now_ns()
         self._closed = False
+        self._singles: Rounds[int, _Single, int] = Rounds(self._accept_singles)
         self._accept = script("journal_accept")
         self._latest = script("journal_latest")
         self._settle = script("journal_settle")
@@ -137,23 +146,46 @@ class RedisJournal:
     def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
         """Make writes durable and return their sequences: see `Journal`.
 
-        The writes of one call go to their shards side by side, those of a shard in order.
+        The writes of one call go to their shards side by side, those of a shard in order. Single
+        writes that are asked for at the same time share the calls to the server.
         """
         self._check(settled=False)
         assert not entries or (self.together and len(entries) == len(drafts))
+        if len(drafts) == 1:
+            draft, entry = drafts[0], entries[0] if entries else None
+            shard = shard_of(draft.name, self.shards)
+            return [self._singles.run(shard, _Single(draft, entry))]
         todo = dict(self._parts(drafts, entries))
         found: dict[int, int] = {}
         while todo:
             parts = {shard: next(left, None) for shard, left in todo.items()}
             sent = {shard: part for shard, part in parts.items() if part}
-            calls = [self._acceptance(s, part, drafts, entries) for s, part in sent.items()]
-            replies = self._shards.run(self._accept, calls, send=self._written)
-            taken = {shard: _ids(reply) for shard, reply in zip(sent, replies, strict=True)}
-            for shard, ids in taken.items():
-                found.update(zip(sent[shard], ids, strict=False))
+            given = self._given(list(sent.items()), drafts, entries, b"one")
+            for part, sequences in zip(sent.values(), given, strict=True):
+                found.update(zip(part, sequences, strict=True))
             # What is behind one that was refused must not overtake it.
-            todo = {s: todo[s] for s, part in sent.items() if len(taken[s]) == len(part)}
+            todo = {s: todo[s] for s, sequences in zip(sent, given, strict=True) if all(sequences)}
         return [found.get(i, 0) for i in range(len(drafts))]
+
+    def _accept_singles(self, shard: int, singles: Sequence[_Single]) -> list[int]:
+        """Accept single writes of several callers, each whatever becomes of the others."""
+        drafts = [single.draft for single in singles]
+        entries = [single.entry for single in singles if single.entry is not None]
+        parts = [(shard, part) for part in self._pieces(range(len(drafts)), drafts, entries)]
+        given = self._given(parts, drafts, entries, b"many")
+        return [sequence for sequences in given for sequence in sequences]
+
+    def _given(
+        self,
+        parts: Sequence[tuple[int, list[int]]],
+        drafts: Sequence[Draft],
+        entries: Sequence[Fill],
+        whose: bytes,
+    ) -> list[list[int]]:
+        """Run the script once for each part, and return the sequences that it gives."""
+        calls = [self._acceptance(shard, part, drafts, entries, whose) for shard, part in parts]
+        replies = self._shards.run(self._accept, calls, send=self._written)
+        return [_sequences(r, len(part)) for r, (_, part) in zip(replies, parts, strict=True)]
 
     def _parts(
         self, drafts: Sequence[Draft], entries: Sequence[Fill]
@@ -163,16 +195,27 @@ class RedisJournal:
         for i, draft in enumerate(drafts):
             shards.setdefault(shard_of(draft.name, self.shards), []).append(i)
         for shard, places in shards.items():
-            sizes = [drafts[i].size + (len(entries[i].frame) if entries else 0) for i in places]
-            yield shard, pieces(places, sizes, _AT_ONCE, _SEND_BYTES)
+            yield shard, self._pieces(places, drafts, entries)
+
+    @staticmethod
+    def _pieces(
+        places: Sequence[int], drafts: Sequence[Draft], entries: Sequence[Fill]
+    ) -> Iterator[list[int]]:
+        sizes = [drafts[i].size + (len(entries[i].frame) if entries else 0) for i in places]
+        return pieces(places, sizes, _AT_ONCE, _SEND_BYTES)
 
     def _acceptance(
-        self, shard: int, part: Sequence[int], drafts: Sequence[Draft], entries: Sequence[Fill]
+        self,
+        shard: int,
+        part: Sequence[int],
+        drafts: Sequence[Draft],
+        entries: Sequence[Fill],
+        whose: bytes,
     ) -> Call:
         keys = self._shards.of(shard)
         layout = self._layout
         bounds = layout.part(layout.max_records), layout.part(layout.max_bytes)
-        terms: list[bytes | int] = [self.shards, shard, *bounds, len(part), b"", b""]
+        terms: list[bytes | int] = [self.shards, shard, *bounds, len(part), whose, b"", b""]
         filled: list[bytes] = []
         for i in part:
             terms += told(drafts[i])
@@ -191,7 +234,7 @@ class RedisJournal:
         replies, confirmed = replicas.waits.batch_waited(
             commands, replicas.wanted, replicas.wait_ms, repeat=False
         )
-        accepted = any(isinstance(reply, list) and len(reply) > 1 for reply in replies)
+        accepted = any(isinstance(reply, list) and any(reply[1:]) for reply in replies)
         if accepted and confirmed < replicas.wanted:
             raise ReplicasMissing(confirmed, replicas.wanted, replicas.wait_ms)
         return replies
@@ -335,12 +378,15 @@ class RedisJournal:
         )
 
 
-def _ids(reply: Any) -> list[int]:
-    """Return the sequences that a script has given."""
+def _sequences(reply: Any, wanted: int) -> list[int]:
+    """Return the sequences that a script has given to so many writes. 0: it had no room."""
     try:
-        return [sequence_in(id) for id in sound(reply, list)[1:]]
+        given = [sequence_in(id) if id else 0 for id in sound(reply, list)[1:]]
     except (TypeError, ValueError, AttributeError):
-        raise JournalUnavailable("an answer of the journal's server has an unknown form") from None
+        given = []
+    if len(given) != wanted:
+        raise JournalUnavailable("an answer of the journal's server has an unknown form")
+    return given
 
 
 def _record(entry: Any) -> Record | None:

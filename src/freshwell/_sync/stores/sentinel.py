@@ -18,7 +18,7 @@ from freshwell._sync.stores.waited import WaitedLink
 from freshwell._kit.threads import Gate, each
 from freshwell._kit.threads_link import Link, Reply
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
+from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied, Unreachable
 from freshwell._kit.places import SentinelPlace
 from freshwell._kit.resp import Argument
 from freshwell.errors import StoreUnavailable
@@ -184,7 +184,7 @@ class SentinelLink:
         self._ask_after(None)
         primary = self._primary
         if primary is None:
-            raise LinkLost(f"no primary of {self._place!r} could be found a moment ago")
+            raise Unreachable(f"no primary of {self._place!r} could be found a moment ago")
         return primary
 
     def _other_than(self, primary: _Primary) -> _Primary | None:
@@ -241,7 +241,7 @@ class SentinelLink:
                 return other
         # Whoever was it has been deposed, even though nobody can be reached who has followed.
         self._use(None)
-        raise LinkLost(f"nobody whom the sentinels of {self._place!r} name answers as primary")
+        raise Unreachable(f"nobody whom the sentinels of {self._place!r} name answers as primary")
 
     def _answers(self) -> list[Named]:
         """Return whom the Sentinels name. Raises `LinkLost` where too few of them answer."""
@@ -267,7 +267,9 @@ class SentinelLink:
             silent.append(sentinel)
             count = len(self._sentinels)
             if count - len(silent) < majority(count):
-                raise LinkLost(f"too few sentinels of {self._place!r} answer, or know the service")
+                raise Unreachable(
+                    f"too few sentinels of {self._place!r} answer, or know the service"
+                )
         return answer
 
     def _reached(self, one: Named) -> _Primary | None:

@@ -7,17 +7,18 @@ the key is made when there is more to do than to return a fresh value.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from freshwell._sync.coordination.errands import single
 from freshwell._sync.coordination.keeper import Tiers
 from freshwell._sync.coordination.saving import Saves
 from freshwell._sync.coordination.writes import Writes
-from freshwell._sync.strategies.cache_aside import CacheAside, as_lookup, single
+from freshwell._sync.strategies.cache_aside import CacheAside
 from freshwell._kit.threads import ASYNCHRONOUS
 from freshwell.engines.counters import Counters
+from freshwell.engines.lookups import as_lookup
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Table
@@ -73,6 +74,7 @@ class Host:
     checked: Callable[[str], str]
     name_of: Callable[[str], str]
     tagging: Callable[[str, Sequence[str], tuple[Computed, ...]], Tagging]
+    now_ns: Callable[[], int]
 
 
 class Call:
@@ -106,7 +108,7 @@ class Call:
             recipe,
             slow=self._slow,
             aliases=self._aliases,
-            now_ns=time.monotonic_ns,
+            now_ns=host.now_ns,
             session=host.session,
             counters=host.counters,
             asynchronous=ASYNCHRONOUS,
@@ -138,7 +140,8 @@ class Call:
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup:
         """Say what the tiers have for a call."""
         name, tagging = self.entry(*args, **kwargs)
-        return as_lookup(self.engine.aside.look(name, self.terms, tagging))
+        reading = self.engine.aside.look(name, self.terms, tagging)
+        return as_lookup(reading, self._host.now_ns())
 
     def invalidate(self, keys: Sequence[str]) -> None:
         """Make entries absent everywhere."""

@@ -10,11 +10,11 @@ from typing import Any, Protocol, TypeVar
 from freshwell._sync.strategies.read_through import Source
 from freshwell._kit.threads import check_writer, each, resolve
 from freshwell.codecs.base import BoundCodec
+from freshwell.codecs.paper import Paper
 from freshwell.engines.window import Handout
 from freshwell.errors import CodecError, ConfigurationError
 from freshwell.ground.batches import STORED, Batch, Outcome, Write
-from freshwell.ground.ids import decode_id
-from freshwell.ground.records import Record
+from freshwell.ground.records import Kind, Record
 
 __all__ = ["BatchSource", "Delivery"]
 
@@ -45,7 +45,13 @@ class Delivery:
     """The way from a journal's records to one source. Safe for any number of tasks or threads."""
 
     def __init__(
-        self, source: Any, codec: BoundCodec, is_down: Callable[[BaseException], bool]
+        self,
+        source: Any,
+        codec: BoundCodec,
+        is_down: Callable[[BaseException], bool],
+        *,
+        namespace: str = "",
+        hides_ids: bool = False,
     ) -> None:
         _check(source)
         self._source_name = type(source).__name__
@@ -53,8 +59,7 @@ class Delivery:
         self._save_many = getattr(source, "save_many", None)
         self._delete = getattr(source, "delete", None)
         self._delete_many = getattr(source, "delete_many", None)
-        self._codec = codec
-        self._mark = bytes([codec.id])
+        self._paper = Paper(codec, namespace, hides_ids=hides_ids)
         self.is_down = is_down
 
     def check_deletes(self) -> None:
@@ -89,23 +94,19 @@ class Delivery:
 
         Raises `CodecError` where this program cannot read it.
         """
-        if record.is_delete:
-            return None
-        if record.payload[:1] != self._mark:
-            raise CodecError("the write was accepted under another codec")
-        return self._codec.decode(record.payload[1:], record.name.encode())
+        return self._paper.read(record)[1]
 
-    def payload(self, name: str, value: Any) -> bytes:
-        """Return a value as a record holds it: the codec's number, then its bytes.
+    def written(self, name: str, id: Any, value: Any) -> tuple[bytes, Kind, bytes]:
+        """Return the id, the kind and the payload of a record. `value` None: it is a deletion.
 
-        Raises `CodecError`.
+        Raises `CodecError`, and `KeyRejected` for what is no id.
         """
-        return self._mark + self._codec.encode(value, name.encode())
+        return self._paper.written(name, id, value)
 
     def _read(self, record: Record) -> Write[Any, Any] | Outcome:
         try:
-            id, value = decode_id(record.id), self.value(record)
-        except (CodecError, ValueError):
+            id, value = self._paper.read(record)
+        except CodecError:
             return Outcome.reject("it cannot be read by this program")
         deleted = record.is_delete
         attempt = record.attempts + 1

@@ -9,10 +9,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from freshwell._sync.strategies.calls import Call, Host
 from freshwell._kit.threads import each, resolve
-from freshwell.engines.results import by_name
+from freshwell.engines.loading import LoadNotes
+from freshwell.engines.results import by_name, storable
 from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
+from freshwell.ground.keys import check_count
 from freshwell.ground.tags import Computed, Tagging
 from freshwell.ground.templates import Naming, compile_template, plan_tags
 from freshwell.typing import Lookup
@@ -81,12 +83,13 @@ class ReadThrough(Generic[V]):
         """Return the values of those `ids` that exist, asking the source once for the missing."""
         if isinstance(ids, str):
             raise KeyRejected("the ids are one text: give a list of ids")
+        check_count(len(ids))
         entries = [(*self._call.entry(id), id) for id in ids]
         by_name = {name: id for name, _, id in entries}
         taggings = {name: tagging for name, tagging, _ in entries}
 
-        def load(names: Sequence[str]) -> Mapping[str, Any]:
-            values = self._load_all([by_name[name] for name in names])
+        def load(names: Sequence[str], notes: LoadNotes) -> Mapping[str, Any]:
+            values = self._load_all({by_name[name]: name for name in names}, notes)
             return {name: values[by_name[name]] for name in names if by_name[name] in values}
 
         found = self._call.engine.aside.get_or_load_many(
@@ -131,6 +134,7 @@ class ReadThrough(Generic[V]):
     @staticmethod
     def _checked(ids: Collection[Any]) -> Collection[Any]:
         """Return ids given one by one. A list of ids is no id, and names nothing."""
+        check_count(len(ids))
         for id in ids:
             if isinstance(id, list | set | frozenset | dict):
                 raise KeyRejected(
@@ -138,13 +142,16 @@ class ReadThrough(Generic[V]):
                 )
         return ids
 
-    def _load_all(self, ids: list[Any]) -> Mapping[Any, Any]:
+    def _load_all(self, names: Mapping[Any, str], notes: LoadNotes) -> Mapping[Any, Any]:
+        ids = list(names)
         if self._load_many is not None:
-            found: Mapping[Any, Any] = resolve(self._load_many(ids))
-            return by_name(found, ids)
+            with notes.many(names):
+                found: Mapping[Any, Any] = resolve(self._load_many(ids))
+                return by_name(found, ids)
 
         def load(id: Any) -> Any:
-            return resolve(self._call.function(id))
+            with notes.one(names[id]):
+                return storable(resolve(self._call.function(id)))
 
         values = each([partial(load, id) for id in ids], _MANY_AT_ONCE)
         return {id: value for id, value in zip(ids, values, strict=True) if value is not None}

@@ -32,11 +32,10 @@ from freshwell.errors import (
 )
 from freshwell.ground.batches import Ack
 from freshwell.ground.durations import duration_ns
-from freshwell.ground.ids import encode_id
 from freshwell.ground.journaling import BehindOptions
 from freshwell.ground.keys import short_digest
 from freshwell.ground.options import Duration
-from freshwell.ground.records import TOKEN_BYTES, Backlog, Draft, Kind
+from freshwell.ground.records import TOKEN_BYTES, Backlog, Draft
 from freshwell.ground.tags import Computed
 from freshwell.typing import DurabilityName
 
@@ -54,6 +53,7 @@ class _Parts(NamedTuple):
 
     engine: Engine
     journal: Journal
+    durability: DurabilityName
     accepting: Accepting
     flusher: Flusher
 
@@ -152,34 +152,29 @@ class WriteBehind(ReadThrough[V]):
         change = Change(list(id_of), left, self._call.terms, taggings.__getitem__)
         parts = self._open()
         sequences = self._accept(parts, drafts, change)
-        durability: DurabilityName = parts.journal.durability.value
         return {
-            id: Ack(durability, sequence, draft.token.hex())
+            id: Ack(parts.durability, sequence, draft.token.hex())
             for id, sequence, draft in zip(id_of.values(), sequences, drafts, strict=True)
         }
 
     def _draft(self, name: str, id: Any, value: V | None) -> Draft:
-        kind, payload = Kind.DELETE, b""
-        if value is not None:
-            kind, payload = Kind.PUT, self._delivery.payload(name, value)
+        its_id, kind, payload = self._delivery.written(name, id, value)
         if len(payload) > self._options.max_backlog_bytes:
             raise CodecError(
                 f"the value for key {short_digest(name)} is larger than max_backlog_bytes, all "
                 "that the journal may hold: nothing was accepted"
             )
-        return Draft(name, encode_id(id), kind, payload, self._new_token())
+        return Draft(name, its_id, kind, payload, self._new_token())
 
     def _accept(self, parts: _Parts, drafts: list[Draft], change: Change) -> list[int]:
         """Accept writes, waiting for room where that is wanted."""
         until_ns = time.monotonic_ns() + self._options.full_wait_ns
-        sequences = dict.fromkeys(change.names, 0)
+        given = parts.accepting.accept(drafts, change)
+        if all(given):
+            return given
+        sequences = dict(zip(change.names, given, strict=True))
         pause_s = _FIRST_PAUSE_S
-        while True:
-            given = parts.accepting.accept(drafts, change)
-            sequences.update(zip(change.names, given, strict=True))
-            refused = [name for name, sequence in sequences.items() if not sequence]
-            if not refused:
-                return list(sequences.values())
+        while refused := [name for name, sequence in sequences.items() if not sequence]:
             if not self._options.blocks or time.monotonic_ns() >= until_ns:
                 raise _full(len(sequences) - len(refused), len(sequences))
             drafts = [draft for draft in drafts if draft.name in refused]
@@ -189,6 +184,9 @@ class WriteBehind(ReadThrough[V]):
                 parts.flusher.flush_now()
             sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            given = parts.accepting.accept(drafts, change)
+            sequences.update(zip(refused, given, strict=True))
+        return list(sequences.values())
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -257,7 +255,9 @@ class WriteBehind(ReadThrough[V]):
         parts = self._open()
         held = parts.journal.backlog()
         flusher = parts.flusher
-        return dataclasses.replace(held, parked=flusher.parked, source_down=flusher.source_down)
+        held = dataclasses.replace(held, parked=flusher.parked, source_down=flusher.source_down)
+        parts.engine.tiers.observing.journals[self.journal_name] = held
+        return held
 
     def __enter__(self) -> Self:
         self.start()
@@ -311,7 +311,7 @@ class WriteBehind(ReadThrough[V]):
             incidents=tiers.incidents,
             is_down=self._delivery.is_down,
         )
-        parts = _Parts(engine, journal, accepting, flusher)
+        parts = _Parts(engine, journal, journal.durability.value, accepting, flusher)
         engine.attach(self)
         if self._options.flusher:
             flusher.start()

@@ -85,10 +85,14 @@ def stamps_after_load() -> None:
         return Tagged({}, life_ns, self._table.moment(), self._now_ns(), 0)
 
     def after_load(
-        self: Any, was: Tagged, values: Mapping[str, Any], taggings: Callable[[str], Tagging]
+        self: Any,
+        was: Tagged,
+        values: Mapping[str, Any],
+        taggings: Callable[[str], Tagging],
+        *said: Any,
     ) -> Any:
         now = before(self, [taggings(name) for name in values], was.life_ns)
-        return after(self, now, values, taggings)
+        return after(self, now, values, taggings, *said)
 
     _replace(Tags, "before_load", before_load)
     _replace(Tags, "after_load", after_load)

@@ -1,0 +1,3 @@
+"""The suites of `freshwell.testing.conformance`, written once for both colours."""
+
+from __future__ import annotations

@@ -1,0 +1,118 @@
+"""Names that are hashed: everything works as with others, but for patterns."""
+
+from __future__ import annotations  # made from _async by tools/twin.py: edit that
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from freshwell import Cache, ConfigurationError
+from freshwell._kit.threads import sleep
+from tests.security.parts import KEYS, OTHERS
+from tests.security.watching import held_by
+from tests.support.threads import until
+from tests.support.servers import Server
+
+Build = Any
+
+
+@pytest.fixture(params=[False, True], ids=["without a version", "with a version"])
+def build(request: pytest.FixtureRequest, redis_url: str) -> Build:
+    version = 3 if request.param else None
+    return partial(
+        Cache,
+        redis_url,
+        namespace="shop",
+        version=version,
+        hash_keys=KEYS,
+        command_timeout=5,
+    )
+
+
+def test_what_one_stores_others_find_and_invalidate(build: Build) -> None:
+    one: Cache
+    with build() as one, build() as other:
+
+        @one.cached("user:{id}", tags=["team:{id}"])
+        def user(id: int) -> list[int]:
+            return [id]
+
+        user(1)
+        until(lambda: one.stats().l1_live)
+        assert other.get("user:1") == [1]
+        assert user.key(1) == "user:1"
+        for invalidate in (
+            partial(other.invalidate, "user:1"),
+            partial(other.invalidate_tags, "team:1"),
+        ):
+            while user.lookup(1).tier != "l1":
+                assert user(1) == [1]
+                sleep(0.01)
+            seen = one.stats().notices
+            invalidate()
+            assert other.get("user:1") is None
+            until(lambda seen=seen: one.stats().notices > seen)  # type: ignore[misc]
+            assert not user.lookup(1).found
+
+
+def test_namespaces_are_apart_and_are_cleared(build: Build) -> None:
+    with build() as cache, build(l1=False) as other:
+        for place in (cache, cache.namespace("x"), cache.namespace("y")):
+            place.set("a", repr(place))
+        assert len({other.namespace(n).get("a") for n in ("x", "y")}) == 2
+        cache.namespace("x").clear()
+        assert other.namespace("x").get("a") is None
+        assert other.namespace("y").get("a") == repr(cache.namespace("y"))
+        assert other.get("a") == repr(cache)
+
+
+def test_neither_keys_nor_tags_are_to_be_read_in_redis(
+    build: Build, redis_server: Server
+) -> None:
+    with build() as cache:
+        cache.set("patient:4711", 1, tags=["illness:secret"])
+        cache.namespace("x").set("patient:4711", 1)
+        with cache.writing("patient:4712", tags=["illness:other"]):
+            held = held_by(redis_server)
+            assert b"fw:e:shop" in held
+            for told in (b"patient", b"4711", b"illness"):
+                assert told not in held
+        held = held_by(redis_server)
+        assert not [told for told in (b"patient", b"4712", b"illness") if told in held]
+
+
+def test_the_same_is_to_be_read_where_names_are_not_hashed(
+    redis_url: str, redis_server: Server
+) -> None:
+    with Cache(redis_url) as cache:
+        cache.set("patient:4711", 1, tags=["illness:secret"])
+        held = held_by(redis_server)
+        assert b"patient:4711" in held
+        assert b"illness:secret" in held
+
+
+def test_patterns_are_refused_with_what_to_do_instead(build: Build) -> None:
+    with build() as cache:
+        for place in (cache, cache.namespace("x")):
+            with pytest.raises(ConfigurationError, match=r"hash_keys.*tags"):
+                place.invalidate_pattern("user:*")
+
+
+def test_another_key_is_another_cache(build: Build, redis_server: Server) -> None:
+    with build() as cache, build(hash_keys=OTHERS) as other:
+        cache.set("a", 1)
+        assert other.get("a") is None
+        other.set("a", 2)
+        assert cache.get("a") == 1
+        assert len(redis_server.ask("KEYS", "fw:e:*")) == 2
+
+
+def test_a_key_has_another_name_in_each_cache_and_namespace(
+    build: Build, redis_server: Server
+) -> None:
+    with build() as cache, build(namespace="other") as other:
+        for place in (cache, cache.namespace("x"), cache.namespace("y"), other):
+            place.set("a", 1)
+        keys = redis_server.ask("KEYS", "fw:e:*")
+        assert len({key.rpartition(b":")[2] for key in keys}) == len(keys) == 4
