@@ -139,6 +139,29 @@ def test_what_was_loaded_while_l2_is_down_is_served_as_stale_until_l2_is_back(
         assert cache.get_or_load("a", load) == 4, "nothing is left of the outage before"
 
 
+@pytest.mark.parametrize("l1", [True, False])
+def test_entries_with_tags_are_served_from_it_and_nobody_waits_for_their_versions(
+    own_redis: Server, l1: bool
+) -> None:
+    limits: dict[str, Any] = {"max_staleness": 0.2, "command_timeout": 0.2, "drain": 0}
+    with Cache(own_redis.url, l1=l1, gutter_ttl=60, **limits) as cache:
+        cache.get("a")
+        own_redis.freeze()
+        load = Loader()
+        # The version is asked for beside the entry, and finds out that L2 is down.
+        assert cache.get_or_load("a", load, tags=["x"], read="fresh") == 1
+        assert cache.stats().breaker != "closed"
+        until(lambda: not cache.stats().l1_live, "L1 is silent")
+        before = cache.stats()
+        for _ in range(100):
+            assert cache.get_or_load("a", load, tags=["x"]) == 1
+        assert cache.get_or_load_many(["a"], nothing, tags=["x"]) == {"a": 1}
+        counted = cache.stats()
+        assert counted.gutter_serves - before.gutter_serves == 101
+        assert counted.degraded - before.degraded == 101
+        assert counted.misses == before.misses
+
+
 def test_it_is_served_for_its_time_only(own_redis: Server) -> None:
     with Cache(own_redis.url, max_staleness=0.2, gutter_ttl="50ms", drain=0) as cache:
         down(cache, own_redis)

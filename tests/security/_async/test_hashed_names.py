@@ -56,6 +56,22 @@ async def test_what_one_stores_others_find_and_invalidate(build: Build) -> None:
             assert not (await user.lookup(1)).found
 
 
+async def test_many_are_called_as_each_is(build: Build) -> None:
+    async with build(l1=False) as cache:
+        for place in (cache, cache.namespace("x")):
+            await place.set("a", repr(place))
+            await place.set_many({"b": 2})
+
+            async def load(keys: list[str]) -> dict[str, Any]:
+                return dict.fromkeys(keys, "loaded")
+
+            found = {"a": repr(place), "b": 2}
+            assert await place.get_many(["a", "b", "c"]) == found
+            many = await place.get_or_load_many(["c", "a", "b"], load)
+            assert many == {"c": "loaded", **found}
+            assert await place.get("c") == "loaded"
+
+
 async def test_namespaces_are_apart_and_are_cleared(build: Build) -> None:
     async with build() as cache, build(l1=False) as other:
         for place in (cache, cache.namespace("x"), cache.namespace("y")):

@@ -49,7 +49,8 @@ def missed(cache: Cache, key: str, reason: str) -> None:
     before = cache.stats().codec_errors
     assert cache.lookup(key).reason == reason
     assert cache.get(key, "missed") == "missed"
-    assert cache.stats().codec_errors == before + 2
+    assert cache.get_many([key]) == {}
+    assert cache.stats().codec_errors == before + 3
 
 
 def test_caches_share_values_and_word_that_there_is_none(guarded: Build) -> None:
@@ -61,6 +62,7 @@ def test_caches_share_values_and_word_that_there_is_none(guarded: Build) -> None
         one.set("a", [1, "two"])
         one.get_or_load_many(["b"], nothing)
         assert other.get("a") == [1, "two"]
+        assert one.get_many(["a", "b", "c"]) == {"a": [1, "two"]}
         found = other.lookup("b")
         assert (found.found, found.negative, found.value) == (True, True, None)
         assert other.stats().codec_errors == 0

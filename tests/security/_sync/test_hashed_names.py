@@ -56,6 +56,22 @@ def test_what_one_stores_others_find_and_invalidate(build: Build) -> None:
             assert not user.lookup(1).found
 
 
+def test_many_are_called_as_each_is(build: Build) -> None:
+    with build(l1=False) as cache:
+        for place in (cache, cache.namespace("x")):
+            place.set("a", repr(place))
+            place.set_many({"b": 2})
+
+            def load(keys: list[str]) -> dict[str, Any]:
+                return dict.fromkeys(keys, "loaded")
+
+            found = {"a": repr(place), "b": 2}
+            assert place.get_many(["a", "b", "c"]) == found
+            many = place.get_or_load_many(["c", "a", "b"], load)
+            assert many == {"c": "loaded", **found}
+            assert place.get("c") == "loaded"
+
+
 def test_namespaces_are_apart_and_are_cleared(build: Build) -> None:
     with build() as cache, build(l1=False) as other:
         for place in (cache, cache.namespace("x"), cache.namespace("y")):
