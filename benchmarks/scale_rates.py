@@ -13,7 +13,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from multiprocessing.connection import Connection
 
 from redis import Redis
@@ -21,7 +21,7 @@ from redis import Redis
 from benchmarks.scale_parts import answer, child, cpu_us, show
 from freshwell import AsyncCache
 
-__all__ = ["run"]
+__all__ = ["possible", "run"]
 
 _RATES = (1, 10, 100, 1_000, 10_000)
 _SHORT_S, _FULL_S = 2.0, 15.0
@@ -71,7 +71,7 @@ def _row(client: Redis, url: str, rate: int, seconds: float) -> list[object]:
         f"{rate:,}",
         f"{done:,.0f}",
         f"{ratio:.1%}",
-        f"{_possible(done, reads / seconds, seconds):.1%}",
+        f"{possible(done, reads / seconds, seconds):.1%}",
         f"{statistics.median(delays_ms):.2f}",
         f"{statistics.quantiles(delays_ms, n=100)[98]:.2f}",
         f"{spent_us / 1e6 / taken_s:.1%}",
@@ -79,14 +79,20 @@ def _row(client: Redis, url: str, rate: int, seconds: float) -> list[object]:
     ]
 
 
-def _possible(ended: float, read: float, seconds: float) -> float:
-    """Return the share of reads that find their key as it was, where all were there at first."""
-    b, possible = ended / _KEYS, 0.0
-    for share in (weight / _TOTAL for weight in _WEIGHTS):
+def possible(
+    ended: float, read: float, seconds: float, *, shares: Sequence[float] | None = None
+) -> float:
+    """Return the share of reads that find their key as it was, where all were there at first.
+
+    `ended`, `read`: keys invalidated, and reads, in a second. `shares`: of the reads, by key.
+    """
+    each = [weight / _TOTAL for weight in _WEIGHTS] if shares is None else shares
+    b, found = ended / len(each), 0.0
+    for share in each:
         both = share * read + b
         lost = b / both
-        possible += share * (1 - lost + lost * (1 - math.exp(-both * seconds)) / (both * seconds))
-    return possible
+        found += share * (1 - lost + lost * (1 - math.exp(-both * seconds)) / (both * seconds))
+    return found
 
 
 def _read(pipe: Connection, url: str, seconds: float) -> None:
