@@ -46,6 +46,7 @@ bench-full: setup setup-rivals servers  ## all benchmarks at length; tables in b
 	@$(PY) -m benchmarks
 	@$(PY) -m benchmarks behind
 	@$(PY) -m benchmarks.memory
+	@$(PY) -m benchmarks.scale
 	@$(RIVALS_PY) -m benchmarks.rivals --full \
 		--json benchmarks/results/local/rivals.json \
 		--markdown benchmarks/results/local/rivals.md
