@@ -22,8 +22,8 @@ _NAMESPACE = "scale-processes"
 _KEYS = 1_000
 _TASKS = 64
 _SHORT_S, _FULL_S = 1.0, 6.0
-_FEEDS = (0, 10, 100, 1_000)
-_WRITES = 640
+_SHORT_FEEDS, _FULL_FEEDS = (0, 100, 1_000), (0, 10, 100, 1_000)
+_WRITES = 320
 
 
 def run(url: str, *, full: bool) -> None:
@@ -37,11 +37,12 @@ def run(url: str, *, full: bool) -> None:
             [_readers(client, url, processes, seconds) for processes in _PROCESSES],
         )
         heads = ("feeds", "writers", "writes/s", "server us/write", "feed us/notice")
-        many = _WRITES * (3 if full else 1)
+        many = _WRITES * (6 if full else 1)
         listening = (0, *_PROCESSES) if full else (0, 1, 8)
         rows = [_listeners(client, url, n, tasks, many) for n in listening for tasks in (1, 64)]
         show("Processes whose L1 listens; one process invalidates keys", heads, rows)
-        rows = [_bare_feeds(client, url, n, tasks, many) for n in _FEEDS for tasks in (1, 64)]
+        feeds = _FULL_FEEDS if full else _SHORT_FEEDS
+        rows = [_bare_feeds(client, url, n, tasks, many) for n in feeds for tasks in (1, 64)]
         show("Bare feeds: connections that track, and read what they are told", heads, rows)
 
 
