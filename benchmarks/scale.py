@@ -5,8 +5,8 @@
 - ``processes``: readers of one server, and feeds that listen to one writer;
 - ``rates``: L1, as ever more entries are invalidated each second.
 
-Starts a server of its own. Takes about two minutes (more on a busy machine), with ``--full`` a quarter
-of an hour.
+Starts a server of its own. Takes about two minutes, more on a busy machine; with ``--full`` a
+quarter of an hour.
 What follows for a large fleet: docs/explanation/scale.md.
 """
 
