@@ -148,8 +148,7 @@ class Tags:
                 current = None if cell is None else cell.stamp
             if current != stamp:
                 return False
-        own = [digest for digest, _ in reading.stamps]
-        return all(digest in own for digest in tagging.digests)
+        return {digest for digest, _ in reading.stamps}.issuperset(tagging.digests)
 
     def _is_missed(self, digest: bytes, since: int) -> bool:
         """Tell whether L2 did not know that a tag has changed, when it was asked at `since`.
