@@ -24,7 +24,7 @@ demo: setup-demo  ## serve a real workload through the cache, and show a table
 test: setup servers  ## everything: check, and all tests against real servers
 	@status=0; \
 	$(MAKE) --no-print-directory check || status=$$?; \
-	$(PY) -m pytest || status=$$?; \
+	$(PY) -m pytest -n 2 || status=$$?; \
 	exit $$status
 
 quick: setup  ## the tests that need no server and take no time, with few examples each
