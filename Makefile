@@ -24,17 +24,18 @@ demo: setup-demo  ## serve a real workload through the cache, and show a table
 test: setup servers  ## everything: check, and all tests against real servers
 	@status=0; \
 	$(MAKE) --no-print-directory check || status=$$?; \
-	$(PY) -m pytest || status=$$?; \
+	$(PY) -m pytest -n 2 || status=$$?; \
 	exit $$status
 
 quick: setup  ## the tests that need no server and take no time, with few examples each
 	@$(PY) -m pytest -q -m "not server and not slow and not race" --hypothesis-profile quick
 
-check: setup  ## ruff, mypy, and whether the sync twin is up to date
+check: setup  ## ruff, mypy, whether the sync twin is up to date, and a factor was lost
 	@$(PY) -m ruff check $(LINTED)
 	@$(PY) -m ruff format --check $(LINTED)
 	@$(PY) tools/twin.py --check
 	@$(PY) -m mypy
+	@$(PY) -m benchmarks.guard
 
 bench: setup servers  ## micro benchmarks beside their raw references
 	@$(PY) -m benchmarks
@@ -50,6 +51,7 @@ bench-full: setup setup-rivals servers  ## all benchmarks at length; tables in b
 	@$(PY) -m benchmarks
 	@$(PY) -m benchmarks behind
 	@$(PY) -m benchmarks.memory
+	@$(PY) -m benchmarks.scale
 	@$(RIVALS_PY) -m benchmarks.rivals --full \
 		--json benchmarks/results/local/rivals.json \
 		--markdown benchmarks/results/local/rivals.md

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from freshwell.engines.table import Table
 
-__all__ = ["main"]
+__all__ = ["fill", "main"]
 
 _ROUNDS = 3
 _TTL_NS = 300 * 1_000_000_000
@@ -72,18 +72,22 @@ def _ordered_dict(keys: list[str], values: list[int], count: int) -> object:
 
 def _table(keys: list[str], values: list[int], count: int) -> object:
     table = Table(max_entries=count, max_bytes=1 << 50)
-    for key, value in zip(keys[:count], values, strict=False):
-        _put(table, key, value)
+    fill(table, keys[:count], values[:count])
     assert table.entries == count
     return table
 
 
 def _full_table(keys: list[str], values: list[int], count: int) -> object:
     table = Table(max_entries=count, max_bytes=1 << 50)
-    for key, value in zip(keys, values, strict=True):
-        _put(table, key, value)
+    fill(table, keys, values)
     assert table.evictions == count
     return table
+
+
+def fill(table: Table, keys: list[str], values: list[int]) -> None:
+    """Put values under keys."""
+    for key, value in zip(keys, values, strict=True):
+        _put(table, key, value)
 
 
 def _put(table: Table, key: str, value: int) -> None:

@@ -25,7 +25,7 @@ stands in braces. Beside this page lie [a dashboard for Grafana](grafana-dashboa
 
 _ROWS: Final = {
     "Answers": ("hits", "misses"),
-    "Loads": ("loads", "load", "lease", "refreshes", "fills"),
+    "Loads": ("loads", "load", "leases", "refreshes", "fills"),
     "Invalidation": ("invalidations", "notices", "notice", "outdated", "spool"),
     "Memory": ("l1",),
     "What degrades": ("errors", "degraded", "l2", "breaker"),

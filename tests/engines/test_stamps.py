@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import count, islice
+from time import thread_time_ns
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freshwell.engines.drops import Drops
 from freshwell.engines.entry import Entry, TaggedEntry
-from freshwell.engines.stamps import Bonds
+from freshwell.engines.stamps import Bonds, Stamps
 from freshwell.engines.table import Table
 from freshwell.testing import FakeClock
 from tests.support.examples import examples
@@ -185,3 +188,20 @@ def test_a_table_with_tags_does_what_a_dictionary_does(given_steps: list[Any]) -
             model = {}
         assert {key for key in "abc" if serves(own, key)} == set(model)
         own.check()
+
+
+def test_a_new_tag_costs_about_the_same_however_many_are_remembered() -> None:
+    def each_ns(limit: int) -> float:
+        stamps = Stamps(Drops(), limit)
+        new = (Bonds.of(((b"%d" % number, b"1"),), None) for number in count())
+        for bonds in islice(new, limit):
+            stamps.cells_for(bonds)
+        todo = list(islice(new, 15_000))
+        began_ns = thread_time_ns()
+        for bonds in todo:
+            stamps.cells_for(bonds)
+        assert len(stamps) == limit
+        return (thread_time_ns() - began_ns) / len(todo)
+
+    # Where the oldest is looked for in linear time, the ratio is 4 and more.
+    assert any(each_ns(50_000) / each_ns(500) < 2.5 for _ in range(3))

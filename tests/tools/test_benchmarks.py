@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import scale, scale_rates
 from benchmarks.measure import Group, Row, interleave, show
 
 ROOT = Path(__file__).parents[2]
@@ -45,3 +46,19 @@ def test_an_unknown_name_is_one_sentence_and_exit_code_2() -> None:
     assert done.stderr.splitlines() == [
         "there is no benchmark 'nonsense': use hits, l2, misses, stampede, invalidation, behind"
     ]
+
+
+def test_an_unknown_part_of_scale_is_one_sentence_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert scale.main(["nonsense", "--full"]) == 2
+    assert capsys.readouterr().err == (
+        "there is no part 'nonsense': use entries, tags, processes, rates, --full\n"
+    )
+
+
+def test_of_reads_as_many_can_be_hits_as_find_their_key_unchanged() -> None:
+    assert scale_rates.possible(0, 2_000, 10) == pytest.approx(1)
+    # Read and changed equally often in the long run: every other read.
+    assert scale_rates.possible(1e6, 1e6, 1e9, shares=[1e-4] * 10_000) == pytest.approx(0.5)
+    assert scale_rates.possible(1e9, 2_000, 10) == pytest.approx(0, abs=1e-3)

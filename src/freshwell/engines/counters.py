@@ -31,6 +31,7 @@ class Counters:
         "l2_refused",
         "l2_slow",
         "lease_waits",
+        "leases_won",
         "load_errors",
         "load_ns",
         "load_timeouts",
@@ -75,6 +76,7 @@ class Counters:
     l2_refused: int
     l2_slow: int
     lease_waits: int
+    leases_won: int
     load_errors: int
     load_ns: int
     load_timeouts: int
@@ -116,8 +118,9 @@ class Stats:
       that found their old value still right.
     - ``fills``, ``fills_refused``: values stored, and values that an invalidation overtook;
       ``oversize``: values too large to store.
-    - ``lease_waits``: waits for a load in another process; ``early_refreshes``: refreshes
-      begun before expiry; ``refresh_errors``: background refreshes that failed.
+    - ``leases_won``: leases granted by L2; ``lease_waits``: waits for a load in another process;
+      ``early_refreshes``: refreshes begun before expiry; ``refresh_errors``: background refreshes
+      that failed.
     - ``invalidations``: keys, tags and namespaces invalidated here; ``notices``: keys and tags
       that the feed named; ``outdated``: entries found in L2 whose tags had changed.
     - ``spooled``: invalidations of keys, tags and namespaces that L2 did not take and the spool
@@ -162,6 +165,7 @@ class Stats:
     fills_refused: int
     oversize: int
     lease_waits: int
+    leases_won: int
     early_refreshes: int
     refresh_errors: int
     invalidations: int

@@ -263,8 +263,7 @@ class TaggedEntry(AliasedEntry):
 
     def has_tags(self, digests: tuple[bytes, ...]) -> bool:
         """Tell whether the entry has all these tags, and may have others."""
-        own = [cell.digest for cell in self.cells]
-        return all(digest in own for digest in digests)
+        return {cell.digest for cell in self.cells}.issuperset(digests)
 
 
 def expired(old: Entry, now_ns: int) -> Entry:

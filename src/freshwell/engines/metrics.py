@@ -105,11 +105,12 @@ METRICS: tuple[Metric, ...] = (
         one("in_flight"),
     ),
     Metric(
-        "freshwell.lease.waits",
+        "freshwell.leases",
         "counter",
-        "{wait}",
-        "Waits for a load in another process.",
-        one("lease_waits"),
+        "{lease}",
+        "Leases: won; waited for, with another process; lost, to an invalidation.",
+        each(won="leases_won", waited="lease_waits", lost="fills_refused"),
+        ("outcome",),
     ),
     Metric(
         "freshwell.refreshes.early",

@@ -11,6 +11,7 @@ dropped, forgotten for lack of room, or replaced has ended, and its entries with
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -65,7 +66,8 @@ class Stamps:
     def __init__(self, drops: Drops, limit: int) -> None:
         self._drops = drops
         self._limit = limit
-        self._cells: dict[bytes, Cell] = {}
+        # The oldest has to be found at once: a dictionary looks for it in linear time.
+        self._cells: OrderedDict[bytes, Cell] = OrderedDict()
         self.moment = 0
 
     def __len__(self) -> int:
@@ -112,14 +114,14 @@ class Stamps:
 
     def clear(self) -> None:
         """End all cells. The table has voided all fills."""
-        cells, self._cells = self._cells, {}
+        cells, self._cells = self._cells, OrderedDict()
         for cell in cells.values():
             cell.live = False
         self.moment += 1
 
     def _add(self, digest: bytes, stamp: bytes, until_ns: int) -> Cell:
         if len(self._cells) >= self._limit:
-            oldest = self._cells.pop(next(iter(self._cells)))
+            _, oldest = self._cells.popitem(last=False)
             oldest.live = False
             self.moment += 1
         cell = self._cells[digest] = Cell(digest, stamp, until_ns)

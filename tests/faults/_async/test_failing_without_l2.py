@@ -9,6 +9,7 @@ import pytest
 
 from freshwell import AsyncCache, InvalidationError, added_tags, loading
 from freshwell.ground.frame import rest_until_ms
+from tests.behaviour._async.parts import until_so
 from tests.support.aio import until
 from tests.support.proxy import DOWN, proxy
 from tests.support.servers import Server
@@ -81,7 +82,17 @@ async def test_what_is_served_because_l2_is_down_is_one_and_says_so(own_redis: S
     source = Source()
     options: dict[str, Any] = {**SAFE, "stale_serve": "refresh"}
     async with AsyncCache(own_redis.url, max_staleness=60, **options) as cache:
+        await cache.get("nothing")
+        await until(lambda: cache.stats().l1_live, "L1 may answer")
         await stale(cache, source)
+        # The lease, the value and its end have been told of, and drop it from L1 no more.
+        await until(lambda: cache.stats().notices >= 3, "the feed has told of it")
+
+        async def is_near() -> bool:
+            await cache.lookup("a")
+            return cache.stats().entries == 1
+
+        await until_so(is_near)
         own_redis.kill()
         for _ in range(3):
             assert await cache.get_or_load("a", source) == 1

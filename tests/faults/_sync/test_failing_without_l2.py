@@ -9,6 +9,7 @@ import pytest
 
 from freshwell import Cache, InvalidationError, added_tags, loading
 from freshwell.ground.frame import rest_until_ms
+from tests.behaviour._sync.parts import until_so
 from tests.support.threads import until
 from tests.support.proxy import DOWN, proxy
 from tests.support.servers import Server
@@ -81,7 +82,17 @@ def test_what_is_served_because_l2_is_down_is_one_and_says_so(own_redis: Server)
     source = Source()
     options: dict[str, Any] = {**SAFE, "stale_serve": "refresh"}
     with Cache(own_redis.url, max_staleness=60, **options) as cache:
+        cache.get("nothing")
+        until(lambda: cache.stats().l1_live, "L1 may answer")
         stale(cache, source)
+        # The lease, the value and its end have been told of, and drop it from L1 no more.
+        until(lambda: cache.stats().notices >= 3, "the feed has told of it")
+
+        def is_near() -> bool:
+            cache.lookup("a")
+            return cache.stats().entries == 1
+
+        until_so(is_near)
         own_redis.kill()
         for _ in range(3):
             assert cache.get_or_load("a", source) == 1

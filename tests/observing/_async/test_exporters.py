@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from freshwell import AsyncCache, ConfigurationError
 from freshwell.opentelemetry import instrument
 from freshwell.prometheus import FreshwellCollector
+from tests.support.aio import Latch, start, until
 from tests.support.blocking import blocking_allowed
 
 SECRET = "swordfish"
@@ -189,3 +190,24 @@ async def test_a_cache_is_instrumented_once_at_a_time() -> None:
             instrument(cache)
         first.close()
         instrument(cache).close()
+
+
+async def test_leases_are_counted_as_won_and_waited_for(redis_url: str) -> None:
+    async with (
+        AsyncCache(redis_url, namespace="shop", l1=False) as one,
+        AsyncCache(redis_url, namespace="shop", l1=False) as other,
+    ):
+        gate, begun = Latch(), Latch()
+
+        async def load() -> int:
+            begun.open()
+            await gate.passed()
+            return 1
+
+        first = await start(lambda: one.get_or_load("a", load))
+        await begun.passed()
+        second = await start(lambda: other.get_or_load("a", load))
+        await until(lambda: other.stats().lease_waits > 0)
+        gate.open()
+        assert [await first.result(), await second.result()] == [1, 1]
+        assert (one.stats().leases_won, other.stats().leases_won) == (1, 0)

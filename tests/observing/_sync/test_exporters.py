@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from freshwell import Cache, ConfigurationError
 from freshwell.opentelemetry import instrument
 from freshwell.prometheus import FreshwellCollector
+from tests.support.threads import Latch, start, until
 from tests.support.blocking import blocking_allowed
 
 SECRET = "swordfish"
@@ -189,3 +190,24 @@ def test_a_cache_is_instrumented_once_at_a_time() -> None:
             instrument(cache)
         first.close()
         instrument(cache).close()
+
+
+def test_leases_are_counted_as_won_and_waited_for(redis_url: str) -> None:
+    with (
+        Cache(redis_url, namespace="shop", l1=False) as one,
+        Cache(redis_url, namespace="shop", l1=False) as other,
+    ):
+        gate, begun = Latch(), Latch()
+
+        def load() -> int:
+            begun.open()
+            gate.passed()
+            return 1
+
+        first = start(lambda: one.get_or_load("a", load))
+        begun.passed()
+        second = start(lambda: other.get_or_load("a", load))
+        until(lambda: other.stats().lease_waits > 0)
+        gate.open()
+        assert [first.result(), second.result()] == [1, 1]
+        assert (one.stats().leases_won, other.stats().leases_won) == (1, 0)

@@ -124,6 +124,7 @@ class Loads:
                     held_ms = min(held_ms, max(1, answer.left_ms))
                 elif answer.grant is not Grant.FRESH:
                     leases[key] = answer.token
+                    self._t.counters.leases_won += bool(answer.token)
                     if answer.grant is Grant.ALONE:
                         self._alone((key,), course)
                 elif answer.frame is not None:
