@@ -39,14 +39,16 @@ class opened:  # noqa: N801 - it is used as a function is
         await self._link.aclose()
 
 
+_NUMBERS = itertools.count(1)
+
+
 def store_over(link: ClusterLink, lease_ms: int = 30_000) -> RedisStore:
     return RedisStore(link, lease_ms=lease_ms, new_token=counting())
 
 
 def counting() -> Callable[[], bytes]:
-    """Return a maker of tokens that can be told apart."""
-    numbers = itertools.count(1)
-    return lambda: b"token%03d" % next(numbers)
+    """Return a maker of tokens that can be told apart, also from those of other stores."""
+    return lambda: b"token%03d" % (next(_NUMBERS) % 1_000)
 
 
 def value(key: bytes, token: bytes = b"", text: bytes = b"1") -> Fill:
