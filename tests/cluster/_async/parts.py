@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-
 from freshwell._async.stores.base import Fill
 from freshwell._async.stores.cluster import ClusterLink
 from freshwell._async.stores.redis import RedisStore
 from freshwell._kit.places import ClusterPlace, place_of
+from freshwell.engines.tokens import Tokens
 from freshwell.ground.frame import State, encode
 from freshwell.ground.keys import digest8
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 
-__all__ = ["KEYS", "another", "counting", "opened", "store_over", "value"]
+__all__ = ["KEYS", "another", "opened", "store_over", "value"]
 
 KEYS = [b"fw:e:default:%d" % number for number in range(40)] + [
     *(b"fw:e:{user:%d}:name" % number for number in range(20)),
@@ -39,16 +37,8 @@ class opened:  # noqa: N801 - it is used as a function is
         await self._link.aclose()
 
 
-_NUMBERS = itertools.count(1)
-
-
 def store_over(link: ClusterLink, lease_ms: int = 30_000) -> RedisStore:
-    return RedisStore(link, lease_ms=lease_ms, new_token=counting())
-
-
-def counting() -> Callable[[], bytes]:
-    """Return a maker of tokens that can be told apart, also from those of other stores."""
-    return lambda: b"token%03d" % (next(_NUMBERS) % 1_000)
+    return RedisStore(link, lease_ms=lease_ms, new_token=Tokens(8))
 
 
 def value(key: bytes, token: bytes = b"", text: bytes = b"1") -> Fill:

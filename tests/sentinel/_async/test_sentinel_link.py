@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import partial
 
@@ -16,6 +15,7 @@ from freshwell._kit.aio import sleep
 from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.link_errors import LinkLost, ServerReplied
+from freshwell.engines.tokens import Tokens
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import State, encode
 from freshwell.ground.keys import digest8
@@ -28,8 +28,7 @@ KEY = b"fw:e:default:a"
 
 
 def opened(own: SentinelLink, lease_ms: int = 5_000) -> RedisStore:
-    numbers = itertools.count(1)
-    return RedisStore(own, lease_ms=lease_ms, new_token=lambda: b"token%03d" % next(numbers))
+    return RedisStore(own, lease_ms=lease_ms, new_token=Tokens(8))
 
 
 def value(token: bytes, text: bytes = b"1") -> Fill:

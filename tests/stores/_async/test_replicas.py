@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 
 import pytest
@@ -30,11 +29,10 @@ def waited(url: str, wait_ms: int = 100) -> WaitedLink:
 
 
 def opened(url: str, wait_ms: int = 100, replicas: int = 1) -> RedisStore:
-    numbers = itertools.count(1)
     return RedisStore(
         Link(Endpoint.of(url), command_timeout_s=5),
         lease_ms=60_000,
-        new_token=lambda: b"token%03d" % next(numbers),
+        new_token=Tokens(8),
         min_replicas=replicas,
         replica_wait_ms=wait_ms,
         sure_link=waited(url, wait_ms),
