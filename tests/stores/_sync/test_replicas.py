@@ -14,6 +14,7 @@ from freshwell._kit.threads_link import Link
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.link_errors import LinkLost, ReplicasMissing, ServerReplied
 from freshwell._kit.places import SentinelPlace, place_of
+from freshwell.engines.tokens import Tokens
 from freshwell.errors import StoreUnavailable
 from tests.support.threads import all_of, start, until
 from tests.support.impostor import CUT, SILENCE, impostor
