@@ -10,11 +10,12 @@ import asyncio
 import gc
 import random
 import statistics
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Group", "Row", "Timed", "interleave", "show", "timed_async"]
+__all__ = ["Group", "Row", "Timed", "interleave", "show", "timed_async", "timed_threads"]
 
 Timed = Callable[[], float]
 """Runs a contender once and returns nanoseconds per operation."""
@@ -86,6 +87,33 @@ def timed_async(
         return (time.perf_counter_ns() - began) / (tasks * each)
 
     return lambda: runner.run(run())
+
+
+def timed_threads(threads: int, each: int, work: Callable[[int], object]) -> Timed:
+    """Return a contender: `threads` threads, each of which calls ``work(i)`` `each` times.
+
+    As with `timed_async`, no two are given the same numbers.
+    """
+
+    def one(start: threading.Barrier, first: int) -> None:
+        start.wait()
+        for i in range(first, first + each):
+            work(i)
+
+    def run() -> float:
+        start = threading.Barrier(threads + 1)
+        group = [
+            threading.Thread(target=one, args=(start, number * each)) for number in range(threads)
+        ]
+        for thread in group:
+            thread.start()
+        start.wait()
+        began = time.perf_counter_ns()
+        for thread in group:
+            thread.join()
+        return (time.perf_counter_ns() - began) / (threads * each)
+
+    return run
 
 
 def _time(ns: float) -> str:

@@ -7,8 +7,6 @@ changes is told by the feed then, and no version is asked for.
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
@@ -18,7 +16,7 @@ from redis import Redis
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 
-from benchmarks.measure import Group, Row, Timed, interleave, show, timed_async
+from benchmarks.measure import Group, Row, interleave, show, timed_async, timed_threads
 from freshwell import AsyncCache, Cache
 
 __all__ = ["run"]
@@ -143,37 +141,17 @@ def _sync_groups(stack: ExitStack, url: str) -> list[Group]:
         ("Cache.cached", lambda i: product(i % _KEYS)),
     ]
     many = [
-        Row("redis-py MGET, orjson.loads", _timed_threads(1, 60, raw_many)),
-        Row("Cache.get_many", _timed_threads(1, 60, lambda i: cache.get_many(_BATCH))),
+        Row("redis-py MGET, orjson.loads", timed_threads(1, 60, raw_many)),
+        Row("Cache.get_many", timed_threads(1, 60, lambda i: cache.get_many(_BATCH))),
     ]
     groups = [
         Group(
             f"Hit in L2, sync, {threads} thread(s)",
             [
-                Row(name, _timed_threads(threads, each, work), 1.10 if i else None)
+                Row(name, timed_threads(threads, each, work), 1.10 if i else None)
                 for i, (name, work) in enumerate(works)
             ],
         )
         for threads, each in ((1, 1_500), (16, 100))
     ]
     return [*groups, Group("100 hits in L2 at once, sync, 1 thread", many)]
-
-
-def _timed_threads(threads: int, each: int, work: Callable[[int], object]) -> Timed:
-    def one(start: threading.Barrier) -> None:
-        start.wait()
-        for i in range(each):
-            work(i)
-
-    def run() -> float:
-        start = threading.Barrier(threads + 1)
-        group = [threading.Thread(target=one, args=(start,)) for _ in range(threads)]
-        for thread in group:
-            thread.start()
-        start.wait()
-        began = time.perf_counter_ns()
-        for thread in group:
-            thread.join()
-        return (time.perf_counter_ns() - began) / (threads * each)
-
-    return run

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -15,7 +13,7 @@ from django.core.cache.backends.redis import RedisCache as DjangoRedisCache
 from django_redis.cache import RedisCache as DjangoRedis
 from redis import BlockingConnectionPool, Redis
 
-from benchmarks.measure import Group, Row, Timed, interleave
+from benchmarks.measure import Group, Row, interleave, timed_threads
 from benchmarks.rivals.values import KEYS, SIZES, record
 from freshwell import Cache
 
@@ -127,27 +125,3 @@ class Rivals:
             Work("Django get_many", lambda i: self._django.get_many(_BATCH)),
             Work("django-redis get_many", lambda i: self._django_redis.get_many(_BATCH)),
         ]
-
-
-def timed_threads(threads: int, each: int, work: Callable[[int], object]) -> Timed:
-    """Return a contender: `threads` threads, each of which calls ``work(i)`` `each` times."""
-
-    def one(start: threading.Barrier, first: int) -> None:
-        start.wait()
-        for i in range(first, first + each):
-            work(i)
-
-    def run() -> float:
-        start = threading.Barrier(threads + 1)
-        group = [
-            threading.Thread(target=one, args=(start, number * each)) for number in range(threads)
-        ]
-        for thread in group:
-            thread.start()
-        start.wait()
-        began = time.perf_counter_ns()
-        for thread in group:
-            thread.join()
-        return (time.perf_counter_ns() - began) / (threads * each)
-
-    return run

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from freshwell.testing.servers import free_port
 from tests.support.blocking import blocking_allowed
 from tests.support.resp import Line, ServerError
 
@@ -48,14 +48,6 @@ def server_program() -> str:
         "FRESHWELL_TEST_SERVER to the path of redis-server or valkey-server; "
         "`make quick` runs the tests that need no server"
     )
-
-
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def ends_with_us() -> list[str]:

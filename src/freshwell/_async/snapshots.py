@@ -13,7 +13,7 @@ from freshwell.engines.counters import Stats
 from freshwell.engines.observing import Observing
 from freshwell.errors import CacheClosed, JournalError
 from freshwell.ground.keys import short_digest
-from freshwell.ground.names import split
+from freshwell.ground.names import shown
 from freshwell.ground.records import Backlog
 from freshwell.ground.snapshots import JournalState, Snapshot
 
@@ -77,7 +77,7 @@ async def snapshot_of(
         coherence=stats.coherence,
         load_counts=observing.loads.now().counts,
         hot=[
-            (_named(one.key) if publication.keys else short_digest(one.key), one.reads)
+            (shown(one.key) if publication.keys else short_digest(one.key), one.reads)
             for one in hot
         ],
         journals=journals,
@@ -88,8 +88,3 @@ def _journal(name: str, held: Backlog) -> JournalState:
     return JournalState(
         name, held.records, held.bytes, held.dead, held.oldest_age_s, held.source_down
     )
-
-
-def _named(name: str) -> str:
-    namespace, key = split(name)
-    return f"{namespace}:{key}" if namespace else key

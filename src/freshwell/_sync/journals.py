@@ -58,11 +58,12 @@ def journal_opener(
     `owner` is the template of the keys that it is for: no other strategy may write to it. Raises
     `ConfigurationError` for a place that cannot be.
     """
-    if spec.kind is JournalKind.GIVEN:
-        return _Given(_checked(spec.place), partial(core.seams.wrap, "journal"))
     wrap: Callable[[Journal], Journal] = partial(core.seams.wrap, "journal")
-    if spec.is_local:
-        return _Local(spec.place, options, owner, wrap)
+    if spec.kind is JournalKind.GIVEN:
+        given = _checked(spec.place)
+        return _Once(lambda: wrap(given))
+    if spec.is_local:  # its file has one writer
+        return _Once(lambda: wrap(_local(spec.place, options, owner)))
     place = core.place if spec.kind is JournalKind.BESIDE else place_of(spec.place)
     assert place is not None
     path = core.options.namespace + (f"/{namespace}" if namespace else "")
@@ -104,54 +105,32 @@ def _checked(journal: Any) -> Journal:
     return checked
 
 
-class _Given:
-    """Opens a journal that is there: the same one in every home, closed with its strategy."""
+class _Once:
+    """Opens a journal that is the same one in every home, closed with its strategy."""
 
-    def __init__(self, journal: Journal, wrap: Callable[[Journal], Journal]) -> None:
-        self._journal = journal
-        self._wrap = wrap
+    def __init__(self, make: Callable[[], Journal]) -> None:
+        self._make = make
         self._mutex = Lock()
         self._opened: Journal | None = None
 
     def __call__(self) -> Journal:
         with self._mutex:
             if self._opened is None:
-                self._opened = self._wrap(self._journal)
+                self._opened = self._make()
             return self._opened
 
 
-class _Local:
-    """Opens a local journal: the same one in every home, for its file has one writer."""
+def _local(path: str | None, options: BehindOptions, owner: str) -> Journal:
+    # Those who use it need sqlite3, which is slow to import.
+    from freshwell._sync.stores.local_journal import LocalJournal
 
-    def __init__(
-        self,
-        path: str | None,
-        options: BehindOptions,
-        owner: str,
-        wrap: Callable[[Journal], Journal],
-    ) -> None:
-        self._path = path
-        self._options = options
-        self._owner = owner
-        self._wrap = wrap
-        self._mutex = Lock()
-        self._opened: Journal | None = None
-
-    def __call__(self) -> Journal:
-        # Those who use it need sqlite3, which is slow to import.
-        from freshwell._sync.stores.local_journal import LocalJournal
-
-        with self._mutex:
-            if self._opened is None:
-                journal = LocalJournal(
-                    self._path,
-                    owner=self._owner,
-                    max_records=self._options.max_backlog,
-                    max_bytes=self._options.max_backlog_bytes,
-                    max_dead=self._options.max_dead,
-                )
-                self._opened = self._wrap(journal)
-            return self._opened
+    return LocalJournal(
+        path,
+        owner=owner,
+        max_records=options.max_backlog,
+        max_bytes=options.max_backlog_bytes,
+        max_dead=options.max_dead,
+    )
 
 
 def _payload_codec(core: Core, codec: str | Codec | None, type: Any) -> BoundCodec:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from threading import Lock
 from typing import Final
 
 from freshwell.engines.bus import Bus
@@ -44,21 +43,6 @@ class Incidents:
         self._now_ns = now_ns
         self._said_ns: dict[str, int] = {}
         self._unsaid: dict[str, int] = {}
-        self._listeners: tuple[Callable[[str, str], object], ...] = ()
-        self._mutex = Lock()
-
-    def listen(self, listener: Callable[[str, str], object]) -> Callable[[], None]:
-        """Tell `listener` of every incident: its kind, and the detail. Return what ends that.
-
-        It is called where the incident is reported, and must neither wait nor raise.
-        """
-        with self._mutex:
-            self._listeners = (*self._listeners, listener)
-        return lambda: self._forget(listener)
-
-    def _forget(self, listener: Callable[[str, str], object]) -> None:
-        with self._mutex:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def l2_failed(self, error: StoreUnavailable) -> None:
         """L2 did not answer, or with an error; or it was not asked, which was said before."""
@@ -177,8 +161,6 @@ class Incidents:
     def _say(self, kind: str, detail: str) -> None:
         if self._bus is not None and self._bus.heard:
             self._bus.tell(Degraded(self._namespace, kind, detail))
-        for listener in self._listeners:
-            listener(kind, detail)
         now_ns = self._now_ns()
         said_ns = self._said_ns.get(kind)
         if said_ns is not None and now_ns - said_ns < _QUIET_NS:

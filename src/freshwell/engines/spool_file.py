@@ -16,12 +16,11 @@ from typing import Any, Final
 
 from freshwell.engines.group_commit import Answer, Job, Lane
 from freshwell.engines.sqlite_file import (
-    KEEPS,
     Layout,
     close,
-    code_of,
     forked_with,
     identity,
+    is_broken_by,
     left_to_parent,
     open_file,
     unavailable,
@@ -149,15 +148,7 @@ class SpoolFile:
 
     def _undo(self, error: Exception) -> None:
         connection = self._connection
-        if connection is None:
-            return
-        try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            broken = isinstance(error, sqlite3.Error) and code_of(error) not in KEEPS
-        except sqlite3.Error:
-            broken = True
-        if broken:
+        if connection is not None and is_broken_by(error, connection):
             self._close()
 
     def _close(self) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "connect",
     "forked_with",
     "identity",
+    "is_broken_by",
     "left_to_parent",
     "make",
     "open_file",
@@ -117,6 +118,16 @@ def close(connection: sqlite3.Connection) -> None:
     """Close a connection, whatever state it is in."""
     with suppress(sqlite3.Error):
         connection.close()
+
+
+def is_broken_by(error: Exception, connection: sqlite3.Connection) -> bool:
+    """Undo what is begun on a connection, and tell whether it has to be opened anew."""
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error:
+        return True
+    return isinstance(error, sqlite3.Error) and code_of(error) not in KEEPS
 
 
 def code_of(error: sqlite3.Error) -> int:

@@ -22,11 +22,10 @@ from freshwell.engines.journal_group import Bounds, Group
 from freshwell.engines.journal_locks import FileLock
 from freshwell.engines.pending_names import PendingNames
 from freshwell.engines.sqlite_file import (
-    KEEPS,
     close,
-    code_of,
     forked_with,
     identity,
+    is_broken_by,
     left_to_parent,
     unavailable,
 )
@@ -204,12 +203,7 @@ class SqliteJournal:
         connection = self._writer
         if connection is None:
             return
-        try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            broken = isinstance(error, sqlite3.Error) and code_of(error) not in KEEPS
-        except sqlite3.Error:
-            broken = True
+        broken = is_broken_by(error, connection)
         if broken and self.durability is not Durability.MEMORY:
             self._close_connection_of_writer()
 

@@ -23,7 +23,7 @@ from freshwell.ground.globs import glob_of
 from freshwell.ground.hiding import Hiding
 from freshwell.ground.keys import digest8
 
-__all__ = ["PULSE", "Names", "key_tag", "named", "namespace_tag", "split", "user_tag"]
+__all__ = ["PULSE", "Names", "key_tag", "named", "namespace_tag", "shown", "split", "user_tag"]
 
 _MARK: Final = "\x1f"
 """Begins a name inside a namespace. No key has control characters."""
@@ -63,6 +63,12 @@ def split(name: str) -> tuple[str, str]:
         return "", name
     namespace, _, key = name[1:].partition(":")
     return namespace, key
+
+
+def shown(name: str) -> str:
+    """Return an inner name as people read it: with its namespace in front, where it has one."""
+    namespace, key = split(name)
+    return f"{namespace}:{key}" if namespace else key
 
 
 class Names:

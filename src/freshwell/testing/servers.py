@@ -53,7 +53,7 @@ class RedisServer:
         self._folder = tempfile.mkdtemp(prefix="freshwell-testing-")
         try:
             for _ in range(_TRIES):
-                if self._starts(_free_port()):
+                if self._starts(free_port()):
                     return self
             raise RuntimeError(f"{self._program} did not start:\n{self._log()}")
         except BaseException:
@@ -137,7 +137,8 @@ def _program() -> str:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a loopback port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

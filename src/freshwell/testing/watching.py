@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from freshwell import AsyncCache, AsyncNamespace, Cache, Namespace
+from freshwell import AsyncCache, AsyncNamespace, Cache, Degraded, Namespace, Subscription
 from freshwell.engines.counters import Counters
 
 __all__ = ["Incident", "Seen", "watched"]
+
+_MAX_EVENTS = 1_000_000
 
 
 class Incident(NamedTuple):
@@ -22,12 +24,12 @@ class Incident(NamedTuple):
 class Seen:
     """What a cache has done since the block of `watched` began, and until it ended."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, heard: Subscription) -> None:
         self._counters = counters
+        self._heard = heard
+        self._incidents: list[Incident] = []
         self._before = self._now()
         self._after: dict[str, int] | None = None
-        self.incidents: list[Incident] = []
-        """In their order. The log has one of a kind each minute; here is each."""
 
     def __repr__(self) -> str:
         return f"<Seen {self.counts} incidents={[one.kind for one in self.incidents]}>"
@@ -35,6 +37,14 @@ class Seen:
     def __getitem__(self, counter: str) -> int:
         """Return by how much a counter of `Stats` has grown. `KeyError`: there is none."""
         return (self._after or self._now())[counter] - self._before[counter]
+
+    @property
+    def incidents(self) -> list[Incident]:
+        """In their order. The log has one of a kind each minute; here is each."""
+        for event in self._heard.take():
+            if isinstance(event, Degraded):
+                self._incidents.append(Incident(event.kind, event.detail))
+        return self._incidents
 
     @property
     def counts(self) -> dict[str, int]:
@@ -56,9 +66,6 @@ class Seen:
     def _now(self) -> dict[str, int]:
         return {name: getattr(self._counters, name) for name in Counters.__slots__}
 
-    def _take(self, kind: str, detail: str) -> None:
-        self.incidents.append(Incident(kind, detail))
-
     def _end(self) -> None:
         self._after = self._now()
 
@@ -71,10 +78,9 @@ def watched(cache: AsyncCache | Cache | AsyncNamespace | Namespace) -> Iterator[
     background counts when it happens.
     """
     core: Any = cache._core
-    seen = Seen(core.counters)
-    forget = core.incidents.listen(seen._take)
-    try:
-        yield seen
-    finally:
-        forget()
-        seen._end()
+    with core.observing.bus.subscribe(_MAX_EVENTS) as heard:
+        seen = Seen(core.counters, heard)
+        try:
+            yield seen
+        finally:
+            seen._end()

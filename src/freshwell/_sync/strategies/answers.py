@@ -12,7 +12,7 @@ from freshwell.engines.gutter import GUTTER
 from freshwell.engines.lookups import as_lookup
 from freshwell.engines.shelf import DOWN, Reading
 from freshwell.engines.tracing import Served
-from freshwell.ground.names import split
+from freshwell.ground.names import shown
 from freshwell.ground.plan import L2Word
 
 __all__ = ["LOAD_FAILED", "Answers"]
@@ -114,18 +114,13 @@ def _served_by_tier(
 ) -> Served:
     seen = as_lookup(reading, now_ns)
     state = seen.state if source else "absent"
-    return Served(_shown(key), source, state, seen.age_s, seen.ttl_left_s, seen.reason)
+    return Served(shown(key), source, state, seen.age_s, seen.ttl_left_s, seen.reason)
 
 
 def _served_by_load(key: str, loaded: Loaded, now_ns: int) -> Served:
     """Describe a value that a flight brought; it may have found it in a tier after all."""
     source: Literal["l2", "loader"] = "l2" if loaded.began_ns < 0 else "loader"
     if loaded.stale_since_ns is None:
-        return Served(_shown(key), source, "fresh", None, None, "loaded")
+        return Served(shown(key), source, "fresh", None, None, "loaded")
     left_s = (loaded.stale_since_ns - now_ns) / 1_000_000_000
-    return Served(_shown(key), source, "stale", None, left_s, LOAD_FAILED)
-
-
-def _shown(name: str) -> str:
-    namespace, key = split(name)
-    return f"{namespace}:{key}" if namespace else key
+    return Served(shown(key), source, "stale", None, left_s, LOAD_FAILED)

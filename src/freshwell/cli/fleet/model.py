@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from freshwell.engines.spread import BOUNDS_S
@@ -181,7 +181,7 @@ def as_dict(view: View) -> dict[str, Any]:
                 **_rates_as_dict(one.rates),
                 "history": list(one.history),
                 "hot": [{"key": key, "reads": reads} for key, reads in one.hot],
-                "journals": [_journal_as_dict(journal) for journal in one.journals],
+                "journals": [asdict(journal) for journal in one.journals],
             }
             for one in view.namespaces
         ],
@@ -205,14 +205,3 @@ def _rates_as_dict(rates: Rates) -> dict[str, Any]:
     each = {f"{name}_per_s": round(getattr(rates, name), 3) for name in Rates.__slots__}
     ratio = rates.hit_ratio
     return {"hit_ratio": None if ratio is None else round(ratio, 4), **each}
-
-
-def _journal_as_dict(journal: JournalState) -> dict[str, Any]:
-    return {
-        "name": journal.name,
-        "records": journal.records,
-        "bytes": journal.bytes,
-        "dead": journal.dead,
-        "oldest_age_s": journal.oldest_age_s,
-        "source_down": journal.source_down,
-    }
