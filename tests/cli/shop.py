@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from freshwell import AsyncCache, AsyncWriteBehind, Batch, Cache, WriteBehind
 
-__all__ = ["async_rows", "many", "mixed", "no_rows", "rows"]
+__all__ = [
+    "async_ended_elsewhere",
+    "async_rows",
+    "ended_elsewhere",
+    "many",
+    "mixed",
+    "no_rows",
+    "rows",
+]
 
 _FOLDER = Path(os.environ.get("SHOP_FOLDER", "."))
 _POLL_S = 0.005
@@ -69,6 +79,24 @@ async_rows: AsyncWriteBehind[Any] = AsyncCache(_URL, l1=_URL is None).write_behi
 def many() -> list[WriteBehind[Any]]:
     """Give what a function gives."""
     return [rows]
+
+
+def ended_elsewhere() -> WriteBehind[Any]:
+    """Give one, and let a signal meet another thread than the main one, which sleeps by then."""
+    threading.Thread(target=_end_elsewhere, daemon=True).start()
+    return rows
+
+
+def async_ended_elsewhere() -> AsyncWriteBehind[Any]:
+    """The same, for a loop."""
+    threading.Thread(target=_end_elsewhere, daemon=True).start()
+    return async_rows
+
+
+def _end_elsewhere() -> None:
+    while not (_FOLDER / "open").exists():
+        time.sleep(_POLL_S)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
 mixed = [rows, async_rows]

@@ -229,6 +229,16 @@ def test_a_server_with_a_log_is_not(tmp_path: Path, make_redis: MakeServer) -> N
         assert flusher.ended(signal.SIGTERM)[0] == 0
 
 
+@pytest.mark.parametrize("target", ["ended_elsewhere", "async_ended_elsewhere"])
+def test_a_signal_that_does_not_wake_the_main_thread_ends_it(tmp_path: Path, target: str) -> None:
+    place = placed(tmp_path, f"sqlite:///{tmp_path / 'pending.db'}")
+    with worker(place, f"tests.cli.shop:{target}") as flusher:
+        assert flusher.begun()
+        time.sleep(0.3)  # it sleeps by now
+        place.open()
+        assert flusher.ended()[0] == 0
+
+
 @pytest.mark.parametrize("target", ["rows", "async_rows"])
 def test_a_server_that_does_not_answer_is_said(tmp_path: Path, target: str) -> None:
     place = placed(tmp_path, "redis", f"redis://127.0.0.1:{free_port()}/0", SHOP_TRUSTS="yes")

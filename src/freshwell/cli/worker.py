@@ -6,13 +6,13 @@ import asyncio
 import importlib
 import inspect
 import os
-import queue
 import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from types import FrameType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 import typer
 
@@ -60,45 +60,56 @@ def flush_worker(
     """
     with answering("flush-worker", unanswered=1, logged=True):
         found = _found(target)
-        stop = _Stop()
         many_async = [behind for behind in found if isinstance(behind, AsyncWriteBehind)]
         many = [behind for behind in found if isinstance(behind, WriteBehind)]
         if many_async and many:
             raise UsageFault(f"{target} has async and sync ones: run a worker for each")
-        if many_async:
-            asyncio.run(_work_async(many_async, stop, drain))
-        else:
-            _work(many, stop, drain)
+        with _Stop() as stop:
+            if many_async:
+                asyncio.run(_work_async(many_async, stop, drain))
+            else:
+                _work(many, stop, drain)
 
 
 class _Stop:
     """The wish that this process ends, from now on. The second ends it at once."""
 
     def __init__(self) -> None:
-        # Reentrant, as an Event is not: a handler interrupts whatever the thread is at.
-        self._wishes: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._tell: Callable[[], object] = lambda: None
+        # Whoever waits is woken by the number of the signal, which Python writes at once: its
+        # handlers run when the main thread runs, and do not wake it. It may be about to wait, or
+        # the signal may have met another thread.
+        self._numbers, told = socket.socketpair()
+        told.setblocking(False)
+        self._told = told
         self._is_wished = False
         for number in _SIGNALS:
             signal.signal(number, self._handle)
+        signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        signal.set_wakeup_fd(-1)
+        self._told.close()
+        self._numbers.close()
 
     def wait(self) -> None:
         """Wait for it."""
-        self._wishes.get()
+        while self._numbers.recv(1)[0] not in _SIGNALS:
+            continue
 
     async def wait_async(self) -> None:
         """Wait for it, in a loop."""
-        wished = asyncio.Event()
-        self._tell = partial(asyncio.get_running_loop().call_soon_threadsafe, wished.set)
-        if not self._is_wished:
-            await wished.wait()
+        loop = asyncio.get_running_loop()
+        self._numbers.setblocking(False)
+        while (await loop.sock_recv(self._numbers, 1))[0] not in _SIGNALS:
+            continue
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._is_wished:
             os._exit(128 + number)
         self._is_wished = True
-        self._wishes.put(number)
-        self._tell()
 
 
 async def _work_async(
