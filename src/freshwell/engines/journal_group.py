@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from freshwell.engines.journal_rows import HIGHEST
+from freshwell.engines.sqlite_file import begin_writing
 from freshwell.errors import BacklogFull, LetterSuperseded
 from freshwell.ground.records import Draft, Kind, Record, Settled
 
@@ -51,7 +52,7 @@ class Group:
     def __init__(
         self, connection: sqlite3.Connection, bounds: Bounds, now_ms: Callable[[], int]
     ) -> None:
-        connection.execute("BEGIN IMMEDIATE")
+        begin_writing(connection)
         self._connection = connection
         self._bounds = bounds
         self._now_ms = now_ms()

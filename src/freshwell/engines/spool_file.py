@@ -17,6 +17,7 @@ from typing import Any, Final
 from freshwell.engines.group_commit import Answer, Job, Lane
 from freshwell.engines.sqlite_file import (
     Layout,
+    begin_writing,
     close,
     forked_with,
     identity,
@@ -120,7 +121,7 @@ class SpoolFile:
     def _perform(self, jobs: list[Job[sqlite3.Connection]]) -> None:
         try:
             connection = self._opened()
-            connection.execute("BEGIN IMMEDIATE")
+            begin_writing(connection)
             answers: list[Answer] = [(job.ticket, job.work(connection), None) for job in jobs]
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever

@@ -23,6 +23,7 @@ __all__ = [
     "Begin",
     "Forked",
     "Layout",
+    "begin_writing",
     "close",
     "code_of",
     "connect",
@@ -32,6 +33,7 @@ __all__ = [
     "left_to_parent",
     "make",
     "open_file",
+    "read_only",
     "unavailable",
 ]
 
@@ -40,6 +42,7 @@ KEEPS: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLI
 
 _BUSY_MS: Final = 2_000
 _PAUSE_S: Final = 0.02
+_TURN_S: Final = 0.001
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -82,10 +85,13 @@ def open_file(
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """Return a connection with the settings that make COMMIT durable."""
+    """Return a connection with the settings that make COMMIT durable.
+
+    It waits for nobody: whoever writes waits in `begin_writing`.
+    """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     for setting in (
-        f"busy_timeout={_BUSY_MS}",
+        "busy_timeout=0",
         "synchronous=FULL",
         "fullfsync=ON",
         "wal_autocheckpoint=2000",
@@ -95,9 +101,34 @@ def connect(path: str) -> sqlite3.Connection:
     return connection
 
 
+def begin_writing(connection: sqlite3.Connection) -> None:
+    """Begin a transaction, when others' have ended. Waits for them, seconds at most.
+
+    SQLite itself would wait ever longer between its attempts. A process that writes without pause
+    leaves the file free for a moment now and then, which is met by trying often.
+    """
+    until_s = 0.0
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.Error as error:
+            now_s = time.monotonic()
+            until_s = until_s or now_s + _BUSY_MS / 1_000
+            if code_of(error) not in _BUSY or now_s > until_s:
+                raise
+        time.sleep(_TURN_S)
+
+
+def read_only(connection: sqlite3.Connection) -> None:
+    """Have a connection read only, and wait where another process repairs the log."""
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    connection.execute("PRAGMA query_only=ON")
+
+
 def make(connection: sqlite3.Connection, layout: Layout, begin: Begin | None = None) -> None:
     """Make the tables where there are none, and do what `begin` does."""
-    connection.execute("BEGIN IMMEDIATE")
+    begin_writing(connection)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if not version:

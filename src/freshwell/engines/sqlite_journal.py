@@ -27,6 +27,7 @@ from freshwell.engines.sqlite_file import (
     identity,
     is_broken_by,
     left_to_parent,
+    read_only,
     unavailable,
 )
 from freshwell.errors import ConfigurationError, FreshwellError, JournalUnavailable, JournalUnfit
@@ -277,7 +278,7 @@ class SqliteJournal:
     def _opened_reader(self) -> sqlite3.Connection:
         if self._reader is None:
             self._reader = self._open_file(writes=False)
-            self._reader.execute("PRAGMA query_only=ON")
+            read_only(self._reader)
         return self._reader
 
     def _latest(self, names: Sequence[str], connection: sqlite3.Connection) -> list[Record | None]:

@@ -1,0 +1,89 @@
+"""Who writes to a file that another writes to without pause."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from freshwell.engines.journal_file import open_file
+from freshwell.engines.sqlite_file import begin_writing
+from tests.support.threads import until
+
+_WRITES_S = 0.06
+_PAUSES_S = 0.0012
+_OTHERS = 6
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[Path]:
+    """Give a journal that somebody writes to all the time but for a moment now and then."""
+    path = tmp_path / "journal.db"
+    over, writes = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with closing(open_file(str(path), "row:{}", 1, writes=True)) as connection:
+            while not over.is_set():
+                begin_writing(connection)
+                writes.set()
+                time.sleep(_WRITES_S)
+                connection.execute("COMMIT")
+                time.sleep(_PAUSES_S)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    until(writes.is_set, "somebody writes")
+    yield path
+    over.set()
+    writer.join()
+
+
+def by_us(path: Path) -> None:
+    with closing(open_file(str(path), "row:{}", 1, writes=False)) as connection:
+        begin_writing(connection)
+        connection.execute("COMMIT")
+
+
+def by_sqlite(path: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=2, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+
+
+def refused(path: Path, write: Callable[[Path], None]) -> int:
+    """Return how many of several who write at the same time come to nothing."""
+
+    def fails(_: int) -> bool:
+        try:
+            write(path)
+        except sqlite3.OperationalError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(_OTHERS) as pool:
+        return sum(pool.map(fails, range(_OTHERS)))
+
+
+def test_everybody_gets_a_turn(busy: Path) -> None:
+    assert refused(busy, by_us) == 0
+
+
+def test_control_whoever_waits_as_sqlite_does_may_get_none(busy: Path) -> None:
+    assert refused(busy, by_sqlite)
+
+
+def test_a_turn_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    path = str(tmp_path / "journal.db")
+    with (
+        closing(open_file(path, "row:{}", 1, writes=True)) as holder,
+        closing(open_file(path, "row:{}", 1, writes=False)) as other,
+    ):
+        begin_writing(holder)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            begin_writing(other)
