@@ -8,7 +8,7 @@ in the bookkeeping, which is here and is plain, locked and shared.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
@@ -16,9 +16,14 @@ from typing import Generic, TypeVar
 
 from freshwell.errors import NestedLoadError
 
-__all__ = ["Crowded", "Flight", "Late", "Roster", "current_flight", "in_flight"]
+__all__ = ["Crowded", "Flight", "Late", "Marks", "Roster", "current_flight", "in_flight"]
 
 R = TypeVar("R")
+
+_NO_MARKS: frozenset[bytes] = frozenset()
+
+Marks = Mapping[str, Collection[bytes]]
+"""By what flights can be found besides, for each key: whatever its callers know of it."""
 
 current_flight: ContextVar[Flight[object] | None] = ContextVar("current_flight", default=None)
 """The flight whose work runs in this context: how a loader that waits for itself is found."""
@@ -44,10 +49,21 @@ class Crowded(Exception):
 class Flight(Generic[R]):
     """One shared piece of work and its outcome. Written by its carrier, read by its riders.
 
-    `until_s` is when it is over, whatever its work does then, by the monotonic clock.
+    `until_s` is when it is over, whatever its work does then, by the monotonic clock. `marks` are
+    those of all who have waited for it, by key.
     """
 
-    __slots__ = ("_error", "_results", "_trace", "done", "keys", "riders", "until_s", "waits_for")
+    __slots__ = (
+        "_error",
+        "_results",
+        "_trace",
+        "done",
+        "keys",
+        "marks",
+        "riders",
+        "until_s",
+        "waits_for",
+    )
 
     def __init__(self, keys: Sequence[str], until_s: float | None = None) -> None:
         self.keys = tuple(keys)
@@ -55,6 +71,7 @@ class Flight(Generic[R]):
         self.riders = 1
         self.done = False
         self.waits_for: list[Flight[R]] = []
+        self.marks: dict[str, set[bytes]] = {}
         self._results: Mapping[str, R] = {}
         self._error: BaseException | None = None
         self._trace: TracebackType | None = None
@@ -78,6 +95,11 @@ class Flight(Generic[R]):
         if self._error is not None:
             raise self._error.with_traceback(self._trace)
         return self._results
+
+    def mark(self, key: str, marks: Collection[bytes]) -> None:
+        """Note what a caller knows of a key. Under the roster's mutex."""
+        if marks:
+            self.marks.setdefault(key, set()).update(marks)
 
     def is_over(self) -> bool:
         """Tell whether its time has run out."""
@@ -115,8 +137,36 @@ class Roster(Generic[R]):
         with self._mutex:
             return list(self._flights)
 
+    def marked(self, marks: Collection[bytes]) -> list[str]:
+        """Return the keys under way that a caller gave any of these marks."""
+        with self._mutex:
+            return [
+                key
+                for key, flight in self._flights.items()
+                if not flight.marks.get(key, _NO_MARKS).isdisjoint(marks)
+            ]
+
+    def join(self, key: str, marks: Collection[bytes] = ()) -> Flight[R] | None:
+        """Join the flight of one key, as `board` does. None: there is none to join."""
+        if key not in self._flights:
+            return None
+        caller: Flight[R] | None = current_flight.get()  # type: ignore[assignment]
+        with self._mutex:
+            flight = self._flights.get(key)
+            if flight is None or flight.is_over():
+                return None
+            if caller is not None:
+                _refuse_circles(caller, (flight,))
+                caller.waits_for.append(flight)
+            flight.riders += 1
+            flight.mark(key, marks)
+        return flight
+
     def board(
-        self, keys: Iterable[str], make: Callable[[Sequence[str]], Flight[R]]
+        self,
+        keys: Iterable[str],
+        make: Callable[[Sequence[str]], Flight[R]],
+        marks: Marks | None = None,
     ) -> tuple[Flight[R] | None, list[Flight[R]]]:
         """Start one flight for the keys that have none, and join the flights of the others.
 
@@ -141,6 +191,8 @@ class Roster(Generic[R]):
                 flight.riders += 1
             if led is not None:
                 self._flights.update(dict.fromkeys(new, led))
+            for key, its in (marks or {}).items():
+                self._flights[key].mark(key, its)
             if caller is not None:
                 caller.waits_for.extend(others if led is None else [*others, led])
         return led, others

@@ -6,7 +6,6 @@ Loads go through flights, so that callers of one key share one.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
 from typing import Any
 
 from freshwell._sync.coordination.errands import Errand, Load, Loaded, too_late, untagged
@@ -15,7 +14,8 @@ from freshwell._sync.coordination.loads import Loads
 from freshwell._sync.coordination.sights import Sight, Sights
 from freshwell._sync.strategies.answers import LOAD_FAILED, Answers
 from freshwell._sync.strategies.failsafe import FailSafe
-from freshwell._kit.threads import Crowded, Flights, Late, in_flight
+from freshwell._kit.threads import in_flight
+from freshwell._kit.threads_flights import Crowded, Flights, Late
 from freshwell.engines.shelf import Reading, Terms
 from freshwell.errors import LoadShed, LoadTimeout
 from freshwell.ground.freshness import Times
@@ -38,6 +38,9 @@ _SOURCE = ReadLevel.SOURCE
 _STALE = L2Word.STALE
 _FRESH = (L2Word.FRESH, L2Word.EARLY)
 
+_ANY_TAG = b""
+"""The mark of a load whose tags follow from its value: it may come to have any."""
+
 Taggings = Callable[[str], Tagging]
 """The tags of each entry of a call."""
 
@@ -55,8 +58,6 @@ class CacheAside:
         most = _CARRIED_PER_SLOT * tiers.gate.slots
         self._flights: Flights[Loaded] = Flights(most)
         self._refreshes: Flights[Loaded] = Flights(most)
-        self._mutex = Lock()
-        self._tags_of_loads: dict[str, tuple[Tagging, int]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -74,16 +75,8 @@ class CacheAside:
 
         Where tags follow from the value, any load may bring one that has it.
         """
-        changed = set(digests)
-        with self._mutex:
-            loads = list(self._tags_of_loads.items())
-        self.forget(
-            [
-                key
-                for key, (tagging, _) in loads
-                if tagging.computed or not changed.isdisjoint(tagging.digests)
-            ]
-        )
+        changed = {*digests, _ANY_TAG}
+        self.forget([*self._flights.marked(changed), *self._refreshes.marked(changed)])
 
     def names(self) -> list[str]:
         """Return what is being loaded."""
@@ -113,8 +106,32 @@ class CacheAside:
                     return reading.value
                 old = {key: reading}
         self._answers.missed([key])
+        if not old and key in self._flights:
+            loaded = self._ride(key, load, terms, tagging, began_ns)
+            if loaded is not None:
+                return loaded.value
         taggings = untagged if tagging is UNTAGGED else lambda name: tagging
         return self._load_safely([key], load, terms, taggings, began_ns, old)[key].value
+
+    def _ride(
+        self, key: str, load: Load, terms: Terms, tagging: Tagging, began_ns: int
+    ) -> Loaded | None:
+        """Wait for a load that another caller has begun. None: there is none that serves this one.
+
+        The short way of `_load_safely` for who has seen nothing that is stale: in a stampede that
+        is everyone but one.
+        """
+        try:
+            loaded = self._flights.ride(key, marks=_marks(tagging), limit_s=_limit_s(terms))
+        except Exception as raised:  # noqa: BLE001 - raised again, if nothing is at hand
+            error = self._timed_out(terms) if isinstance(raised, Late) else raised
+            errand = Errand(load, terms, lambda name: tagging)
+            return self._instead([key], error, errand)[key]
+        if loaded is None or not self._serves(loaded, terms, began_ns):
+            return None
+        self._safe.count_resting((loaded,))
+        self._answers.loaded({key: loaded})
+        return loaded
 
     def get_or_load_many(
         self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings = untagged
@@ -194,21 +211,27 @@ class CacheAside:
 
         Raises `Late` where `patience_s` is over.
         """
-        terms = errand.terms
         try:
             return self._load(keys, errand, began_ns, patience_s)
         except Late:
             raise
-        except Exception as error:
-            if not self._safe.applies(terms) or not terms.policy.stale_on(error):
-                raise
-            self.loads.failed(keys, error, errand)
-            found = self._safe.fall_back(keys, terms, errand.taggings, LOAD_FAILED)
-            if found is None:
-                raise
-            if any(one.stale_since_ns is not None for one in found.values()):
-                self._t.incidents.served_stale(error)
-            return found
+        except Exception as error:  # noqa: BLE001 - raised again, if nothing is at hand
+            return self._instead(keys, error, errand)
+
+    def _instead(
+        self, keys: Sequence[str], error: Exception, errand: Errand
+    ) -> dict[str, Loaded]:
+        """Return what is stale instead of what a load has raised, or raise that."""
+        terms = errand.terms
+        if not self._safe.applies(terms) or not terms.policy.stale_on(error):
+            raise error
+        self.loads.failed(keys, error, errand)
+        found = self._safe.fall_back(keys, terms, errand.taggings, LOAD_FAILED)
+        if found is None:
+            raise error
+        if any(one.stale_since_ns is not None for one in found.values()):
+            self._t.incidents.served_stale(error)
+        return found
 
     def _load(
         self, keys: Sequence[str], errand: Errand, began_ns: int, patience_s: float | None
@@ -220,14 +243,10 @@ class CacheAside:
         """
         results: dict[str, Loaded] = {}
         todo, terms = list(keys), errand.terms
-        self._note_tags(keys, errand.taggings)
-        try:
-            while todo:
-                loaded = self._fly(self._flights, todo, errand, patience_s)
-                results.update(loaded)
-                todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
-        finally:
-            self._forget_tags(keys, errand.taggings)
+        while todo:
+            loaded = self._fly(self._flights, todo, errand, patience_s)
+            results.update(loaded)
+            todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
         self._safe.count_resting(results.values())
         self._answers.loaded(results)
         return results
@@ -244,12 +263,13 @@ class CacheAside:
         Raises what the loads raise, `LoadTimeout`, `LoadShed`, and `Late` where `patience_s` is
         over.
         """
-        limit_ns = errand.terms.policy.limit_ns
+        tagged = errand.taggings
         try:
             return flights.run(
                 keys,
                 lambda led: self.loads.do(led, errand),
-                limit_s=None if limit_ns is None else limit_ns / _NS_PER_S,
+                marks=None if tagged is untagged else {key: _marks(tagged(key)) for key in keys},
+                limit_s=_limit_s(errand.terms),
                 patience_s=patience_s,
             )
         except Late as late:
@@ -265,29 +285,9 @@ class CacheAside:
 
     def _timed_out(self, terms: Terms) -> LoadTimeout:
         error = too_late(terms)
+        error.__cause__ = None  # in place of `Late`, of which nobody need hear
         self._t.incidents.load_late((terms.policy.limit_ns or 0) / _NS_PER_S)
         return error
-
-    def _note_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
-        """Remember the tags of loads that callers are about to start or to join."""
-        if taggings is untagged:
-            return
-        with self._mutex:
-            for key in keys:
-                _, callers = self._tags_of_loads.get(key, (UNTAGGED, 0))
-                self._tags_of_loads[key] = taggings(key), callers + 1
-
-    def _forget_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
-        """Forget the tags of loads that nobody waits for any more."""
-        if taggings is untagged:
-            return
-        with self._mutex:
-            for key in keys:
-                tagging, callers = self._tags_of_loads.get(key, (UNTAGGED, 0))
-                if callers > 1:
-                    self._tags_of_loads[key] = tagging, callers - 1
-                else:
-                    self._tags_of_loads.pop(key, None)
 
     def _serves(self, loaded: Loaded, terms: Terms, began_ns: int) -> bool:
         """Tell whether a flight's value may be given to a caller who asked at `began_ns`."""
@@ -334,14 +334,11 @@ class CacheAside:
             self._t.counters.early_refreshes += early
 
     def _refresh(self, keys: Sequence[str], errand: Errand) -> None:
-        self._note_tags(keys, errand.taggings)
         try:
             self._fly(self._refreshes, keys, errand)
         except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
             self._t.incidents.refresh_failed(error)
             self.loads.failed(keys, error, errand)
-        finally:
-            self._forget_tags(keys, errand.taggings)
 
     # -- without a loader --------------------------------------------------------------------
 
@@ -379,6 +376,15 @@ class CacheAside:
             return values
         values.update((key, seen.value) for key, seen in fresh.items() if not seen.negative)
         return {key: values[key] for key in keys if key in values}
+
+
+def _marks(tagging: Tagging) -> tuple[bytes, ...]:
+    return (*tagging.digests, _ANY_TAG) if tagging.computed else tagging.digests
+
+
+def _limit_s(terms: Terms) -> float | None:
+    limit_ns = terms.policy.limit_ns
+    return None if limit_ns is None else limit_ns / _NS_PER_S
 
 
 def _left_ms(times: Times | None, now_ns: int) -> int:
