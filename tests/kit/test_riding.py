@@ -12,7 +12,7 @@ from typing import Self
 import pytest
 
 from freshwell._kit import aio_flights, threads, threads_flights
-from freshwell._kit.flight import Late
+from freshwell._kit.flight import Announced, Late
 from freshwell.errors import NestedLoadError
 
 
@@ -127,6 +127,115 @@ async def test_flights_are_found_by_the_marks_of_all_who_wait_for_them() -> None
     assert flights.marked([b"1", b"2", b"3", b"4"]) == []
 
 
+# -- flights that are announced ----------------------------------------------------------------
+
+
+async def parked(flights: aio_flights.Flights[str], riders: int) -> list[asyncio.Task[str | None]]:
+    tasks = [asyncio.create_task(flights.ride("a")) for _ in range(riders)]
+    await settle()
+    assert not any(task.done() for task in tasks)
+    return tasks
+
+
+async def test_who_waits_for_an_announced_flight_rides_when_it_comes() -> None:
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
+    announced: Announced[str] = Announced("a")
+    assert flights.announce(announced)
+    assert not flights.announce(Announced("a"))
+    assert "a" not in flights
+    riders = await parked(flights, 20)
+    work = Work()
+    leader = asyncio.create_task(flights.run(["a"], work))
+    await settle()
+    assert not flights.announce(Announced("a")), "it is under way"
+    flights.call_off(announced)
+    riders += await parked(flights, 20)
+    work.gate.set()
+    assert await asyncio.gather(*riders) == ["A"] * 40
+    assert await leader == {"a": "A"}
+    assert flights.announce(Announced("a"))
+
+
+async def test_who_waits_for_an_announced_flight_is_told_that_it_does_not_come() -> None:
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
+    announced: Announced[str] = Announced("a")
+    assert flights.announce(announced)
+    riders = await parked(flights, 3)
+    flights.call_off(announced)
+    assert await asyncio.gather(*riders) == [None] * 3
+    assert flights.announce(Announced("a"))
+    flights.call_off(announced)
+    assert not flights.announce(Announced("a")), "who was first does not end what is another's"
+
+
+@pytest.mark.parametrize("flight", ["with a limit", "of two keys"])
+async def test_a_flight_of_another_kind_ends_the_announcement(flight: str) -> None:
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
+    announced: Announced[str] = Announced("a")
+    assert flights.announce(announced)
+    riders = await parked(flights, 3)
+    work = Work()
+    if flight == "with a limit":
+        leader = asyncio.create_task(flights.run(["a"], work, limit_s=60))
+    else:
+        leader = asyncio.create_task(flights.run(["a", "b"], work))
+    assert await asyncio.gather(*riders) == [None] * 3
+    late = await parked(flights, 1)
+    flights.forget(["a"])
+    assert flights.announce(Announced("a"))
+    flights.call_off(announced)
+    assert not flights.announce(Announced("a"))
+    work.gate.set()
+    assert await late[0] == (await leader)["a"] == "A"
+
+
+async def test_work_goes_on_while_anyone_waits_who_waited_before_it_began() -> None:
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
+    assert flights.announce(Announced("a"))
+    gone = await parked(flights, 3)
+    for task in gone:
+        task.cancel()
+    await asyncio.wait(gone)
+    riders = await parked(flights, 2)
+    work = Work()
+    leader = asyncio.create_task(flights.run(["a"], work))
+    await settle()
+    leader.cancel()
+    for task in riders:
+        await settle()
+        assert work.cancelled == 0
+        task.cancel()
+    await settle()
+    assert work.cancelled == 1
+
+
+async def test_work_that_waits_for_who_waits_for_it_is_refused() -> None:
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
+    assert flights.announce(Announced("a"))
+
+    async def outer(keys: tuple[str, ...]) -> Mapping[str, str]:
+        return {"b": await flights.ride("a") or ""}
+
+    async def inner(keys: tuple[str, ...]) -> Mapping[str, str]:
+        return {"a": await flights.ride("b") or ""}
+
+    waits = asyncio.create_task(flights.run(["b"], outer))
+    await settle()
+    with pytest.raises(NestedLoadError):
+        await flights.run(["a"], inner)
+    with pytest.raises(NestedLoadError):
+        await waits
+
+
+async def test_who_may_not_wait_for_ever_waits_for_flights_under_way_only() -> None:
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
+    assert flights.announce(Announced("a"))
+    assert await flights.ride("a", limit_s=60) is None
+
+
+# -- threads -------------------------------------------------------------------------------------
+
+
 class ThreadWork:
     """Begins in a thread, which leads it, and ends when told."""
 
@@ -207,3 +316,52 @@ def test_threads_refuse_work_that_rides_on_itself() -> None:
 
     with pytest.raises(NestedLoadError):
         flights.run(["a"], work)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_threads_wait_for_an_announced_flight(comes: bool) -> None:
+    flights: threads_flights.Flights[str] = threads_flights.Flights()
+    announced: Announced[str] = Announced("a")
+    assert flights.announce(announced)
+    assert not flights.announce(Announced("a"))
+    outcomes: list[str | None] = []
+    riders = [
+        threading.Thread(target=lambda: outcomes.append(flights.ride("a"))) for _ in range(10)
+    ]
+    for rider in riders:
+        rider.start()
+    while announced.flight is None or announced.flight.riders < len(riders):
+        threads.sleep(0.001)
+    if comes:
+        assert flights.run(["a"], lambda keys: {"a": "A"}) == {"a": "A"}
+    flights.call_off(announced)
+    for rider in riders:
+        rider.join(10)
+    assert outcomes == ["A" if comes else None] * len(riders)
+    assert flights.announce(Announced("a"))
+
+
+def test_threads_that_announce_and_ride_at_once_never_wait_for_nobody() -> None:
+    """Each either leads, calls off, or waits for one of those who do."""
+    flights: threads_flights.Flights[str] = threads_flights.Flights()
+    served: list[str] = []
+
+    def caller(number: int) -> None:
+        for turn in range(300):
+            announced: Announced[str] = Announced("a")
+            try:
+                got = None if flights.announce(announced) else flights.ride("a")
+                if got is None and (number + turn) % 3:
+                    got = flights.run(["a"], lambda keys: {"a": "A"})["a"]
+                served.append(got or "A")
+            finally:
+                flights.call_off(announced)
+
+    group = [threading.Thread(target=caller, args=(number,), daemon=True) for number in range(8)]
+    for one in group:
+        one.start()
+    for one in group:
+        one.join(30)
+    assert served == ["A"] * (300 * len(group))
+    assert not flights._roster._announced
+    assert len(flights) == 0

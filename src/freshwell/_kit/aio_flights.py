@@ -14,10 +14,18 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from freshwell._kit.aio import end_tasks
-from freshwell._kit.flight import Crowded, Flight, Late, Marks, Roster, current_flight
+from freshwell._kit.flight import (
+    Announced,
+    Crowded,
+    Flight,
+    Late,
+    Marks,
+    Roster,
+    current_flight,
+)
 from freshwell.errors import LoadCancelled
 
-__all__ = ["Crowded", "Flights", "Late"]
+__all__ = ["Announced", "Crowded", "Flights", "Late"]
 
 R = TypeVar("R")
 
@@ -46,7 +54,7 @@ class Flights(Generic[R]):
     """
 
     def __init__(self, limit: int = 0) -> None:
-        self._roster: Roster[R] = Roster()
+        self._roster: Roster[R] = Roster(_Carried)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -89,7 +97,9 @@ class Flights(Generic[R]):
         """
         began_s = time.monotonic()
         until_s = None if limit_s is None else began_s + limit_s
-        led, joined = self._roster.board(keys, partial(_Carried, until_s=until_s), marks)
+        led, joined, void = self._roster.board(keys, until_s, marks)
+        for flight in void:
+            self._land(flight)
         results: dict[str, R] = {}
         waiting = joined if led is None else [led, *joined]
         if led is not None:
@@ -98,8 +108,10 @@ class Flights(Generic[R]):
         wait_until_s = until_s if patience_s is None else began_s + patience_s
         try:
             while waiting:
-                if not await self._landed(waiting[0], wait_until_s):
-                    raise Late(goes_on=goes_on)
+                if not waiting[0].done:
+                    await self._landing(waiting[0], wait_until_s)
+                    if not waiting[0].done:
+                        raise Late(goes_on=goes_on)
                 results.update(waiting[0].outcome())
                 self._roster.unhitch(waiting.pop(0))
         except Late as late:
@@ -112,26 +124,43 @@ class Flights(Generic[R]):
                 self._give_up(flight)
         return {key: results[key] for key in keys}
 
+    def announce(self, announced: Announced[R]) -> bool:
+        """Let others wait (`ride`) while this caller finds out whether a flight is needed.
+
+        That ends when somebody leads one, and by `call_off`, which is safe to call in any case.
+        False: a flight is under way, or announced by somebody else.
+        """
+        return self._roster.announce(announced)
+
+    def call_off(self, announced: Announced[R]) -> None:
+        """End an announcement, if it stands. Never waits."""
+        flight = self._roster.call_off(announced)
+        if flight is not None:
+            self._land(flight)
+
     async def ride(
         self, key: str, *, marks: Collection[bytes] = (), limit_s: float | None = None
     ) -> R | None:
         """Return what the flight brings that is under way for `key`. None: there is none.
 
         What `run` comes to for a caller who does not lead, in few steps: in a stampede that is
-        everyone but one. Raises as `run` does.
+        everyone but one. Raises as `run` does. Without a limit, a flight that is announced is
+        waited for, too. None then: it was called off.
         """
-        flight = self._roster.join(key, marks)
+        flight = self._roster.join(key, marks, early=limit_s is None)
         if flight is None:
             return None
         until_s = None if limit_s is None else time.monotonic() + limit_s
         try:
-            if not await self._landed(flight, until_s):
-                raise Late
+            if not flight.done:
+                await self._landing(flight, until_s)
+                if not flight.done:
+                    raise Late
         except BaseException:
             self._give_up(flight)
             raise
         self._roster.unhitch(flight)
-        return flight.outcome()[key]
+        return flight.outcome().get(key)
 
     async def aclose(self, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for loads under way, then cancel them."""
@@ -197,18 +226,17 @@ class Flights(Generic[R]):
             if task is not None:
                 task.cancel()
 
-    async def _landed(self, flight: Flight[R], until_s: float | None) -> bool:
-        """Wait until a flight has landed. False: it had not by then."""
+    def _landing(self, flight: Flight[R], until_s: float | None) -> Awaitable[object]:
+        """Return what to wait for: that a flight lands, until then. It is done, if it has.
+
+        A flight that has no more time than that is ended by its own timer.
+        """
         assert isinstance(flight, _Carried)
-        if flight.done:
-            return True
         future = asyncio.get_running_loop().create_future()
         flight.landed.append(future)
         if until_s is None or (flight.until_s is not None and flight.until_s <= until_s):
-            await future
-        else:
-            await asyncio.wait((future,), timeout=max(0.0, until_s - time.monotonic()))
-        return future.done()
+            return future
+        return asyncio.wait((future,), timeout=max(0.0, until_s - time.monotonic()))
 
     def _give_up(self, flight: Flight[R]) -> None:
         assert isinstance(flight, _Carried)

@@ -8,14 +8,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from typing import Generic, TypeVar
 
-from freshwell._kit.flight import Crowded, Flight, Late, Marks, Roster, current_flight
+from freshwell._kit.flight import (
+    Announced,
+    Crowded,
+    Flight,
+    Late,
+    Marks,
+    Roster,
+    current_flight,
+)
 from freshwell._kit.threads import Owner
 from freshwell.errors import LoadCancelled
 
-__all__ = ["Crowded", "Flights", "Late"]
+__all__ = ["Announced", "Crowded", "Flights", "Late"]
 
 R = TypeVar("R")
 
@@ -41,7 +48,7 @@ class Flights(Generic[R]):
     """
 
     def __init__(self, limit: int = 0) -> None:
-        self._roster: Roster[R] = Roster()
+        self._roster: Roster[R] = Roster(_Carried)
         self._owner = Owner("freshwell", limit)
 
     def __len__(self) -> int:
@@ -92,7 +99,9 @@ class Flights(Generic[R]):
         waiting: list[Flight[R]] = []
         carried = False
         try:
-            led, joined = self._roster.board(keys, partial(_Carried, until_s=until_s), marks)
+            led, joined, void = self._roster.board(keys, until_s, marks)
+            for flight in void:
+                self._land(flight)
             waiting = joined if led is None else [led, *joined]
             if led is not None and in_background:
                 self._carry(led, work)
@@ -118,15 +127,30 @@ class Flights(Generic[R]):
                 self._roster.leave(flight)
         return {key: results[key] for key in keys}
 
+    def announce(self, announced: Announced[R]) -> bool:
+        """Let others wait (`ride`) while this caller finds out whether a flight is needed.
+
+        That ends when somebody leads one, and by `call_off`, which is safe to call in any case.
+        False: a flight is under way, or announced by somebody else.
+        """
+        return self._roster.announce(announced)
+
+    def call_off(self, announced: Announced[R]) -> None:
+        """End an announcement, if it stands. Never waits."""
+        flight = self._roster.call_off(announced)
+        if flight is not None:
+            self._land(flight)
+
     def ride(
         self, key: str, *, marks: Collection[bytes] = (), limit_s: float | None = None
     ) -> R | None:
         """Return what the flight brings that is under way for `key`. None: there is none.
 
         What `run` comes to for a caller who does not lead, in few steps: in a stampede that is
-        everyone but one. Raises as `run` does.
+        everyone but one. Raises as `run` does. Without a limit, a flight that is announced is
+        waited for, too. None then: it was called off.
         """
-        flight = self._roster.join(key, marks)
+        flight = self._roster.join(key, marks, early=limit_s is None)
         if flight is None:
             return None
         until_s = None if limit_s is None else time.monotonic() + limit_s
@@ -138,7 +162,7 @@ class Flights(Generic[R]):
             self._roster.leave(flight)
             raise
         self._roster.unhitch(flight)
-        return flight.outcome()[key]
+        return flight.outcome().get(key)
 
     def close(self, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for loads under way; threads cannot be cancelled."""
