@@ -58,6 +58,7 @@ RENAMES: Mapping[str, str] = {
     "aclose": "close",
     "aio": "threads",
     "aio_feed": "threads_feed",
+    "aio_flights": "threads_flights",
     "aio_link": "threads_link",
     "aio_promise": "threads_promise",
     "aio_rounds": "threads_rounds",

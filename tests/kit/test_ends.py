@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from freshwell._kit import aio, threads
+from freshwell._kit import aio, aio_flights, threads, threads_flights
 from freshwell.errors import LoadCancelled
 
 SLACK_S = 0.5
@@ -54,7 +54,7 @@ async def test_an_owner_does_not_wait_for_ever_for_work_that_ignores_its_end() -
 
 
 async def test_flights_do_not_wait_for_ever_for_work_that_ignores_its_end() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     work = Stubborn()
     caller = asyncio.create_task(flights.run(["a"], work))
     await settle()
@@ -77,7 +77,7 @@ async def test_an_owner_whose_closing_is_cancelled_ends_its_work_all_the_same() 
 
 
 async def test_flights_whose_closing_is_cancelled_end_their_work_all_the_same() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
 
     async def work(keys: tuple[str, ...]) -> Mapping[str, str]:
         await asyncio.sleep(3600)
@@ -95,7 +95,7 @@ async def test_flights_whose_closing_is_cancelled_end_their_work_all_the_same() 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="a flight begins at once there")
 async def test_a_flight_whose_task_is_cancelled_before_it_began_leaves_nobody_waiting() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
 
     async def work(keys: tuple[str, ...]) -> Mapping[str, str]:
         raise AssertionError("it never began")
@@ -204,7 +204,7 @@ def test_work_of_an_owner_may_close_it() -> None:
 
 
 def test_an_interrupt_of_the_leader_leaves_no_rider_waiting() -> None:
-    flights: threads.Flights[str] = threads.Flights()
+    flights: threads_flights.Flights[str] = threads_flights.Flights()
     begun, errors = threading.Event(), []
 
     def work(keys: tuple[str, ...]) -> Mapping[str, str]:
@@ -238,7 +238,7 @@ def test_an_interrupt_of_the_leader_leaves_no_rider_waiting() -> None:
 def test_an_interrupt_before_the_work_began_leaves_no_flight_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    flights: threads.Flights[str] = threads.Flights()
+    flights: threads_flights.Flights[str] = threads_flights.Flights()
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from freshwell._kit import aio, threads
+from freshwell._kit import aio_flights, threads, threads_flights
 from freshwell._kit.flight import Crowded, Late
 
 
 async def test_a_flight_over_its_limit_is_cancelled_and_all_are_told() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     cancelled = asyncio.Event()
 
     async def work(keys: tuple[str, ...]) -> Mapping[str, str]:
@@ -36,7 +36,7 @@ async def test_a_flight_over_its_limit_is_cancelled_and_all_are_told() -> None:
 
 
 async def test_who_loses_patience_leaves_the_work_to_go_on_though_nobody_waits() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     let_go, done = asyncio.Event(), asyncio.Event()
 
     async def work(keys: tuple[str, ...]) -> Mapping[str, str]:
@@ -58,7 +58,7 @@ async def test_who_loses_patience_leaves_the_work_to_go_on_though_nobody_waits()
 
 
 async def test_work_that_ends_in_time_is_as_without_limits() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
 
     async def work(keys: tuple[str, ...]) -> Mapping[str, str]:
         await asyncio.sleep(0)
@@ -69,7 +69,7 @@ async def test_work_that_ends_in_time_is_as_without_limits() -> None:
 
 
 def test_a_thread_over_its_limit_goes_on_alone_and_later_callers_start_anew() -> None:
-    flights: threads.Flights[str] = threads.Flights(8)
+    flights: threads_flights.Flights[str] = threads_flights.Flights(8)
     let_go, calls = threading.Event(), []
 
     def work(keys: tuple[str, ...]) -> Mapping[str, str]:
@@ -88,7 +88,7 @@ def test_a_thread_over_its_limit_goes_on_alone_and_later_callers_start_anew() ->
 
 
 def test_riders_of_a_late_thread_are_told_too() -> None:
-    flights: threads.Flights[str] = threads.Flights(8)
+    flights: threads_flights.Flights[str] = threads_flights.Flights(8)
     begun, let_go = threading.Event(), threading.Event()
     told: list[Late] = []
 
@@ -116,7 +116,7 @@ def test_riders_of_a_late_thread_are_told_too() -> None:
 
 
 def test_a_flight_whose_time_is_over_is_not_joined_though_nobody_has_noticed() -> None:
-    flights: threads.Flights[str] = threads.Flights(8)
+    flights: threads_flights.Flights[str] = threads_flights.Flights(8)
     let_go, calls = threading.Event(), []
 
     def work(keys: tuple[str, ...]) -> Mapping[str, str]:
@@ -137,7 +137,7 @@ def test_a_flight_whose_time_is_over_is_not_joined_though_nobody_has_noticed() -
 
 
 def test_where_no_thread_is_free_the_caller_is_told_at_once() -> None:
-    flights: threads.Flights[str] = threads.Flights(1)
+    flights: threads_flights.Flights[str] = threads_flights.Flights(1)
     let_go = threading.Event()
 
     def work(keys: tuple[str, ...]) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from freshwell._kit import aio, threads
+from freshwell._kit import aio_flights, threads, threads_flights
 from freshwell.errors import LoadCancelled, NestedLoadError
 
 
@@ -38,7 +38,7 @@ async def settle() -> None:
 
 
 async def test_callers_of_one_key_share_one_piece_of_work() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     work = Work()
     callers = [asyncio.create_task(flights.run(["a"], work)) for _ in range(100)]
     await settle()
@@ -49,7 +49,7 @@ async def test_callers_of_one_key_share_one_piece_of_work() -> None:
 
 
 async def test_callers_after_the_end_start_anew() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     work = Work()
     work.gate.set()
     await flights.run(["a"], work)
@@ -58,7 +58,7 @@ async def test_callers_after_the_end_start_anew() -> None:
 
 
 async def test_a_cancelled_leader_does_not_end_the_work_for_the_others() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     work = Work()
     leader = asyncio.create_task(flights.run(["a"], work))
     await settle()
@@ -74,7 +74,7 @@ async def test_a_cancelled_leader_does_not_end_the_work_for_the_others() -> None
 
 
 async def test_the_last_caller_takes_the_work_with_it() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     work = Work()
     callers = [asyncio.create_task(flights.run(["a"], work)) for _ in range(3)]
     await settle()
@@ -86,7 +86,7 @@ async def test_the_last_caller_takes_the_work_with_it() -> None:
 
 
 async def test_who_comes_after_an_abandoned_flight_starts_anew() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     first, second = Work(), Work()
     caller = asyncio.create_task(flights.run(["a"], first))
     await settle()
@@ -97,7 +97,7 @@ async def test_who_comes_after_an_abandoned_flight_starts_anew() -> None:
 
 
 async def test_the_works_exception_reaches_every_rider_unwrapped_and_short() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     gate = asyncio.Event()
     boom = ValueError("boom")
 
@@ -114,7 +114,7 @@ async def test_the_works_exception_reaches_every_rider_unwrapped_and_short() -> 
 
 
 async def test_work_cancelled_from_inside_is_an_error_and_no_cancellation_of_the_riders() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
 
     async def work(keys: tuple[str, ...]) -> Mapping[str, str]:
         raise asyncio.CancelledError
@@ -124,7 +124,7 @@ async def test_work_cancelled_from_inside_is_an_error_and_no_cancellation_of_the
 
 
 async def test_many_keys_ride_where_they_can_and_lead_the_rest() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     first, second = Work(), Work()
     early = asyncio.create_task(flights.run(["a", "b"], first))
     await settle()
@@ -138,7 +138,7 @@ async def test_many_keys_ride_where_they_can_and_lead_the_rest() -> None:
 
 
 async def test_forgotten_keys_are_loaded_anew_while_old_riders_get_what_they_waited_for() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     old, new = Work(), Work()
     before = asyncio.create_task(flights.run(["a"], old))
     await settle()
@@ -151,7 +151,7 @@ async def test_forgotten_keys_are_loaded_anew_while_old_riders_get_what_they_wai
 
 
 async def test_work_that_waits_for_itself_is_refused() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
 
     async def inner(keys: tuple[str, ...]) -> Mapping[str, str]:
         raise AssertionError("never runs")
@@ -164,7 +164,7 @@ async def test_work_that_waits_for_itself_is_refused() -> None:
 
 
 async def test_two_pieces_of_work_that_wait_for_each_other_are_refused() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     both = asyncio.Barrier(2)
 
     def work(other: str) -> object:
@@ -183,7 +183,7 @@ async def test_two_pieces_of_work_that_wait_for_each_other_are_refused() -> None
 
 
 async def test_nested_work_on_other_keys_is_fine() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
 
     async def leaf(keys: tuple[str, ...]) -> Mapping[str, str]:
         return dict.fromkeys(keys, "leaf")
@@ -195,7 +195,7 @@ async def test_nested_work_on_other_keys_is_fine() -> None:
 
 
 async def test_work_runs_in_a_copy_of_the_leaders_context() -> None:
-    flights: aio.Flights[str] = aio.Flights()
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
     request: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
     request.set("42")
 
@@ -226,7 +226,7 @@ def in_threads(calls: list[object]) -> list[object]:
 class ThreadWork:
     """Counts its calls, and ends when all `riders` have been seen waiting."""
 
-    def __init__(self, roster: threads.Flights[str], riders: int) -> None:
+    def __init__(self, roster: threads_flights.Flights[str], riders: int) -> None:
         self.calls = 0
         self._flights = roster
         self._riders = riders
@@ -240,7 +240,7 @@ class ThreadWork:
 
 
 def test_threads_share_one_piece_of_work() -> None:
-    flights: threads.Flights[str] = threads.Flights()
+    flights: threads_flights.Flights[str] = threads_flights.Flights()
     work = ThreadWork(flights, 20)
     outcomes = in_threads([lambda: flights.run(["a"], work)] * 20)
     assert outcomes == [{"a": "A"}] * 20
@@ -248,7 +248,7 @@ def test_threads_share_one_piece_of_work() -> None:
 
 
 def test_the_works_exception_reaches_every_thread() -> None:
-    flights: threads.Flights[str] = threads.Flights()
+    flights: threads_flights.Flights[str] = threads_flights.Flights()
     waits = ThreadWork(flights, 10)
     boom = ValueError("boom")
 
@@ -260,7 +260,7 @@ def test_the_works_exception_reaches_every_thread() -> None:
 
 
 def test_an_interrupted_leader_leaves_an_error_and_not_a_wait() -> None:
-    flights: threads.Flights[str] = threads.Flights()
+    flights: threads_flights.Flights[str] = threads_flights.Flights()
     waits = ThreadWork(flights, 2)
 
     def work(keys: tuple[str, ...]) -> Mapping[str, str]:
@@ -272,7 +272,7 @@ def test_an_interrupted_leader_leaves_an_error_and_not_a_wait() -> None:
 
 
 def test_threads_refuse_work_that_waits_for_itself() -> None:
-    flights: threads.Flights[str] = threads.Flights()
+    flights: threads_flights.Flights[str] = threads_flights.Flights()
 
     def work(keys: tuple[str, ...]) -> Mapping[str, str]:
         return flights.run(["a"], work)

@@ -8,17 +8,32 @@ in the bookkeeping, which is here and is plain, locked and shared.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from freshwell.errors import NestedLoadError
 
-__all__ = ["Crowded", "Flight", "Late", "Roster", "current_flight", "in_flight"]
+__all__ = [
+    "Announced",
+    "Boarding",
+    "Crowded",
+    "Flight",
+    "Late",
+    "Marks",
+    "Roster",
+    "current_flight",
+    "in_flight",
+]
 
 R = TypeVar("R")
+
+_NO_MARKS: frozenset[bytes] = frozenset()
+
+Marks = Mapping[str, Collection[bytes]]
+"""By what flights can be found besides, for each key: whatever its callers know of it."""
 
 current_flight: ContextVar[Flight[object] | None] = ContextVar("current_flight", default=None)
 """The flight whose work runs in this context: how a loader that waits for itself is found."""
@@ -44,10 +59,21 @@ class Crowded(Exception):
 class Flight(Generic[R]):
     """One shared piece of work and its outcome. Written by its carrier, read by its riders.
 
-    `until_s` is when it is over, whatever its work does then, by the monotonic clock.
+    `until_s` is when it is over, whatever its work does then, by the monotonic clock. `marks` are
+    those of all who have waited for it, by key.
     """
 
-    __slots__ = ("_error", "_results", "_trace", "done", "keys", "riders", "until_s", "waits_for")
+    __slots__ = (
+        "_error",
+        "_results",
+        "_trace",
+        "done",
+        "keys",
+        "marks",
+        "riders",
+        "until_s",
+        "waits_for",
+    )
 
     def __init__(self, keys: Sequence[str], until_s: float | None = None) -> None:
         self.keys = tuple(keys)
@@ -55,6 +81,7 @@ class Flight(Generic[R]):
         self.riders = 1
         self.done = False
         self.waits_for: list[Flight[R]] = []
+        self.marks: dict[str, set[bytes]] = {}
         self._results: Mapping[str, R] = {}
         self._error: BaseException | None = None
         self._trace: TracebackType | None = None
@@ -79,6 +106,11 @@ class Flight(Generic[R]):
             raise self._error.with_traceback(self._trace)
         return self._results
 
+    def mark(self, key: str, marks: Collection[bytes]) -> None:
+        """Note what a caller knows of a key. Under the roster's mutex."""
+        if marks:
+            self.marks.setdefault(key, set()).update(marks)
+
     def is_over(self) -> bool:
         """Tell whether its time has run out."""
         return self.until_s is not None and time.monotonic() >= self.until_s
@@ -97,12 +129,38 @@ class Flight(Generic[R]):
         return False
 
 
-class Roster(Generic[R]):
-    """The flights under way, by key. Thread-safe; every method is short and never waits."""
+class Announced(Generic[R]):
+    """A flight that may come: its first caller is finding out whether one is needed.
 
-    def __init__(self) -> None:
+    `flight` is what others wait for meanwhile, if there are any.
+    """
+
+    __slots__ = ("flight", "key")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.flight: Flight[R] | None = None
+
+
+class Boarding(NamedTuple, Generic[R]):
+    """What a caller leads and what it joins; and what others wait for in vain, to be landed."""
+
+    led: Flight[R] | None
+    joined: list[Flight[R]]
+    void: list[Flight[R]]
+
+
+class Roster(Generic[R]):
+    """The flights under way, by key. Thread-safe; every method is short and never waits.
+
+    Of a key, either a flight is under way or one is announced, or neither.
+    """
+
+    def __init__(self, make: Callable[[Sequence[str], float | None], Flight[R]]) -> None:
+        self._make = make
         self._mutex = Lock()
         self._flights: dict[str, Flight[R]] = {}
+        self._announced: dict[str, Announced[R]] = {}
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -115,35 +173,85 @@ class Roster(Generic[R]):
         with self._mutex:
             return list(self._flights)
 
+    def marked(self, marks: Collection[bytes]) -> list[str]:
+        """Return the keys under way that a caller gave any of these marks."""
+        with self._mutex:
+            return [
+                key
+                for key, flight in self._flights.items()
+                if not flight.marks.get(key, _NO_MARKS).isdisjoint(marks)
+            ]
+
+    def announce(self, announced: Announced[R]) -> bool:
+        """Let others wait for a flight that may come. False: one has, or is announced."""
+        key = announced.key
+        with self._mutex:
+            if key in self._announced or self._under_way(key) is not None:
+                return False
+            self._announced[key] = announced
+        return True
+
+    def call_off(self, announced: Announced[R]) -> Flight[R] | None:
+        """End an announcement, if it stands. Returns what others wait for in vain."""
+        with self._mutex:
+            if self._announced.get(announced.key) is not announced:
+                return None
+            del self._announced[announced.key]
+        return announced.flight
+
+    def join(self, key: str, marks: Collection[bytes], *, early: bool) -> Flight[R] | None:
+        """Join the flight of one key, as `board` does. None: there is none to join.
+
+        `early`: one that is announced will do.
+        """
+        caller: Flight[R] | None = current_flight.get()  # type: ignore[assignment]
+        with self._mutex:
+            flight = self._under_way(key)
+            if flight is None and early and key in self._announced:
+                announced = self._announced[key]
+                flight = announced.flight
+                if flight is None:
+                    flight = announced.flight = self._make((key,), None)
+                    flight.riders = 0
+            if flight is None:
+                return None
+            if caller is not None:
+                _refuse_circles(caller, (flight,))
+                caller.waits_for.append(flight)
+            flight.riders += 1
+            flight.mark(key, marks)
+        return flight
+
     def board(
-        self, keys: Iterable[str], make: Callable[[Sequence[str]], Flight[R]]
-    ) -> tuple[Flight[R] | None, list[Flight[R]]]:
+        self, keys: Iterable[str], until_s: float | None = None, marks: Marks | None = None
+    ) -> Boarding[R]:
         """Start one flight for the keys that have none, and join the flights of the others.
 
-        Returns the flight to lead (None when every key is under way already) and those to
-        wait for; one whose time has run out is left to its riders. Raises `NestedLoadError`, with
-        nothing changed, when waiting for one of them would be waiting for the work that is
-        calling.
+        There is none to lead when every key is under way already; one whose time has run out is
+        left to its riders. Raises `NestedLoadError`, with nothing changed, when waiting for one of
+        them would be waiting for the work that is calling.
         """
         caller: Flight[R] | None = current_flight.get()  # type: ignore[assignment]
         with self._mutex:
             new: list[str] = []
             others: list[Flight[R]] = []
             for key in dict.fromkeys(keys):
-                flight = self._flights.get(key)
-                if flight is None or flight.is_over():
+                flight = self._under_way(key)
+                if flight is None:
                     new.append(key)
                 elif flight not in others:
                     others.append(flight)
             _refuse_circles(caller, others)
-            led = make(new) if new else None
+            led, void = self._started(new, until_s) if new else (None, [])
             for flight in others:
                 flight.riders += 1
             if led is not None:
                 self._flights.update(dict.fromkeys(new, led))
+            for key, its in (marks or {}).items():
+                self._flights[key].mark(key, its)
             if caller is not None:
                 caller.waits_for.extend(others if led is None else [*others, led])
-        return led, others
+        return Boarding(led, others, void)
 
     def leave(self, flight: Flight[R]) -> bool:
         """Give up waiting for `flight`. True when nobody waits for it any more."""
@@ -185,6 +293,24 @@ class Roster(Generic[R]):
             with self._mutex:
                 if flight in caller.waits_for:
                     caller.waits_for.remove(flight)
+
+    def _under_way(self, key: str) -> Flight[R] | None:
+        flight = self._flights.get(key)
+        return None if flight is None or flight.is_over() else flight
+
+    def _started(
+        self, keys: Sequence[str], until_s: float | None
+    ) -> tuple[Flight[R], list[Flight[R]]]:
+        """Return a flight for these keys, and those that were announced and will not come.
+
+        It is the one that was announced, if that has the same keys, and like that no limit.
+        """
+        announced = [self._announced.pop(key, None) for key in keys] if self._announced else []
+        awaited = [one.flight for one in announced if one is not None and one.flight is not None]
+        if awaited and len(keys) == 1 and until_s is None:
+            awaited[0].riders += 1
+            return awaited[0], []
+        return self._make(keys, until_s), awaited
 
     def _detach(self, flight: Flight[R]) -> None:
         for key in flight.keys:

@@ -1,4 +1,4 @@
-"""The thread half of the kit: flights, signals, gates and owners of background work.
+"""The thread half of the kit: signals, gates and owners of background work.
 
 ``aio`` is the other half: same names, same signatures, same semantics. Where a task can be
 cancelled a thread cannot: waits here end by their time limits and by `Owner.close`.
@@ -11,20 +11,16 @@ import inspect
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from freshwell._kit.callables import check_function, check_runs, shown_name
-from freshwell._kit.flight import Crowded, Flight, Late, Roster, current_flight, in_flight
-from freshwell.errors import ConfigurationError, LoadCancelled
+from freshwell._kit.flight import current_flight, in_flight
+from freshwell.errors import ConfigurationError
 
 __all__ = [
     "ASYNCHRONOUS",
-    "Crowded",
-    "Flights",
     "Gate",
-    "Late",
     "Owner",
     "Signal",
     "check_kind",
@@ -37,7 +33,6 @@ __all__ = [
     "sleep",
 ]
 
-R = TypeVar("R")
 T = TypeVar("T")
 
 ASYNCHRONOUS = False
@@ -183,148 +178,3 @@ class Owner:
         finally:
             with self._mutex:
                 self._threads.discard(threading.current_thread())
-
-
-class _Carried(Flight[R]):
-    """A flight carried by its leader's own thread, or by one in the background."""
-
-    __slots__ = ("landed",)
-
-    def __init__(self, keys: Sequence[str], until_s: float | None = None) -> None:
-        super().__init__(keys, until_s)
-        self.landed = threading.Event()
-
-
-class Flights(Generic[R]):
-    """Share work between callers that ask for the same key at the same time.
-
-    - The caller that starts a flight leads: its work runs in its own thread and context. Where
-      it may not wait for ever, it runs in a thread in the background and a copy of its context.
-    - The work's exception reaches every rider, as the same object, unwrapped.
-
-    `limit` is how many run in the background at a time.
-    """
-
-    def __init__(self, limit: int = 0) -> None:
-        self._roster: Roster[R] = Roster()
-        self._owner = Owner("freshwell", limit)
-
-    def __len__(self) -> int:
-        return len(self._roster)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._roster
-
-    def keys(self) -> list[str]:
-        """Return what is under way."""
-        return self._roster.keys()
-
-    def forget(self, keys: Sequence[str]) -> None:
-        """Let later callers of `keys` start anew. Flights under way serve their riders."""
-        self._roster.forget(keys)
-
-    def run(
-        self,
-        keys: Sequence[str],
-        work: Callable[[tuple[str, ...]], Mapping[str, R]],
-        *,
-        limit_s: float | None = None,
-        patience_s: float | None = None,
-    ) -> dict[str, R]:
-        """Return a result for each of `keys`: lead where none is under way, ride where one is.
-
-        `work` gets the keys that this call leads, and returns a result for each of them. After
-        `limit_s` seconds it is over for all its riders; its thread goes on by itself.
-
-        Raises what the work raised, `NestedLoadError` when waiting would never end, and
-        `LoadCancelled` when the leader's thread was interrupted. Raises `Late` when a flight is
-        over, or this call has waited for `limit_s`; or for `patience_s`, and then what it waited
-        for goes on, as if it still did. Raises `Crowded` where no thread came free for that.
-        """
-        began_s = time.monotonic()
-        until_s = None if limit_s is None else began_s + limit_s
-        in_background = limit_s is not None or patience_s is not None
-        goes_on = patience_s is not None
-        wait_until_s = until_s if patience_s is None else began_s + patience_s
-        results: dict[str, R] = {}
-        led: Flight[R] | None = None
-        waiting: list[Flight[R]] = []
-        carried = False
-        try:
-            led, joined = self._roster.board(keys, partial(_Carried, until_s=until_s))
-            waiting = joined if led is None else [led, *joined]
-            if led is not None and in_background:
-                self._carry(led, work)
-                carried = True
-            elif led is not None:
-                self._fly(led, work)
-            while waiting:
-                if not self._landed(waiting[0], wait_until_s):
-                    raise Late(goes_on=goes_on)
-                results.update(waiting[0].outcome())
-                self._roster.unhitch(waiting.pop(0))
-        except Late as late:
-            if late.goes_on:
-                while waiting:
-                    self._roster.unhitch(waiting.pop())
-            raise
-        finally:
-            if led is not None and not (led.done or carried):  # interrupted before its work began
-                led.fail(_cancelled_inside(KeyboardInterrupt()))
-                self._land(led)
-            for flight in waiting:
-                self._roster.unhitch(flight)
-                self._roster.leave(flight)
-        return {key: results[key] for key in keys}
-
-    def close(self, drain_s: float) -> None:
-        """Wait up to `drain_s` seconds for loads under way; threads cannot be cancelled."""
-        deadline = time.monotonic() + drain_s
-        while len(self._roster) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        self._owner.close(max(0.0, deadline - time.monotonic()))
-
-    def _carry(self, flight: Flight[R], work: Callable[[tuple[str, ...]], Mapping[str, R]]) -> None:
-        started = False
-        try:
-            started = self._owner.spawn("load", lambda: self._fly(flight, work))
-        finally:
-            if not started:
-                flight.fail(Crowded())
-                self._land(flight)
-
-    def _fly(self, flight: Flight[R], work: Callable[[tuple[str, ...]], Mapping[str, R]]) -> None:
-        token = current_flight.set(flight)  # type: ignore[arg-type]
-        try:
-            flight.succeed(work(flight.keys))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the riders'
-            flight.fail(error)
-        except BaseException as error:
-            flight.fail(_cancelled_inside(error))
-            raise
-        finally:
-            current_flight.reset(token)
-            self._land(flight)
-
-    def _land(self, flight: Flight[R]) -> None:
-        assert isinstance(flight, _Carried)
-        self._roster.land(flight)
-        flight.landed.set()
-
-    def _landed(self, flight: Flight[R], until_s: float | None) -> bool:
-        """Wait until a flight has landed, or is over. False: it had not by then."""
-        assert isinstance(flight, _Carried)
-        ends = [end_s for end_s in (until_s, flight.until_s) if end_s is not None]
-        if not flight.landed.wait(max(0.0, min(ends) - time.monotonic()) if ends else None):
-            if not flight.is_over():
-                return False
-            if self._roster.overdue(flight):
-                flight.landed.set()
-            flight.landed.wait()
-        return True
-
-
-def _cancelled_inside(error: BaseException) -> LoadCancelled:
-    cancelled = LoadCancelled("the load was interrupted while callers waited for it")
-    cancelled.__cause__ = error
-    return cancelled

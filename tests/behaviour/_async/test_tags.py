@@ -234,6 +234,23 @@ async def test_a_caller_after_the_ack_does_not_join_a_load_from_before(make: Mak
         assert await second.result() == 2
 
 
+async def test_a_rider_with_other_tags_does_not_hide_those_of_the_others(make: Make) -> None:
+    async with make() as cache:
+        load = Held()
+        read = partial(cache.get_or_load, "a", load)
+        first = await start(partial(read, tags=["x"]))
+        await load.begun.passed()
+        rider = await start(partial(read, tags=["y"]))
+        await sleep(0.05)
+        await cache.invalidate_tags("x")
+        second = await start(partial(read, tags=["x"]))
+        await sleep(0.05)
+        load.let_go.open()
+        assert await first.result() == 1
+        assert await second.result() == 2
+        await rider.result()
+
+
 # -- what is refused -------------------------------------------------------------------------
 
 

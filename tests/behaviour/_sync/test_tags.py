@@ -234,6 +234,23 @@ def test_a_caller_after_the_ack_does_not_join_a_load_from_before(make: Make) -> 
         assert second.result() == 2
 
 
+def test_a_rider_with_other_tags_does_not_hide_those_of_the_others(make: Make) -> None:
+    with make() as cache:
+        load = Held()
+        read = partial(cache.get_or_load, "a", load)
+        first = start(partial(read, tags=["x"]))
+        load.begun.passed()
+        rider = start(partial(read, tags=["y"]))
+        sleep(0.05)
+        cache.invalidate_tags("x")
+        second = start(partial(read, tags=["x"]))
+        sleep(0.05)
+        load.let_go.open()
+        assert first.result() == 1
+        assert second.result() == 2
+        rider.result()
+
+
 # -- what is refused -------------------------------------------------------------------------
 
 

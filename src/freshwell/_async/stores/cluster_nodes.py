@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 
-from freshwell._kit.aio import Flights
+from freshwell._kit.aio_flights import Flights
 from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.link_errors import LinkLost

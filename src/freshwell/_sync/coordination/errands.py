@@ -19,12 +19,27 @@ from freshwell.errors import ConfigurationError, LoadTimeout
 from freshwell.ground.tags import UNTAGGED, Tagging
 from freshwell.typing import Lookup
 
-__all__ = ["NOTHING", "Course", "Errand", "Load", "Loaded", "Run", "single", "too_late", "untagged"]
+__all__ = [
+    "NOTHING",
+    "Course",
+    "Errand",
+    "Load",
+    "Loaded",
+    "Run",
+    "Taggings",
+    "single",
+    "too_late",
+    "untagged",
+]
 
 _NS_PER_S = 1_000_000_000
 
 Load = Callable[[Sequence[str], LoadNotes], Mapping[str, Any]]
 """A loader of many keys at once. Keys that it leaves out do not exist in the source."""
+
+
+Taggings = Callable[[str], Tagging]
+"""The tags of each entry of a call."""
 
 
 class Loaded(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 
-from freshwell._kit.threads import Flights
+from freshwell._kit.threads_flights import Flights
 from freshwell._kit.threads_link import Link
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.link_errors import LinkLost

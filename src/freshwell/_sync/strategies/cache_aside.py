@@ -5,19 +5,18 @@ Loads go through flights, so that callers of one key share one.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from freshwell._sync.coordination.errands import Errand, Load, Loaded, too_late, untagged
+from freshwell._sync.coordination.errands import Errand, Load, Loaded, Taggings, untagged
 from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.loads import Loads
 from freshwell._sync.coordination.sights import Sight, Sights
-from freshwell._sync.strategies.answers import LOAD_FAILED, Answers
+from freshwell._sync.strategies.answers import Answers
 from freshwell._sync.strategies.failsafe import FailSafe
-from freshwell._kit.threads import Crowded, Flights, Late, in_flight
+from freshwell._sync.strategies.sharing import ANY_TAG, SharedLoads
+from freshwell._kit.threads_flights import Announced, Flights
 from freshwell.engines.shelf import Reading, Terms
-from freshwell.errors import LoadShed, LoadTimeout
 from freshwell.ground.freshness import Times
 from freshwell.ground.plan import REFRESHING, SERVING, L2Word, Plan, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
@@ -34,12 +33,10 @@ _SLACK_SHARE = 10
 
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
 _ASK_L2 = Plan.ASK_L2
+_EVENTUAL = ReadLevel.EVENTUAL
 _SOURCE = ReadLevel.SOURCE
 _STALE = L2Word.STALE
 _FRESH = (L2Word.FRESH, L2Word.EARLY)
-
-Taggings = Callable[[str], Tagging]
-"""The tags of each entry of a call."""
 
 
 class CacheAside:
@@ -53,10 +50,9 @@ class CacheAside:
         self._answers = Answers(tiers, self._sights)
         self._safe = FailSafe(tiers, self._sights, self._answers)
         most = _CARRIED_PER_SLOT * tiers.gate.slots
-        self._flights: Flights[Loaded] = Flights(most)
+        self._shared = SharedLoads(tiers, self.loads, self._safe, self._answers, most)
+        self._flights = self._shared.flights
         self._refreshes: Flights[Loaded] = Flights(most)
-        self._mutex = Lock()
-        self._tags_of_loads: dict[str, tuple[Tagging, int]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -74,16 +70,8 @@ class CacheAside:
 
         Where tags follow from the value, any load may bring one that has it.
         """
-        changed = set(digests)
-        with self._mutex:
-            loads = list(self._tags_of_loads.items())
-        self.forget(
-            [
-                key
-                for key, (tagging, _) in loads
-                if tagging.computed or not changed.isdisjoint(tagging.digests)
-            ]
-        )
+        changed = {*digests, ANY_TAG}
+        self.forget([*self._flights.marked(changed), *self._refreshes.marked(changed)])
 
     def names(self) -> list[str]:
         """Return what is being loaded."""
@@ -100,21 +88,58 @@ class CacheAside:
         self, key: str, load: Load, terms: Terms, tagging: Tagging = UNTAGGED
     ) -> Any:
         """Return the entry's value, from a tier or from `load`."""
-        began_ns, old = self._t.now_ns(), _NOTHING
-        if terms.level is not _SOURCE:
-            reading, step = self._sights.near(key, terms, tagging, self._flights)
-            if step is _ASK_L2:
-                reading, step = self._sights.beyond(key, reading, terms, tagging)
-            if step in SERVING:
-                if reading.word is not _STALE or self._safe.serves_first(key, reading, terms):
-                    self._answers.given(key, reading)
-                    if step in REFRESHING:
-                        self.refresh_later({key: reading}, load, terms, lambda name: tagging)
-                    return reading.value
-                old = {key: reading}
-        self._answers.missed([key])
-        taggings = untagged if tagging is UNTAGGED else lambda name: tagging
-        return self._load_safely([key], load, terms, taggings, began_ns, old)[key].value
+        began_ns = asked_ns = self._t.now_ns()
+        old = _NOTHING
+        announced: Announced[Loaded] | None = None
+        try:
+            if terms.level is not _SOURCE:
+                reading, step = self._sights.near(key, terms, tagging, self._flights)
+                if step is _ASK_L2 and self._shares(terms, began_ns):
+                    announced = Announced(key)
+                    if not self._flights.announce(announced):
+                        announced = None
+                        loaded = self._shared.ride(
+                            key, load, terms, tagging, began_ns, counts=True
+                        )
+                        if loaded is not None:
+                            return loaded.value
+                        asked_ns = self._t.now_ns()
+                        reading, step = self._sights.near(key, terms, tagging, self._flights)
+                if step is _ASK_L2:
+                    reading, step = self._sights.beyond(key, reading, terms, tagging)
+                if step in SERVING:
+                    if reading.word is not _STALE or self._safe.serves_first(key, reading, terms):
+                        self._answers.given(key, reading)
+                        if step in REFRESHING:
+                            self.refresh_later({key: reading}, load, terms, lambda name: tagging)
+                        return reading.value
+                    old = {key: reading}
+            self._answers.missed([key])
+            spent_ns = self._t.now_ns() - asked_ns
+            if not old and key in self._flights:
+                loaded = self._shared.ride(key, load, terms, tagging, began_ns)
+                if loaded is not None:
+                    return loaded.value
+            taggings = untagged if tagging is UNTAGGED else lambda name: tagging
+            loads = self._shared.load(
+                [key], load, terms, taggings, began_ns, old, l2_spent_ns=spent_ns
+            )
+            return loads[key].value
+        finally:
+            if announced is not None:
+                self._flights.call_off(announced)
+
+    def _shares(self, terms: Terms, now_ns: int) -> bool:
+        """Tell whether a caller may wait for what another is about to find in L2, or to load.
+
+        Not where L1 would not have it then, nor where one has more to see to while it waits.
+        """
+        return (
+            now_ns < self._t.session.live_until_ns
+            and terms.level is _EVENTUAL
+            and terms.policy.stale_ns == 0
+            and terms.policy.limit_ns is None
+        )
 
     def get_or_load_many(
         self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings = untagged
@@ -141,7 +166,11 @@ class CacheAside:
         missing = [k for k in dict.fromkeys(keys) if k not in found and k not in values]
         if missing:
             self._answers.missed(missing)
-            found.update(self._load_safely(missing, load, terms, taggings, began_ns, old))
+            spent_ns = self._t.now_ns() - began_ns
+            loaded = self._shared.load(
+                missing, load, terms, taggings, began_ns, old, l2_spent_ns=spent_ns
+            )
+            found.update(loaded)
         values.update((k, seen.value) for k, seen in found.items() if not seen.negative)
         return {key: values[key] for key in keys if key in values}
 
@@ -152,154 +181,6 @@ class CacheAside:
         traced = self._t.observing.traces.here()
         taken = None if traced else values
         return self._sights.many(keys, terms, taggings, values=taken)
-
-    def _load_safely(
-        self,
-        keys: Sequence[str],
-        load: Load,
-        terms: Terms,
-        taggings: Taggings,
-        began_ns: int,
-        old: Mapping[str, Reading],
-    ) -> dict[str, Loaded]:
-        """Load; where that fails or takes too long, return what is stale, if that is allowed.
-
-        `old` are the stale entries among them: those who have none cannot lose patience.
-        """
-        forced = terms.level is ReadLevel.SOURCE
-        errand = Errand(
-            load,
-            terms,
-            taggings,
-            old,
-            nested=in_flight(),
-            forced=forced,
-            l2_spent_ns=self._t.now_ns() - began_ns,
-        )
-        soft_ns = terms.policy.soft_ns
-        if soft_ns is not None and len(old) == len(keys):
-            try:
-                return self._load_or_fall_back(keys, errand, began_ns, soft_ns / _NS_PER_S)
-            except Late:
-                found = self._safe.fall_back(keys, terms, taggings, "load slow")
-                if found is not None:
-                    self._t.counters.soft_timeouts += 1
-                    return found
-        return self._load_or_fall_back(keys, errand, began_ns, None)
-
-    def _load_or_fall_back(
-        self, keys: Sequence[str], errand: Errand, began_ns: int, patience_s: float | None
-    ) -> dict[str, Loaded]:
-        """Load, and return what is stale instead of raising what `stale_on` means.
-
-        Raises `Late` where `patience_s` is over.
-        """
-        terms = errand.terms
-        try:
-            return self._load(keys, errand, began_ns, patience_s)
-        except Late:
-            raise
-        except Exception as error:
-            if not self._safe.applies(terms) or not terms.policy.stale_on(error):
-                raise
-            self.loads.failed(keys, error, errand)
-            found = self._safe.fall_back(keys, terms, errand.taggings, LOAD_FAILED)
-            if found is None:
-                raise
-            if any(one.stale_since_ns is not None for one in found.values()):
-                self._t.incidents.served_stale(error)
-            return found
-
-    def _load(
-        self, keys: Sequence[str], errand: Errand, began_ns: int, patience_s: float | None
-    ) -> dict[str, Loaded]:
-        """Share loads with other callers until each value is new enough for this one.
-
-        A flight that was under way may bring a value loaded before an invalidation that this
-        caller already knows of. The next flight begins after this call, so two rounds suffice.
-        """
-        results: dict[str, Loaded] = {}
-        todo, terms = list(keys), errand.terms
-        self._note_tags(keys, errand.taggings)
-        try:
-            while todo:
-                loaded = self._fly(self._flights, todo, errand, patience_s)
-                results.update(loaded)
-                todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
-        finally:
-            self._forget_tags(keys, errand.taggings)
-        self._safe.count_resting(results.values())
-        self._answers.loaded(results)
-        return results
-
-    def _fly(
-        self,
-        flights: Flights[Loaded],
-        keys: Sequence[str],
-        errand: Errand,
-        patience_s: float | None = None,
-    ) -> dict[str, Loaded]:
-        """Lead or join flights, for as long as the caller may wait.
-
-        Raises what the loads raise, `LoadTimeout`, `LoadShed`, and `Late` where `patience_s` is
-        over.
-        """
-        limit_ns = errand.terms.policy.limit_ns
-        try:
-            return flights.run(
-                keys,
-                lambda led: self.loads.do(led, errand),
-                limit_s=None if limit_ns is None else limit_ns / _NS_PER_S,
-                patience_s=patience_s,
-            )
-        except Late as late:
-            if late.goes_on:
-                raise
-            raise self._timed_out(errand.terms) from None
-        except Crowded:
-            self._t.incidents.shed(0)
-            raise LoadShed(
-                "too many loads with a time limit are under way already, late ones included "
-                "(max_loads; stale_ttl would serve)"
-            ) from None
-
-    def _timed_out(self, terms: Terms) -> LoadTimeout:
-        error = too_late(terms)
-        self._t.incidents.load_late((terms.policy.limit_ns or 0) / _NS_PER_S)
-        return error
-
-    def _note_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
-        """Remember the tags of loads that callers are about to start or to join."""
-        if taggings is untagged:
-            return
-        with self._mutex:
-            for key in keys:
-                _, callers = self._tags_of_loads.get(key, (UNTAGGED, 0))
-                self._tags_of_loads[key] = taggings(key), callers + 1
-
-    def _forget_tags(self, keys: Sequence[str], taggings: Taggings) -> None:
-        """Forget the tags of loads that nobody waits for any more."""
-        if taggings is untagged:
-            return
-        with self._mutex:
-            for key in keys:
-                tagging, callers = self._tags_of_loads.get(key, (UNTAGGED, 0))
-                if callers > 1:
-                    self._tags_of_loads[key] = tagging, callers - 1
-                else:
-                    self._tags_of_loads.pop(key, None)
-
-    def _serves(self, loaded: Loaded, terms: Terms, began_ns: int) -> bool:
-        """Tell whether a flight's value may be given to a caller who asked at `began_ns`."""
-        if not self._safe.accepts(loaded, terms):
-            return False
-        if terms.level is _SOURCE:
-            return loaded.began_ns >= began_ns
-        if not self._t.store.shared:
-            return True
-        eventual = terms.level is ReadLevel.EVENTUAL
-        allowed_ns = self._t.session.max_staleness_ns if eventual else 0
-        return loaded.valid_at_ns >= began_ns - allowed_ns
 
     # -- refresh in the background -----------------------------------------------------------
 
@@ -334,14 +215,11 @@ class CacheAside:
             self._t.counters.early_refreshes += early
 
     def _refresh(self, keys: Sequence[str], errand: Errand) -> None:
-        self._note_tags(keys, errand.taggings)
         try:
-            self._fly(self._refreshes, keys, errand)
+            self._shared.fly(self._refreshes, keys, errand)
         except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
             self._t.incidents.refresh_failed(error)
             self.loads.failed(keys, error, errand)
-        finally:
-            self._forget_tags(keys, errand.taggings)
 
     # -- without a loader --------------------------------------------------------------------
 
