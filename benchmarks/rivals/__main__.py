@@ -55,7 +55,7 @@ def _memory(url: str, full: bool) -> list[Table]:
 
 
 def _l2(url: str, full: bool) -> list[Table]:
-    tasks, threads = ((1, 16, 256, 1_000), (1, 16, 256)) if full else ((1, 256), (1, 16))
+    tasks, threads = ((1, 16, 256, 1_000), (1, 16, 256, 1_000)) if full else ((1, 256), (1, 16))
     rounds = 9 if full else 3
     return of_groups(shared.run(url, rounds, tasks)) + of_groups(
         shared_sync.run(url, rounds, threads)
