@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Unpack
 
-from freshwell._async.coordination.errands import single, untagged
+from freshwell._async.coordination.errands import check_loader, untagged
 from freshwell._async.coordination.sweeps import Progress
 from freshwell._async.core import Core
 from freshwell._async.decorators import Decoration, check_decorating, decorate
@@ -83,8 +83,7 @@ class Scope:
         """
         name, plain = self._name(key), type is Any and read is None
         terms = self._core.plain_terms if plain else self._core.terms(type, read)
-        reading = await self._core.engine().aside.get(name, terms, self._tagging(name))
-        return default if reading is None else reading.value
+        return await self._core.engine().aside.get(name, terms, self._tagging(name), default)
 
     async def get_many(
         self, keys: Sequence[str], *, type: Any = Any, read: ReadLevelName | None = None
@@ -152,8 +151,9 @@ class Scope:
         )
         if loads:
             terms = self._core.with_loads(terms, loads)
-        load, tagging = single(name, loader), self._tagging(name, tags)
-        value: T = await self._core.engine().aside.get_or_load(name, load, terms, tagging)
+        check_loader(loader)
+        tagging = self._tagging(name, tags)
+        value: T = await self._core.engine().aside.get_or_load(name, loader, terms, tagging)
         return value
 
     async def get_or_load_many(

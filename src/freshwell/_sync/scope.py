@@ -5,7 +5,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Unpack
 
-from freshwell._sync.coordination.errands import single, untagged
+from freshwell._sync.coordination.errands import check_loader, untagged
 from freshwell._sync.coordination.sweeps import Progress
 from freshwell._sync.core import Core
 from freshwell._sync.decorators import Decoration, check_decorating, decorate
@@ -83,8 +83,7 @@ class Scope:
         """
         name, plain = self._name(key), type is Any and read is None
         terms = self._core.plain_terms if plain else self._core.terms(type, read)
-        reading = self._core.engine().aside.get(name, terms, self._tagging(name))
-        return default if reading is None else reading.value
+        return self._core.engine().aside.get(name, terms, self._tagging(name), default)
 
     def get_many(
         self, keys: Sequence[str], *, type: Any = Any, read: ReadLevelName | None = None
@@ -152,8 +151,9 @@ class Scope:
         )
         if loads:
             terms = self._core.with_loads(terms, loads)
-        load, tagging = single(name, loader), self._tagging(name, tags)
-        value: T = self._core.engine().aside.get_or_load(name, load, terms, tagging)
+        check_loader(loader)
+        tagging = self._tagging(name, tags)
+        value: T = self._core.engine().aside.get_or_load(name, loader, terms, tagging)
         return value
 
     def get_or_load_many(

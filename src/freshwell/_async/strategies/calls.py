@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from freshwell._async.coordination.errands import single
 from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.saving import Saves
 from freshwell._async.coordination.writes import Writes
@@ -135,7 +134,7 @@ class Call:
         name, tagging = self.entry(*args, **kwargs)
         terms = replace(self.terms, level=ReadLevel.SOURCE)
         call = functools.partial(self.function, *args, **kwargs)
-        return await self.engine.aside.get_or_load(name, single(name, call), terms, tagging)
+        return await self.engine.aside.get_or_load(name, call, terms, tagging)
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup:
         """Say what the tiers have for a call."""
@@ -165,8 +164,7 @@ class Call:
     async def _slow(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Any:
         """Answer a call that was not found by its arguments, and let the next one be."""
         name, tagging = self._entry(values)
-        load = single(name, call)
-        result = await self.engine.aside.get_or_load(name, load, self.terms, tagging)
+        result = await self.engine.aside.get_or_load(name, call, self.terms, tagging)
         alias = alias_of(values[: self._wide]) if self._aliased else None
         if alias is not None:
             self._host.table.attach(name, self._aliases, *alias, tagged=self._tagged)
