@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
-from freshwell._kit.resp import Reply, new_reader, pack_mget, unerring, values_of
+from freshwell._kit.resp import Reply, new_reader, pack_get, pack_mget, values_of
 
 __all__ = ["Line"]
 
@@ -29,26 +29,20 @@ class _Slot:
         self.value: bytes | ServerReplied | None = None
 
 
-class _Asked(NamedTuple):
-    """A question for one key beside others: its reply is a list whose last item is the key's."""
+def _hand_out(slots: list[_Slot], reply: Reply) -> Reply:
+    """Put the values of an MGET into their slots, and return the last, which has none.
 
-    future: asyncio.Future[Reply]
-    wanted: int
-    slots: list[_Slot]
-
-    def answer(self, reply: Reply) -> tuple[bytes | None, list[bytes | None]]:
-        value = values_of(reply, self.wanted)[-1]
-        return value, [unerring(slot.value) for slot in self.slots]
-
-
-def _hand_out(slots: list[_Slot], reply: Reply) -> None:
-    """Put the values of an MGET into their slots, or the error that it was answered by."""
+    An error that it was answered by is the value of each.
+    """
     try:
-        for slot, value in zip(slots, values_of(reply, len(slots) + 1), strict=False):
-            slot.value = value
+        *values, last = values_of(reply, len(slots) + 1)
     except ServerReplied as error:
         for slot in slots:
             slot.value = error
+        return error
+    for slot, value in zip(slots, values, strict=True):
+        slot.value = value
+    return last
 
 
 class _Pending:
@@ -81,7 +75,7 @@ class _Pending:
     def resolve(self, outcome: Any) -> None:
         if self.slots is not None:
             # Even where its own caller was cancelled: others wait for these too.
-            _hand_out(self.slots, outcome)
+            outcome = _hand_out(self.slots, outcome)
         if not self.future.done():
             self.future.set_result(outcome)
         if self.others is not None:
@@ -121,7 +115,7 @@ class Line(asyncio.Protocol):
         self._pending: deque[_Pending] = deque()
         self._gets: dict[bytes, _Pending] = {}
         self._shared: dict[bytes, _Slot] = {}
-        self._asked: dict[tuple[bytes, ...], tuple[_Pending, _Asked]] = {}
+        self._asked: dict[tuple[bytes, tuple[bytes, ...]], tuple[_Pending, list[_Slot]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.lost: Exception | None = None
         self._transport.set_protocol(self)
@@ -131,39 +125,41 @@ class Line(asyncio.Protocol):
         """GET. Equal keys asked for in one tick share one command, while it has not left."""
         same = self._gets.get(key)
         if same is None:
-            pending = self._append(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1)
+            pending = self._append(pack_get(key), 1)
             if self._unsent and not pending.future.done():
                 self._gets[key] = pending
             return pending.future
         return same.joined(self._loop.create_future())
 
-    def get_beside(self, key: bytes, beside: Sequence[bytes]) -> _Asked:
+    def get_beside(
+        self, key: bytes, beside: tuple[bytes, ...]
+    ) -> tuple[asyncio.Future[Reply], list[_Slot]]:
         """Ask for `key`, and for those `beside` it that no command of this tick asks for yet.
 
         Equal questions of one tick are one. Replies come in order, so what earlier commands ask
-        for is there when this one's is.
+        for is in its slot when the reply to this one is there.
         """
-        name = (key, *beside)
+        name = (key, beside)
         same = self._asked.get(name)
         if same is not None:
-            pending, asked = same
-            return asked._replace(future=pending.joined(self._loop.create_future()))
-        slots: list[_Slot] = []
-        own: list[tuple[bytes, _Slot]] = []
+            pending, slots = same
+            return pending.joined(self._loop.create_future()), slots
+        slots, own = [], []
         for other in beside:
             slot = self._shared.get(other)
             if slot is None:
                 slot = _Slot()
                 own.append((other, slot))
             slots.append(slot)
-        pending = self._append(pack_mget([*(other for other, _ in own), key]), 1)
-        asked = _Asked(pending.future, len(own) + 1, slots)
         if own:
+            pending = self._append(pack_mget([*(other for other, _ in own), key]), 1)
             pending.slots = [slot for _, slot in own]
+        else:
+            pending = self._append(pack_get(key), 1)
         if self._unsent and not pending.future.done():
             self._shared.update(own)
-            self._asked[name] = pending, asked
-        return asked
+            self._asked[name] = pending, slots
+        return pending.future, slots
 
     def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
         """Send commands that have `wanted` replies. One: the reply itself, else a list."""

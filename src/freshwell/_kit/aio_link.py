@@ -25,6 +25,7 @@ from freshwell._kit.resp import (
     scan_command,
     scanned,
     server_us_of,
+    unerring,
     values_of,
 )
 from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
@@ -99,13 +100,18 @@ class Link:
         line = self._line
         if line is None or line.lost is not None:
             line = await self._open_line()
-        asked = line.get_beside(key, beside)
+        asked = tuple(beside)
+        future, slots = line.get_beside(key, asked)
         try:
-            reply = await asked.future
+            reply = await future
         except LinkLost:
-            asked = (await self._open_line()).get_beside(key, beside)
-            reply = await asked.future
-        return asked.answer(reply)
+            future, slots = (await self._open_line()).get_beside(key, asked)
+            reply = await future
+        others = [
+            value if (value := slot.value).__class__ is bytes or value is None else unerring(value)
+            for slot in slots
+        ]
+        return reply if reply.__class__ is bytes or reply is None else not_text(reply), others
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """MGET in chunks, in one write."""

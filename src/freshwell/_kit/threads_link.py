@@ -26,6 +26,7 @@ from freshwell._kit.resp import (
     new_reader,
     not_text,
     pack,
+    pack_get,
     pack_mget,
     scan_command,
     scanned,
@@ -177,7 +178,7 @@ class Link:
 
     def get(self, key: bytes) -> bytes | None:
         """GET, given once more where the connection was lost. No text: as if it were empty."""
-        reply = self._send(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1, repeat=True)[0]
+        reply = self._send(pack_get(key), 1, repeat=True)[0]
         return reply if reply.__class__ is bytes or reply is None else not_text(reply)
 
     def get_beside(

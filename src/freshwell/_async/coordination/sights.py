@@ -204,12 +204,12 @@ class Sights:
         """
         t = self._t
         asked_ns, since, l2_key = self._now_ns(), t.table.moment(), self._entry(key)
-        unknown = t.tags.unknown(tagging.digests, terms.level) if tagging.digests else ()
-        versions: Mapping[bytes, bytes | None] = {}
+        question = t.tags.question(tagging.digests, terms.level) if tagging.digests else None
+        stamps: bytes | None = b""
         try:
-            if unknown:
-                blob, others = await self._store.fetch_beside(l2_key, t.tags.version_keys(unknown))
-                versions = t.tags.versions_in(others, unknown)
+            if question is not None:
+                blob, others = await self._store.fetch_beside(l2_key, question.keys)
+                stamps = None if t.spool.limit else question.stamps(others)
             elif t.observing.spans.opener is None:
                 blob = await self._store.fetch(l2_key)
             else:
@@ -225,12 +225,13 @@ class Sights:
         calm = self._calm(l2_key, blob, terms, server_ms)
         if calm is None:
             reading = self._keeper.read(key, blob, terms)
-        elif self._l1 or calm[1][3] or tagging.digests or t.observing.traces.running:
+        elif self._l1 or calm[1][3] != stamps or t.observing.traces.running:
             reading = t.shelf.read_calm(
                 calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=self._l1
             )
         else:
             return calm[0], None
+        versions = {} if question is None else question.versions(others)
         if reading.stamps or tagging.digests:
             if t.tags.needs(reading, versions, terms.level):
                 seen_there = {key: reading}
