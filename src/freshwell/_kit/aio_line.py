@@ -20,35 +20,14 @@ _MAX_PENDING = 100_000
 _TIME = b"*1\r\n$4\r\nTIME\r\n"
 
 
-class _Slot:
-    """What a command has asked for and several callers wait for: its value, or an error."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value: bytes | ServerReplied | None = None
-
-
-def _hand_out(slots: list[_Slot], reply: Reply) -> Reply:
-    """Put the values of an MGET into their slots, and return the last, which has none.
-
-    An error that it was answered by is the value of each.
-    """
-    try:
-        *values, last = values_of(reply, len(slots) + 1)
-    except ServerReplied as error:
-        for slot in slots:
-            slot.value = error
-        return error
-    for slot, value in zip(slots, values, strict=True):
-        slot.value = value
-    return last
+Answers = dict[bytes, Reply]
+"""What commands of one tick have asked for beside other keys: values, or errors in their place."""
 
 
 class _Pending:
     """Commands in flight. Whoever waits for their replies has a future of their own."""
 
-    __slots__ = ("future", "others", "replies", "sent_ns", "slots", "wanted")
+    __slots__ = ("answers", "beside", "future", "others", "replies", "sent_ns", "wanted")
 
     def __init__(self, future: asyncio.Future[Any], wanted: int, sent_ns: int) -> None:
         self.future = future
@@ -56,7 +35,8 @@ class _Pending:
         self.sent_ns = sent_ns
         self.replies: list[Reply] | None = None
         self.others: list[asyncio.Future[Any]] | None = None
-        self.slots: list[_Slot] | None = None
+        self.beside: list[bytes] = []
+        self.answers: Answers | None = None
 
     def collected(self, reply: Reply) -> list[Reply] | None:
         """Return all replies once the last of them is here. None: not yet."""
@@ -73,15 +53,26 @@ class _Pending:
         return future
 
     def resolve(self, outcome: Any) -> None:
-        if self.slots is not None:
+        if self.answers is not None and self.beside:
             # Even where its own caller was cancelled: others wait for these too.
-            outcome = _hand_out(self.slots, outcome)
+            outcome = self._hand_out(outcome, self.answers)
         if not self.future.done():
             self.future.set_result(outcome)
         if self.others is not None:
             for other in self.others:
                 if not other.done():
                     other.set_result(outcome)
+
+    def _hand_out(self, reply: Reply, answers: Answers) -> Reply:
+        """Put the values of an MGET among the answers, but for the last, and return that."""
+        try:
+            values = values_of(reply, len(self.beside) + 1)
+        except ServerReplied as error:
+            answers.update(dict.fromkeys(self.beside, error))
+            return error
+        last = values.pop()
+        answers.update(zip(self.beside, values, strict=True))
+        return last
 
     def fail(self, error: Exception) -> None:
         for future in (self.future, *(self.others or ())):
@@ -114,8 +105,8 @@ class Line(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._pending: deque[_Pending] = deque()
         self._gets: dict[bytes, _Pending] = {}
-        self._shared: dict[bytes, _Slot] = {}
-        self._asked: dict[tuple[bytes, tuple[bytes, ...]], tuple[_Pending, list[_Slot]]] = {}
+        self._answers: Answers = {}
+        self._asked: dict[tuple[bytes, tuple[bytes, ...]], _Pending] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.lost: Exception | None = None
         self._transport.set_protocol(self)
@@ -133,33 +124,25 @@ class Line(asyncio.Protocol):
 
     def get_beside(
         self, key: bytes, beside: tuple[bytes, ...]
-    ) -> tuple[asyncio.Future[Reply], list[_Slot]]:
+    ) -> tuple[asyncio.Future[Reply], Answers]:
         """Ask for `key`, and for those `beside` it that no command of this tick asks for yet.
 
         Equal questions of one tick are one. Replies come in order, so what earlier commands ask
-        for is in its slot when the reply to this one is there.
+        for is among the answers when the reply to this one is there.
         """
-        name = (key, beside)
+        name, answers = (key, beside), self._answers
         same = self._asked.get(name)
         if same is not None:
-            pending, slots = same
-            return pending.joined(self._loop.create_future()), slots
-        slots, own = [], []
-        for other in beside:
-            slot = self._shared.get(other)
-            if slot is None:
-                slot = _Slot()
-                own.append((other, slot))
-            slots.append(slot)
-        if own:
-            pending = self._append(pack_mget([*(other for other, _ in own), key]), 1)
-            pending.slots = [slot for _, slot in own]
-        else:
-            pending = self._append(pack_get(key), 1)
-        if self._unsent and not pending.future.done():
-            self._shared.update(own)
-            self._asked[name] = pending, slots
-        return pending.future, slots
+            return same.joined(self._loop.create_future()), answers
+        own = [other for other in beside if other not in answers]
+        pending = self._append(pack_mget([*own, key]) if own else pack_get(key), 1)
+        pending.beside, pending.answers = own, answers
+        if not self._unsent:
+            self._answers = {}  # it has left, or never will: later callers are not to share it
+        elif not pending.future.done():
+            answers.update(dict.fromkeys(own))
+            self._asked[name] = pending
+        return pending.future, answers
 
     def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
         """Send commands that have `wanted` replies. One: the reply itself, else a list."""
@@ -189,7 +172,7 @@ class Line(asyncio.Protocol):
     def _flush(self) -> None:
         """Write what was given in this tick, and now and then ask for the server's clock."""
         self._gets.clear()
-        self._shared.clear()
+        self._answers = {}
         self._asked.clear()
         if self.lost is not None:
             return

@@ -101,15 +101,15 @@ class Link:
         if line is None or line.lost is not None:
             line = await self._open_line()
         asked = tuple(beside)
-        future, slots = line.get_beside(key, asked)
+        future, answers = line.get_beside(key, asked)
         try:
             reply = await future
         except LinkLost:
-            future, slots = (await self._open_line()).get_beside(key, asked)
+            future, answers = (await self._open_line()).get_beside(key, asked)
             reply = await future
         others = [
-            value if (value := slot.value).__class__ is bytes or value is None else unerring(value)
-            for slot in slots
+            value if (value := answers[k]).__class__ is bytes or value is None else unerring(value)
+            for k in asked
         ]
         return reply if reply.__class__ is bytes or reply is None else not_text(reply), others
 
