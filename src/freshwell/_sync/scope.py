@@ -641,8 +641,8 @@ class Scope:
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:
         """Return the tags of an entry: those given, and those it has by itself."""
-        if not tags and self._tags.is_bare:
-            return UNTAGGED
+        if not tags:
+            return UNTAGGED if self._tags.is_bare else self._tags.of(name)
         return self._tags.of(name, *split_tags(tags))
 
     def _taggings(

@@ -25,12 +25,13 @@ class Taggings:
         self._implied = implied
         self._known: dict[tuple[str, ...], Tagging] = {}
         self.is_bare = not implied and not names.versioned
+        self._alike = not names.versioned
 
     def of(
         self, name: str, texts: Sequence[str] = (), functions: tuple[Computed, ...] = ()
     ) -> Tagging:
         """Return the tags of an entry by its inner name. Raises `KeyRejected`."""
-        plain, spelled = self.is_bare and not functions, tuple(texts)
+        plain, spelled = self._alike and not functions, tuple(texts)
         if plain and (tagging := self._known.get(spelled)) is not None:
             return tagging
         given = tuple(user_tag(check_tag(text)) for text in texts)

@@ -93,7 +93,7 @@ class Call:
         self.function = recipe.function
         self.terms = terms
         self._host = host
-        self._naming = naming
+        self._render = naming.render
         self._tags = tags
         self._wide = len(recipe.sources)
         self._tagged = tags is not NO_TAGS or host.tagging("", (), ()) is not UNTAGGED
@@ -153,7 +153,7 @@ class Call:
             await self.engine.writes.expire([self._host.name_of(key) for key in keys])
 
     def _key(self, values: tuple[Any, ...]) -> str:
-        return self._host.checked(self._naming.render(values[: self._wide]))
+        return self._host.checked(self._render(values[: self._wide]))
 
     def _entry(self, values: tuple[Any, ...]) -> tuple[str, Tagging]:
         name = self._host.name_of(self._key(values))
