@@ -93,6 +93,9 @@ class Call:
         self.function = recipe.function
         self.terms = terms
         self._host = host
+        self._engine = host.engine
+        self._checked = host.checked
+        self._name_of = host.name_of
         self._render = naming.render
         self._tags = tags
         self._wide = len(recipe.sources)
@@ -105,7 +108,7 @@ class Call:
             host.table.expect_aliases()
         self.run = write_wrapper(
             recipe,
-            slow=self._slow,
+            slow=self._slow if self._aliased else self._straight,
             aliases=self._aliases,
             now_ns=host.now_ns,
             session=host.session,
@@ -145,27 +148,32 @@ class Call:
     def invalidate(self, keys: Sequence[str]) -> None:
         """Make entries absent everywhere."""
         if keys:
-            self.engine.writes.invalidate([self._host.name_of(key) for key in keys])
+            self.engine.writes.invalidate([self._name_of(key) for key in keys])
 
     def expire(self, keys: Sequence[str]) -> None:
         """End the freshness of entries."""
         if keys:
-            self.engine.writes.expire([self._host.name_of(key) for key in keys])
+            self.engine.writes.expire([self._name_of(key) for key in keys])
 
     def _key(self, values: tuple[Any, ...]) -> str:
-        return self._host.checked(self._render(values[: self._wide]))
+        return self._checked(self._render(values[: self._wide]))
 
     def _entry(self, values: tuple[Any, ...]) -> tuple[str, Tagging]:
-        name = self._host.name_of(self._key(values))
+        name = self._name_of(self._checked(self._render(values[: self._wide])))
         if not self._tagged:
             return name, UNTAGGED
         return name, self._host.tagging(name, self._tags.render(values), self._tags.functions)
 
+    def _straight(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Any:
+        """Answer a call that is never found by its arguments."""
+        name, tagging = self._entry(values)
+        return self._engine().aside.get_or_load(name, call, self.terms, tagging)
+
     def _slow(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Any:
         """Answer a call that was not found by its arguments, and let the next one be."""
         name, tagging = self._entry(values)
-        result = self.engine.aside.get_or_load(name, call, self.terms, tagging)
-        alias = alias_of(values[: self._wide]) if self._aliased else None
+        result = self._engine().aside.get_or_load(name, call, self.terms, tagging)
+        alias = alias_of(values[: self._wide])
         if alias is not None:
             self._host.table.attach(name, self._aliases, *alias, tagged=self._tagged)
         return result
