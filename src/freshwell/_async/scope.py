@@ -50,6 +50,8 @@ class Scope:
         self._hiding = core.names.hiding is not None
         self._implied = tuple(namespace_tag(path) for path in paths)
         self._tags = Taggings(core.names, self._implied)
+        # In no namespace the name is the key itself.
+        self._name = self._checked_name if namespace or self._hiding else core.checked
         self._host = Host(
             core.engine,
             core.table,
@@ -58,6 +60,7 @@ class Scope:
             core.observing.traces,
             core.checked,
             self._name_of,
+            self._name,
             self._tags.of,
             core.seams.now_ns,
         )
@@ -616,7 +619,7 @@ class Scope:
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _name(self, key: str) -> str:
+    def _checked_name(self, key: str) -> str:
         """Return the inner name of a key. Raises `KeyRejected` for what is none."""
         return self._name_of(self._core.checked(key))
 

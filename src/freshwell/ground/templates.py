@@ -74,20 +74,27 @@ class Template:
 class TagPlan:
     """How the values of a call become tags.
 
-    `sources` are all expressions whose values a call gives, in their order; `parts` render a tag
-    each, from those values that are picked out for it; `functions` are asked about the result.
+    `sources` are all expressions whose values a call gives, in their order; `texts` are the tags,
+    and `parts` render those that depend on the values: where one stands, what renders it, and
+    what picks out its values; `functions` are asked about the result.
     """
 
     sources: tuple[str, ...]
-    parts: tuple[tuple[Callable[[Sequence[Any]], str], itemgetter[Any]], ...]
+    texts: tuple[str, ...]
+    parts: tuple[tuple[int, Callable[[Sequence[Any]], str], itemgetter[Any]], ...]
     functions: tuple[Any, ...]
 
     def render(self, values: Sequence[Any]) -> tuple[str, ...]:
         """Return the tags that do not depend on the result."""
-        return tuple([render(pick(values)) for render, pick in self.parts])
+        if not self.parts:
+            return self.texts
+        tags = [*self.texts]
+        for at, render, pick in self.parts:
+            tags[at] = render(pick(values))
+        return tuple(tags)
 
 
-NO_TAGS: Final = TagPlan((), (), ())
+NO_TAGS: Final = TagPlan((), (), (), ())
 
 
 def plan_tags(
@@ -110,8 +117,13 @@ def plan_tags(
     sources = list(key_sources)
     for template in templates:
         sources += [source for source in template.sources if source not in sources]
-    parts = tuple((template.render, _picking(template.sources, sources)) for template in templates)
-    return TagPlan(tuple(sources), parts, functions)
+    written = tuple(t.text if t.sources else t.render(()) for t in templates)
+    parts = tuple(
+        (at, template.render, _picking(template.sources, sources))
+        for at, template in enumerate(templates)
+        if template.sources
+    )
+    return TagPlan(tuple(sources), written, parts, functions)
 
 
 def compile_template(
@@ -192,11 +204,11 @@ def _renderer(
 
 
 def _picking(wanted: Sequence[str], sources: Sequence[str]) -> itemgetter[Any]:
-    """Return what picks a sequence of the `wanted` values out of those of all `sources`."""
+    """Return what picks the `wanted` values, as a sequence, out of those of all `sources`."""
     places = [sources.index(source) for source in wanted]
     if len(places) > 1:
         return itemgetter(*places)
-    return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))
+    return itemgetter(slice(places[0], places[0] + 1))
 
 
 def _split(text: str, parameters: Sequence[str], name: str) -> tuple[list[str], list[str]]:

@@ -61,8 +61,8 @@ class Engine(Protocol):
 class Host:
     """What calls need of their cache, open or not.
 
-    `checked` refuses keys that cannot be; `name_of` gives a key its inner name, and `tagging` an
-    entry of that name its tags.
+    `checked` refuses keys that cannot be; `name_of` gives a key its inner name, `name` does
+    both, and `tagging` gives an entry of that name its tags.
     """
 
     engine: Callable[[], Engine]
@@ -72,6 +72,7 @@ class Host:
     traces: Traces
     checked: Callable[[str], str]
     name_of: Callable[[str], str]
+    name: Callable[[str], str]
     tagging: Callable[[str, Sequence[str], tuple[Computed, ...]], Tagging]
     now_ns: Callable[[], int]
 
@@ -94,8 +95,8 @@ class Call:
         self.terms = terms
         self._host = host
         self._engine = host.engine
-        self._checked = host.checked
-        self._name_of = host.name_of
+        self._name = host.name
+        self._tagging = host.tagging
         self._render = naming.render
         self._tags = tags
         self._wide = len(recipe.sources)
@@ -148,21 +149,21 @@ class Call:
     async def invalidate(self, keys: Sequence[str]) -> None:
         """Make entries absent everywhere."""
         if keys:
-            await self.engine.writes.invalidate([self._name_of(key) for key in keys])
+            await self.engine.writes.invalidate([self._host.name_of(key) for key in keys])
 
     async def expire(self, keys: Sequence[str]) -> None:
         """End the freshness of entries."""
         if keys:
-            await self.engine.writes.expire([self._name_of(key) for key in keys])
+            await self.engine.writes.expire([self._host.name_of(key) for key in keys])
 
     def _key(self, values: tuple[Any, ...]) -> str:
-        return self._checked(self._render(values[: self._wide]))
+        return self._host.checked(self._render(values[: self._wide]))
 
     def _entry(self, values: tuple[Any, ...]) -> tuple[str, Tagging]:
-        name = self._name_of(self._checked(self._render(values[: self._wide])))
+        name = self._name(self._render(values[: self._wide]))
         if not self._tagged:
             return name, UNTAGGED
-        return name, self._host.tagging(name, self._tags.render(values), self._tags.functions)
+        return name, self._tagging(name, self._tags.render(values), self._tags.functions)
 
     def _straight(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Awaitable[Any]:
         """Answer a call that is never found by its arguments."""
