@@ -31,6 +31,10 @@ from freshwell.typing import Lookup
 __all__ = ["Attached", "Call", "Engine", "Host"]
 
 
+_MAX_KNOWN = 2_000
+"""Of how many entries each function remembers the tags."""
+
+
 class Attached(Protocol):
     """What is open with a cache, and is to be closed with it, before the cache itself."""
 
@@ -96,11 +100,11 @@ class Call:
         self._host = host
         self._engine = host.engine
         self._name = host.name
-        self._tagging = host.tagging
         self._render = naming.render
         self._tags = tags
         self._wide = len(recipe.sources)
         self._tagged = tags is not NO_TAGS or host.tagging("", (), ()) is not UNTAGGED
+        self._known: dict[str, Tagging] = {}
         self._aliases: dict[Any, Any] = {}
         self._values = key_function(recipe)
         in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
@@ -163,7 +167,18 @@ class Call:
         name = self._name(self._render(values[: self._wide]))
         if not self._tagged:
             return name, UNTAGGED
-        return name, self._tagging(name, self._tags.render(values), self._tags.functions)
+        tagging = self._known.get(name)
+        return name, self._tags_of(name, values) if tagging is None else tagging
+
+    def _tags_of(self, name: str, values: tuple[Any, ...]) -> Tagging:
+        """Work out the tags of an entry. The same name has the same, unless they need more."""
+        tags = self._tags
+        tagging = self._host.tagging(name, tags.render(values), tags.functions)
+        if len(values) == self._wide:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[name] = tagging
+        return tagging
 
     def _straight(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Awaitable[Any]:
         """Answer a call that is never found by its arguments."""
