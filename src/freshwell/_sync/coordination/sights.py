@@ -209,7 +209,7 @@ class Sights:
         try:
             if question is not None:
                 blob, others = self._store.fetch_beside(l2_key, question.keys)
-                stamps = None if t.spool.limit else question.stamps(others)
+                stamps = None if self._l1 or t.spool.limit else question.stamps(others)
             elif t.observing.spans.opener is None:
                 blob = self._store.fetch(l2_key)
             else:
