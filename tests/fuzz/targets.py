@@ -109,9 +109,12 @@ def frames(data: bytes) -> None:
     )
     for blob in (data, whole):
         for terms in TERMS:
-            SHELF.read_calm(KEY, blob, terms, now_ns=1, server_ms=1, timed=True)
+            calm = SHELF.calm(KEY, blob, terms, 1)
             (quick,) = SHELF.values([KEY], [blob], terms, [1])
             reading = SHELF.read(KEY, blob, terms, now_ns=1, server_ms=1, u=0.5)
+            if calm is not None:
+                short = SHELF.read_calm(calm, terms, now_ns=1, server_ms=1, timed=True)
+                assert repr(short) == repr(reading), "the short way is the long way"
             if flags_of(terms.codec) & GUARDING:
                 assert quick is UNREAD
                 assert reading.value is None

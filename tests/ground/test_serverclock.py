@@ -5,10 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
+from freshwell.ground.serverclock import ClockSample, ahead_ns, better, sample
 
 SECOND = 1_000_000_000
 MICROSECOND = 1_000
+
+
+def server_ms(taken: ClockSample, now_ns: int) -> int:
+    return (now_ns + ahead_ns(taken)) // 1_000_000
 
 
 @given(

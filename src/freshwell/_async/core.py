@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -54,6 +55,8 @@ class Core:
         seams: Seams,
     ) -> None:
         self.options = options
+        self.checked = partial(check_key, max_bytes=options.max_key_bytes)
+        """Returns a key if it can name an entry. Raises `KeyRejected`."""
         self.place = place
         self.given_codec = codec
         hiding = None if hash_key is None else Hiding(hash_key, options.namespace)
@@ -97,10 +100,6 @@ class Core:
             await end_spool(self.spool)
         self.session.restart()
         self.table.clear()
-
-    def checked(self, key: str) -> str:
-        """Return `key` if it can name an entry. Raises `KeyRejected`."""
-        return check_key(key, self.options.max_key_bytes)
 
     def bound(self, type: Any) -> BoundCodec:
         """Return the codec for values of a type."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Unpack
 
-from freshwell._async.coordination.errands import single, untagged
+from freshwell._async.coordination.errands import check_loader, untagged
 from freshwell._async.coordination.sweeps import Progress
 from freshwell._async.core import Core
 from freshwell._async.decorators import Decoration, check_decorating, decorate
@@ -50,6 +50,8 @@ class Scope:
         self._hiding = core.names.hiding is not None
         self._implied = tuple(namespace_tag(path) for path in paths)
         self._tags = Taggings(core.names, self._implied)
+        # In no namespace the name is the key itself.
+        self._name = self._checked_name if namespace or self._hiding else core.checked
         self._host = Host(
             core.engine,
             core.table,
@@ -58,6 +60,7 @@ class Scope:
             core.observing.traces,
             core.checked,
             self._name_of,
+            self._name,
             self._tags.of,
             core.seams.now_ns,
         )
@@ -83,8 +86,7 @@ class Scope:
         """
         name, plain = self._name(key), type is Any and read is None
         terms = self._core.plain_terms if plain else self._core.terms(type, read)
-        reading = await self._core.engine().aside.get(name, terms, self._tagging(name))
-        return default if reading is None else reading.value
+        return await self._core.engine().aside.get(name, terms, self._tagging(name), default)
 
     async def get_many(
         self, keys: Sequence[str], *, type: Any = Any, read: ReadLevelName | None = None
@@ -152,8 +154,9 @@ class Scope:
         )
         if loads:
             terms = self._core.with_loads(terms, loads)
-        load, tagging = single(name, loader), self._tagging(name, tags)
-        value: T = await self._core.engine().aside.get_or_load(name, load, terms, tagging)
+        check_loader(loader)
+        tagging = self._tagging(name, tags)
+        value: T = await self._core.engine().aside.get_or_load(name, loader, terms, tagging)
         return value
 
     async def get_or_load_many(
@@ -616,7 +619,7 @@ class Scope:
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _name(self, key: str) -> str:
+    def _checked_name(self, key: str) -> str:
         """Return the inner name of a key. Raises `KeyRejected` for what is none."""
         return self._name_of(self._core.checked(key))
 
@@ -641,8 +644,8 @@ class Scope:
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:
         """Return the tags of an entry: those given, and those it has by itself."""
-        if not tags and self._tags.is_bare:
-            return UNTAGGED
+        if not tags:
+            return UNTAGGED if self._tags.is_bare else self._tags.of(name)
         return self._tags.of(name, *split_tags(tags))
 
     def _taggings(

@@ -43,9 +43,11 @@ GRACE_S = 1.0
 sleep = asyncio.sleep
 
 
-def home() -> object:
-    """Return what the cache's connections and background work are bound to: the running loop."""
-    return asyncio.get_running_loop()
+home: Callable[[], object] = asyncio.get_running_loop
+"""Returns what the cache's connections and background work are bound to: the running loop.
+
+Itself, and not a function around it: every read asks.
+"""
 
 
 def home_is_gone(place: object) -> bool:

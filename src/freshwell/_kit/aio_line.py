@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from freshwell._kit.link_errors import LinkLost, LinkTimeout, ServerReplied
-from freshwell._kit.resp import Reply, new_reader, pack_mget, unerring, values_of
+from freshwell._kit.resp import Reply, new_reader, pack_get, pack_mget, values_of
 
 __all__ = ["Line"]
 
@@ -20,41 +20,14 @@ _MAX_PENDING = 100_000
 _TIME = b"*1\r\n$4\r\nTIME\r\n"
 
 
-class _Slot:
-    """What a command has asked for and several callers wait for: its value, or an error."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value: bytes | ServerReplied | None = None
-
-
-class _Asked(NamedTuple):
-    """A question for one key beside others: its reply is a list whose last item is the key's."""
-
-    future: asyncio.Future[Reply]
-    wanted: int
-    slots: list[_Slot]
-
-    def answer(self, reply: Reply) -> tuple[bytes | None, list[bytes | None]]:
-        value = values_of(reply, self.wanted)[-1]
-        return value, [unerring(slot.value) for slot in self.slots]
-
-
-def _hand_out(slots: list[_Slot], reply: Reply) -> None:
-    """Put the values of an MGET into their slots, or the error that it was answered by."""
-    try:
-        for slot, value in zip(slots, values_of(reply, len(slots) + 1), strict=False):
-            slot.value = value
-    except ServerReplied as error:
-        for slot in slots:
-            slot.value = error
+Answers = dict[bytes, Reply]
+"""What commands of one tick have asked for beside other keys: values, or errors in their place."""
 
 
 class _Pending:
     """Commands in flight. Whoever waits for their replies has a future of their own."""
 
-    __slots__ = ("future", "others", "replies", "sent_ns", "slots", "wanted")
+    __slots__ = ("answers", "beside", "future", "others", "replies", "sent_ns", "wanted")
 
     def __init__(self, future: asyncio.Future[Any], wanted: int, sent_ns: int) -> None:
         self.future = future
@@ -62,7 +35,8 @@ class _Pending:
         self.sent_ns = sent_ns
         self.replies: list[Reply] | None = None
         self.others: list[asyncio.Future[Any]] | None = None
-        self.slots: list[_Slot] | None = None
+        self.beside: list[bytes] = []
+        self.answers: Answers | None = None
 
     def collected(self, reply: Reply) -> list[Reply] | None:
         """Return all replies once the last of them is here. None: not yet."""
@@ -79,15 +53,26 @@ class _Pending:
         return future
 
     def resolve(self, outcome: Any) -> None:
-        if self.slots is not None:
+        if self.answers is not None and self.beside:
             # Even where its own caller was cancelled: others wait for these too.
-            _hand_out(self.slots, outcome)
+            outcome = self._hand_out(outcome, self.answers)
         if not self.future.done():
             self.future.set_result(outcome)
         if self.others is not None:
             for other in self.others:
                 if not other.done():
                     other.set_result(outcome)
+
+    def _hand_out(self, reply: Reply, answers: Answers) -> Reply:
+        """Put the values of an MGET among the answers, but for the last, and return that."""
+        try:
+            values = values_of(reply, len(self.beside) + 1)
+        except ServerReplied as error:
+            answers.update(dict.fromkeys(self.beside, error))
+            return error
+        last = values.pop()
+        answers.update(zip(self.beside, values, strict=True))
+        return last
 
     def fail(self, error: Exception) -> None:
         for future in (self.future, *(self.others or ())):
@@ -120,8 +105,8 @@ class Line(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._pending: deque[_Pending] = deque()
         self._gets: dict[bytes, _Pending] = {}
-        self._shared: dict[bytes, _Slot] = {}
-        self._asked: dict[tuple[bytes, ...], tuple[_Pending, _Asked]] = {}
+        self._answers: Answers = {}
+        self._asked: dict[tuple[bytes, tuple[bytes, ...]], _Pending] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.lost: Exception | None = None
         self._transport.set_protocol(self)
@@ -131,39 +116,33 @@ class Line(asyncio.Protocol):
         """GET. Equal keys asked for in one tick share one command, while it has not left."""
         same = self._gets.get(key)
         if same is None:
-            pending = self._append(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1)
+            pending = self._append(pack_get(key), 1)
             if self._unsent and not pending.future.done():
                 self._gets[key] = pending
             return pending.future
         return same.joined(self._loop.create_future())
 
-    def get_beside(self, key: bytes, beside: Sequence[bytes]) -> _Asked:
+    def get_beside(
+        self, key: bytes, beside: tuple[bytes, ...]
+    ) -> tuple[asyncio.Future[Reply], Answers]:
         """Ask for `key`, and for those `beside` it that no command of this tick asks for yet.
 
         Equal questions of one tick are one. Replies come in order, so what earlier commands ask
-        for is there when this one's is.
+        for is among the answers when the reply to this one is there.
         """
-        name = (key, *beside)
+        name, answers = (key, beside), self._answers
         same = self._asked.get(name)
         if same is not None:
-            pending, asked = same
-            return asked._replace(future=pending.joined(self._loop.create_future()))
-        slots: list[_Slot] = []
-        own: list[tuple[bytes, _Slot]] = []
-        for other in beside:
-            slot = self._shared.get(other)
-            if slot is None:
-                slot = _Slot()
-                own.append((other, slot))
-            slots.append(slot)
-        pending = self._append(pack_mget([*(other for other, _ in own), key]), 1)
-        asked = _Asked(pending.future, len(own) + 1, slots)
-        if own:
-            pending.slots = [slot for _, slot in own]
-        if self._unsent and not pending.future.done():
-            self._shared.update(own)
-            self._asked[name] = pending, asked
-        return asked
+            return same.joined(self._loop.create_future()), answers
+        own = [other for other in beside if other not in answers]
+        pending = self._append(pack_mget([*own, key]) if own else pack_get(key), 1)
+        pending.beside, pending.answers = own, answers
+        if not self._unsent:
+            self._answers = {}  # it has left, or never will: later callers are not to share it
+        elif not pending.future.done():
+            answers.update(dict.fromkeys(own))
+            self._asked[name] = pending
+        return pending.future, answers
 
     def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
         """Send commands that have `wanted` replies. One: the reply itself, else a list."""
@@ -193,7 +172,7 @@ class Line(asyncio.Protocol):
     def _flush(self) -> None:
         """Write what was given in this tick, and now and then ask for the server's clock."""
         self._gets.clear()
-        self._shared.clear()
+        self._answers = {}
         self._asked.clear()
         if self.lost is not None:
             return

@@ -25,12 +25,14 @@ from freshwell._kit.resp import (
     scan_command,
     scanned,
     server_us_of,
+    unerring,
     values_of,
 )
-from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
+from freshwell.ground.serverclock import ClockSample, ahead_ns, better, sample
 
 __all__ = ["Link", "Reply"]
 
+_NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _PAUSE_AFTER_FAILURE_S = 0.05
 _CHUNK = 500
@@ -68,14 +70,15 @@ class Link:
         self._line: Line | None = None
         self._connecting: asyncio.Task[Line] | None = None
         self._clock: ClockSample | None = None
+        self._ahead_ns: int | None = None
         self._resting_until_ns = 0
         self._closed = False
         self.connects = 0
 
     def server_ms(self, key: bytes = b"") -> int:
         """Return the server's clock as estimated now. 0 before the first connection."""
-        clock = self._clock
-        return 0 if clock is None else server_ms(clock, self._now_ns())
+        ahead_ns = self._ahead_ns
+        return 0 if ahead_ns is None else (self._now_ns() + ahead_ns) // _NS_PER_MS
 
     async def get(self, key: bytes) -> bytes | None:
         """GET, given once more where the connection was lost. No text: as if it were empty."""
@@ -99,13 +102,18 @@ class Link:
         line = self._line
         if line is None or line.lost is not None:
             line = await self._open_line()
-        asked = line.get_beside(key, beside)
+        asked = tuple(beside)
+        future, answers = line.get_beside(key, asked)
         try:
-            reply = await asked.future
+            reply = await future
         except LinkLost:
-            asked = (await self._open_line()).get_beside(key, beside)
-            reply = await asked.future
-        return asked.answer(reply)
+            future, answers = (await self._open_line()).get_beside(key, asked)
+            reply = await future
+        others = [
+            value if (value := answers[k]).__class__ is bytes or value is None else unerring(value)
+            for k in asked
+        ]
+        return reply if reply.__class__ is bytes or reply is None else not_text(reply), others
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """MGET in chunks, in one write."""
@@ -220,7 +228,8 @@ class Link:
     def _observe(self, sent_ns: int, reply: Reply) -> None:
         server_us = server_us_of(reply)
         if server_us is not None:
-            self._clock = better(self._clock, sample(sent_ns, self._now_ns(), server_us))
+            clock = better(self._clock, sample(sent_ns, self._now_ns(), server_us))
+            self._clock, self._ahead_ns = clock, ahead_ns(clock)
 
 
 async def _let_go(connection: Any) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "new_reader",
     "not_text",
     "pack",
+    "pack_get",
     "pack_mget",
     "scan_command",
     "scanned",
@@ -37,6 +38,11 @@ def pack(command: Sequence[Argument]) -> bytes:
         data = argument if isinstance(argument, bytes) else str(argument).encode()
         parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(parts)
+
+
+def pack_get(key: bytes) -> bytes:
+    """Return a GET as the server reads it."""
+    return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
 
 
 def pack_mget(keys: Sequence[bytes]) -> bytes:

@@ -26,17 +26,19 @@ from freshwell._kit.resp import (
     new_reader,
     not_text,
     pack,
+    pack_get,
     pack_mget,
     scan_command,
     scanned,
     server_us_of,
     values_of,
 )
-from freshwell.ground.serverclock import ClockSample, better, sample, server_ms
+from freshwell.ground.serverclock import ClockSample, ahead_ns, better, sample
 
 __all__ = ["Link", "Reply"]
 
 _CLOCK_EVERY_NS = 5_000_000_000
+_NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _PAUSE_AFTER_FAILURE_S = 0.05
 _READ_BYTES = 65536
@@ -165,6 +167,7 @@ class Link:
         self._waiting = 0
         self._pid = os.getpid()
         self._clock: ClockSample | None = None
+        self._ahead_ns: int | None = None
         self._clock_due_ns = 0 if timed else sys.maxsize
         self._resting_until_ns = 0
         self._closed = False
@@ -172,12 +175,12 @@ class Link:
 
     def server_ms(self, key: bytes = b"") -> int:
         """Return the server's clock as estimated now. 0 before the first connection."""
-        clock = self._clock
-        return 0 if clock is None else server_ms(clock, self._now_ns())
+        ahead_ns = self._ahead_ns
+        return 0 if ahead_ns is None else (self._now_ns() + ahead_ns) // _NS_PER_MS
 
     def get(self, key: bytes) -> bytes | None:
         """GET, given once more where the connection was lost. No text: as if it were empty."""
-        reply = self._send(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 1, repeat=True)[0]
+        reply = self._send(pack_get(key), 1, repeat=True)[0]
         return reply if reply.__class__ is bytes or reply is None else not_text(reply)
 
     def get_beside(
@@ -333,4 +336,5 @@ class Link:
         self._clock_due_ns = sent_ns + _CLOCK_EVERY_NS
         server_us = server_us_of(reply)
         if server_us is not None:
-            self._clock = better(self._clock, sample(sent_ns, self._now_ns(), server_us))
+            clock = better(self._clock, sample(sent_ns, self._now_ns(), server_us))
+            self._clock, self._ahead_ns = clock, ahead_ns(clock)

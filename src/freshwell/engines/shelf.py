@@ -17,6 +17,7 @@ from freshwell.ground.frame import (
     GUARDED,
     Flag,
     Frame,
+    PlainParts,
     Rejected,
     State,
     decode,
@@ -24,6 +25,7 @@ from freshwell.ground.frame import (
     plain_parts,
     plain_start,
     rest_until_ms,
+    stamps_in,
 )
 from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
@@ -31,7 +33,7 @@ from freshwell.ground.options import EntryPolicy
 from freshwell.ground.plan import WORDS, L2Word, ReadLevel
 from freshwell.ground.ttl import EARLIEST_COSTS
 
-__all__ = ["ABSENT", "DOWN", "UNREAD", "Reading", "Shelf", "Terms"]
+__all__ = ["ABSENT", "DOWN", "UNREAD", "Calm", "Reading", "Shelf", "Terms"]
 
 _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
 _FRESH: Final = L2Word.FRESH  # to look a member up takes Python 3.11 as long as a hash of the key
@@ -71,6 +73,9 @@ class Reading(NamedTuple):
     rest_ms: int = 0
     """Stale: for how long the source is left alone with it, having failed."""
 
+
+Calm = tuple[Any, PlainParts]
+"""A value, and the parts of the frame that it was read from."""
 
 ABSENT: Final = Reading(L2Word.ABSENT)
 UNREAD: Final = object()
@@ -117,32 +122,34 @@ class Shelf:
             return reading._replace(rest_ms=rest_ms)
         return reading
 
-    def read_calm(
-        self, key: bytes, blob: bytes, terms: Terms, *, now_ns: int, server_ms: int, timed: bool
-    ) -> Reading | None:
-        """Read a plain value that is fresh with nothing to decide: the usual case, at less cost.
+    def calm(self, key: bytes, blob: bytes, terms: Terms, server_ms: int) -> Calm | None:
+        """Return a plain value that is fresh with nothing to decide, and the parts of its frame.
 
-        The reading has times where they are asked for. None: let `read` say what it is.
+        The usual case, at the least cost. None: let `read` say what it is.
         """
-        if server_ms <= 0:
+        parts = plain_parts(blob, terms.plain, digest8(key))
+        if parts is None or server_ms <= 0:
             return None
-        found = plain_parts(blob, terms.plain, digest8(key))
-        if found is None:
-            return None
-        fresh_until_ms, born_ms, cost_us, stamps, payload = found
+        fresh_until_ms, _, cost_us, _, payload = parts
         if len(payload) > self._max_value_bytes:
             return None
         if fresh_until_ms - server_ms <= cost_us * terms.early_ms_per_us:
             return None
         try:
-            value = terms.codec.decode(payload, key)
+            return terms.codec.decode(payload, key), parts
         except CodecError:
             return None
+
+    def read_calm(
+        self, calm: Calm, terms: Terms, *, now_ns: int, server_ms: int, timed: bool
+    ) -> Reading:
+        """Return the reading of what `calm` has found. It has times where they are asked for."""
+        value, (fresh_until_ms, born_ms, cost_us, stamps, _) = calm
         times = None
         if timed:
             stale_ns = terms.policy.stale_ns
             times = local_times(fresh_until_ms, born_ms, cost_us, server_ms, now_ns, stale_ns)
-        return Reading(_FRESH, value, False, times, "fresh", "l2", stamps)
+        return Reading(_FRESH, value, False, times, "fresh", "l2", stamps_in(stamps))
 
     def values(
         self,
@@ -151,7 +158,7 @@ class Shelf:
         terms: Terms,
         servers_ms: Iterable[int],
     ) -> list[Any]:
-        """Return the values of frames that `read_calm` would read, and `UNREAD` for the others.
+        """Return the values of frames that `calm` would find, and `UNREAD` for the others.
 
         For those who ask for many at once, and for nothing but the values: frames with tags
         are left unread too.

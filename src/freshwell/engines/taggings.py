@@ -24,16 +24,18 @@ class Taggings:
         self._names = names
         self._implied = implied
         self._known: dict[tuple[str, ...], Tagging] = {}
+        self._words: dict[str, str] = {}
         self.is_bare = not implied and not names.versioned
+        self._alike = not names.versioned
 
     def of(
         self, name: str, texts: Sequence[str] = (), functions: tuple[Computed, ...] = ()
     ) -> Tagging:
         """Return the tags of an entry by its inner name. Raises `KeyRejected`."""
-        plain, spelled = self.is_bare and not functions, tuple(texts)
+        plain, spelled = self._alike and not functions, tuple(texts)
         if plain and (tagging := self._known.get(spelled)) is not None:
             return tagging
-        given = tuple(user_tag(check_tag(text)) for text in texts)
+        given = [self._words.get(text) or self._word(text) for text in texts]
         own = (key_tag(name),) if self._names.versioned else ()
         known = (*self._implied, *own, *dict.fromkeys(given))
         if len(known) > MAX_TAGS:
@@ -46,3 +48,11 @@ class Taggings:
                 self._known.clear()
             self._known[spelled] = tagging
         return tagging
+
+    def _word(self, text: str) -> str:
+        """Return the inner name of a tag of the user's. Raises `KeyRejected`."""
+        word = user_tag(check_tag(text))
+        if len(self._words) >= _MAX_KNOWN:
+            self._words.clear()
+        self._words[text] = word
+        return word

@@ -108,12 +108,15 @@ _open: ContextVar[tuple[tuple[Traces, Trace], ...]] = ContextVar("freshwell_trac
 
 
 class Traces:
-    """The traces of one cache, and the wrappers that answer hits by themselves without any."""
+    """The traces of one cache, and the wrappers that answer hits by themselves without any.
+
+    `running`: how many are open, here or elsewhere.
+    """
 
     def __init__(self) -> None:
         self._mutex = Lock()
         self._wrappers: WeakSet[FunctionType] = WeakSet()
-        self._running = 0
+        self.running = 0
 
     def divert(self, wrapper: Callable[..., Any]) -> None:
         """Take a wrapper of a cached function: it has to go the long way while a trace is open."""
@@ -123,7 +126,7 @@ class Traces:
         names[_FIND_ALWAYS] = names[_FIND]
         with self._mutex:
             self._wrappers.add(wrapper)
-            if self._running:
+            if self.running:
                 names[_FIND] = _find_nothing
 
     @contextmanager
@@ -145,11 +148,11 @@ class Traces:
 
     def _count(self, change: int) -> None:
         with self._mutex:
-            before, self._running = self._running, self._running + change
-            if bool(before) != bool(self._running):
+            before, self.running = self.running, self.running + change
+            if bool(before) != bool(self.running):
                 for wrapper in self._wrappers:
                     names = wrapper.__globals__
-                    names[_FIND] = _find_nothing if self._running else names[_FIND_ALWAYS]
+                    names[_FIND] = _find_nothing if self.running else names[_FIND_ALWAYS]
 
 
 def _find_nothing(alias: object) -> None:

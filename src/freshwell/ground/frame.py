@@ -50,6 +50,7 @@ __all__ = [
     "WRITER_BYTES",
     "Flag",
     "Frame",
+    "PlainParts",
     "Rejected",
     "State",
     "decode",
@@ -63,6 +64,7 @@ __all__ = [
     "stamp_frame",
     "stamp_in",
     "stamp_of",
+    "stamps_in",
     "tombstone_frame",
     "writers_of",
 ]
@@ -71,7 +73,7 @@ MAGIC: Final = b"fw"
 VERSION: Final = 1
 NO_TOKEN: Final = bytes(8)
 _HEAD: Final = Struct(">2sBcBBBB8sQQQI8sI")
-_TIMES: Final = Struct(">24xQQI8sI")
+_unpack_times: Final = Struct(">24xQQI8sI").unpack_from
 HEAD_BYTES: Final = _HEAD.size
 STAMP_BYTES: Final = 16
 WRITER_BYTES: Final = 16
@@ -85,6 +87,9 @@ _MAX_COST_US: Final = 2**32 - 1
 
 Stamps = tuple[tuple[bytes, bytes], ...]
 """Tags by their digests, and their versions."""
+
+PlainParts = tuple[int, int, int, bytes, bytes | memoryview]
+"""Of a plain value: fresh_until_ms, born_ms, cost_us, its stamps (see `stamps_in`), payload."""
 
 
 class State(Enum):
@@ -214,7 +219,7 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
     # Scripts keep the list of an intent's writers, and cannot sum.
     if crc32(view[HEAD_BYTES:]) != total and known is not State.INTENT:
         return Rejected.TORN
-    stamps = _stamps(data, count) if count else ()
+    stamps = stamps_in(data[HEAD_BYTES:start])
     return Frame(known, flags, codec, token, lease, fresh, born, cost, owner, stamps, view[start:])
 
 
@@ -223,33 +228,30 @@ def plain_start(codec: int, flags: int = 0) -> bytes:
     return encode(state=State.VALUE, flags=flags, codec=codec, digest=bytes(8))[:8]
 
 
-def plain_parts(
-    data: bytes, start: bytes, digest: bytes
-) -> tuple[int, int, int, Stamps, bytes | memoryview] | None:
-    """Return (fresh_until_ms, born_ms, cost_us, stamps, payload) of a frame as its codec writes.
+def plain_parts(data: bytes, start: bytes, digest: bytes) -> PlainParts | None:
+    """Return the parts of a frame as its codec writes them.
 
     The short way for the usual case. None: it has other flags, or the rest of a source that has
     failed, or is no value of this key; `decode` says what it is. `start` is `plain_start` of the
     codec and its flags.
     """
-    count = 0
+    stamped = 0
     if not data.startswith(start):
-        if len(data) < HEAD_BYTES or data[:6] != start[:6] or data[7]:
+        if len(data) < HEAD_BYTES or not data.startswith(start[:6]) or data[7]:
             return None
-        count = data[6]
-    if len(data) < HEAD_BYTES + count * STAMP_BYTES:
+        stamped = data[6] * STAMP_BYTES
+    if len(data) < HEAD_BYTES + stamped:
         return None
-    fresh_until_ms, born_ms, cost_us, owner, total = _TIMES.unpack_from(data)
+    fresh_until_ms, born_ms, cost_us, owner, total = _unpack_times(data)
     if owner != digest:
         return None
     # To copy a few bytes takes less than to make a view of them.
     body = data[HEAD_BYTES:] if len(data) <= _COPIED_BYTES else memoryview(data)[HEAD_BYTES:]
     if crc32(body) != total:
         return None
-    if not count:
-        return fresh_until_ms, born_ms, cost_us, (), body
-    stamps = _stamps(data, count)
-    return fresh_until_ms, born_ms, cost_us, stamps, body[count * STAMP_BYTES :]
+    if not stamped:
+        return fresh_until_ms, born_ms, cost_us, b"", body
+    return fresh_until_ms, born_ms, cost_us, bytes(body[:stamped]), body[stamped:]
 
 
 def lease_frame(key: bytes) -> bytes:
@@ -303,8 +305,11 @@ def identity_of(data: bytes) -> bytes:
     return bytes(data[24:40])
 
 
-def _stamps(data: bytes, count: int) -> Stamps:
-    flat = iter(_stamps_of(count).unpack_from(data, HEAD_BYTES))
+def stamps_in(data: bytes) -> Stamps:
+    """Return the stamps that a frame carries between its head and its payload."""
+    if not data:
+        return ()
+    flat = iter(_stamps_of(len(data) // STAMP_BYTES).unpack(data))
     return tuple(zip(flat, flat, strict=True))
 
 

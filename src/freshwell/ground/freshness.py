@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from freshwell.ground.ttl import calm_until_ns, refreshes_early
 
-__all__ = ["LONG_AGO_NS", "Times", "Verdict", "judge", "local_times", "times_after_load"]
+__all__ = ["LONG_AGO_NS", "Times", "Verdict", "judge", "left_ms", "local_times", "times_after_load"]
 
 LONG_AGO_NS = -1
 """A deadline that has passed for every clock reading."""
 
 _NS_PER_MS = 1_000_000
+_SLACK_SHARE = 10
+"""A value with a tenth of its life more than expected was refreshed by somebody else."""
 
 
 class Verdict(Enum):
@@ -65,6 +67,14 @@ def judge(times: Times, now_ns: int, *, stale_ns: int, beta: float, u: float) ->
     if now_ns < min(times.fresh_until_ns + stale_ns, times.stale_until_ns):
         return Verdict.STALE
     return Verdict.ABSENT
+
+
+def left_ms(times: Times | None, now_ns: int) -> int:
+    """Return up to how much freshness a value may have left and still be the one seen."""
+    if times is None or times.fresh_until_ns <= now_ns:
+        return 0
+    life_ns = times.fresh_until_ns - times.born_ns
+    return (times.fresh_until_ns - now_ns + life_ns // _SLACK_SHARE) // _NS_PER_MS + 1
 
 
 def times_after_load(now_ns: int, *, ttl_ns: int, stale_ns: int, cost_ns: int) -> Times:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["ClockSample", "better", "sample", "server_ms"]
+__all__ = ["ClockSample", "ahead_ns", "better", "sample"]
 
-_NS_PER_MS: Final = 1_000_000
 _TRUSTED_NS: Final = 30_000_000_000
 _TICK_NS: Final = 1_000
 """The server says what time it is in whole microseconds."""
@@ -41,11 +40,10 @@ def better(old: ClockSample | None, new: ClockSample) -> ClockSample:
     return old if agree and new.taken_ns - old.taken_ns < _TRUSTED_NS else new
 
 
-def server_ms(sample: ClockSample, now_ns: int) -> int:
-    """Return the latest that the server's clock can show at the monotonic instant `now_ns`.
+def ahead_ns(sample: ClockSample) -> int:
+    """Return by how much the server's clock is ahead of the monotonic one at the most.
 
-    In milliseconds. The latest, so that nothing is taken for fresh whose freshness the server
-    knows to be over: an entry that was expired a moment ago ends at that very moment.
+    At the most, so that nothing is taken for fresh whose freshness the server knows to be over:
+    an entry that was expired a moment ago ends at that very moment.
     """
-    latest_ns = now_ns + sample.offset_ns + sample.round_trip_ns // 2 + _TICK_NS
-    return latest_ns // _NS_PER_MS
+    return sample.offset_ns + sample.round_trip_ns // 2 + _TICK_NS

@@ -20,6 +20,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -43,6 +44,7 @@ _MISTAKABLE: Final = re.compile(
 )
 _MARK: Final = "~"
 _PLAIN_BITS: Final = 256
+_OF_NUMBERS: Final = "-0123456789"
 _OBJECTS: Final = ("self", "cls")
 """Parameters that a template may leave out: methods whose object does not matter are common."""
 
@@ -57,48 +59,42 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A checked template: literal texts around placeholders."""
+    """A checked template.
+
+    `render` returns the key for values in the order of `sources`. It raises `KeyRejected` for a
+    value that has no canonical form.
+    """
 
     text: str
     sources: tuple[str, ...]
-    literals: tuple[str, ...]
-    writers: tuple[Callable[[Any], str], ...]
-
-    def render(self, values: Sequence[Any]) -> str:
-        """Return the key for values in the order of `sources`.
-
-        Raises `KeyRejected` for a value that has no canonical form.
-        """
-        if len(values) == 1:
-            return f"{self.literals[0]}{self.writers[0](values[0])}{self.literals[1]}"
-        parts = [self.literals[0]]
-        for writer, value, literal in zip(self.writers, values, self.literals[1:], strict=True):
-            parts.append(writer(value))
-            parts.append(literal)
-        return "".join(parts)
+    render: Callable[[Sequence[Any]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class TagPlan:
     """How the values of a call become tags.
 
-    `sources` are all expressions whose values a call gives, in their order; `templates` each have
-    the places of theirs among them; `functions` are asked about the result.
+    `sources` are all expressions whose values a call gives, in their order; `texts` are the tags,
+    and `parts` render those that depend on the values: where one stands, what renders it, and
+    what picks out its values; `functions` are asked about the result.
     """
 
     sources: tuple[str, ...]
-    templates: tuple[tuple[Template, tuple[int, ...]], ...]
+    texts: tuple[str, ...]
+    parts: tuple[tuple[int, Callable[[Sequence[Any]], str], itemgetter[Any]], ...]
     functions: tuple[Any, ...]
 
-    def render(self, values: Sequence[Any]) -> list[str]:
+    def render(self, values: Sequence[Any]) -> tuple[str, ...]:
         """Return the tags that do not depend on the result."""
-        return [
-            template.render([values[at] for at in places]) if places else template.literals[0]
-            for template, places in self.templates
-        ]
+        if not self.parts:
+            return self.texts
+        tags = [*self.texts]
+        for at, render, pick in self.parts:
+            tags[at] = render(pick(values))
+        return tuple(tags)
 
 
-NO_TAGS: Final = TagPlan((), (), ())
+NO_TAGS: Final = TagPlan((), (), (), ())
 
 
 def plan_tags(
@@ -121,8 +117,13 @@ def plan_tags(
     sources = list(key_sources)
     for template in templates:
         sources += [source for source in template.sources if source not in sources]
-    placed = tuple((t, tuple(sources.index(source) for source in t.sources)) for t in templates)
-    return TagPlan(tuple(sources), placed, functions)
+    written = tuple(t.text if t.sources else t.render(()) for t in templates)
+    parts = tuple(
+        (at, template.render, _picking(template.sources, sources))
+        for at, template in enumerate(templates)
+        if template.sources
+    )
+    return TagPlan(tuple(sources), written, parts, functions)
 
 
 def compile_template(
@@ -160,7 +161,7 @@ def compile_template(
     separators = "".join(_marker(literal) for literal in literals[1:-1])
     kinds = annotations or {}
     writers = tuple(_writer(kinds.get(source), separators) for source in sources)
-    return Template(text, tuple(sources), tuple(literals), writers)
+    return Template(text, tuple(sources), _renderer(literals, writers))
 
 
 def default_naming(
@@ -180,6 +181,34 @@ def default_naming(
 
 
 # -- inside -----------------------------------------------------------------------------------
+
+
+def _renderer(
+    literals: Sequence[str], writers: Sequence[Callable[[Any], str]]
+) -> Callable[[Sequence[Any]], str]:
+    """Return what joins literal texts and the values between them."""
+    if not writers:
+        return lambda values: literals[0]
+    if len(writers) == 1:
+        (before, after), (write,) = literals, writers
+        return lambda values: f"{before}{write(values[0])}{after}"
+
+    def render(values: Sequence[Any]) -> str:
+        parts = [literals[0]]
+        for write, value, literal in zip(writers, values, literals[1:], strict=True):
+            parts.append(write(value))
+            parts.append(literal)
+        return "".join(parts)
+
+    return render
+
+
+def _picking(wanted: Sequence[str], sources: Sequence[str]) -> itemgetter[Any]:
+    """Return what picks the `wanted` values, as a sequence, out of those of all `sources`."""
+    places = [sources.index(source) for source in wanted]
+    if len(places) > 1:
+        return itemgetter(*places)
+    return itemgetter(slice(places[0], places[0] + 1))
 
 
 def _split(text: str, parameters: Sequence[str], name: str) -> tuple[list[str], list[str]]:
@@ -265,13 +294,14 @@ def _writer(annotation: Any, separators: str) -> Callable[[Any], str]:
     # Other annotations need not be hashable.
     natural = _NATURAL.get(annotation) if isinstance(annotation, str | type) else None
     unsafe = frozenset("%" + separators if separators else "")
+    numbers, safe = natural in (None, int), unsafe.isdisjoint(_OF_NUMBERS)
 
     def write(value: Any) -> str:
         kind = value.__class__
+        if kind is int and numbers and value.bit_length() <= _PLAIN_BITS:
+            return str(value) if safe else escaped_in_template(str(value), unsafe)
         if kind is str and _stands_alone(value, natural):
             return escaped_in_template(value, unsafe)
-        if kind is int and natural in (None, int) and value.bit_length() <= _PLAIN_BITS:
-            return escaped_in_template(str(value), unsafe)
         if kind is UUID and natural is UUID:
             return escaped_in_template(str(value), unsafe)
         return _MARK + escaped_in_template(encode_value(value), unsafe)

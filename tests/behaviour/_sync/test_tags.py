@@ -175,6 +175,33 @@ def test_an_entry_without_the_callers_tag_is_of_no_use_to_that_caller(make: Make
         assert cache.get("a") == 1, "one who names no tag gets any"
 
 
+def test_callers_who_name_an_entrys_tags_in_another_order_or_fewer_find_it(
+    make: Make,
+) -> None:
+    with make() as cache:
+        load = Loader()
+        for tags in (["x", "y"], ["y", "x"], ["x"], [], ["x", "y"]):
+            assert cache.get_or_load("a", load, tags=tags) == 1
+        cache.invalidate_tags("y")
+        assert cache.get_or_load("a", load, tags=["x"]) == 2, "it had that tag too"
+
+
+def test_tags_may_follow_from_what_is_no_part_of_the_key(redis_url: str) -> None:
+    with Cache(redis_url, l1=False) as cache:
+        calls: list[str] = []
+
+        @cache.cached("a:{n}", tags=["team:{team}"], ignore=("team",))
+        def read(n: int, team: str) -> int:
+            calls.append(team)
+            return len(calls)
+
+        for _ in range(2):
+            assert (read(1, "red"), read(1, "blue")) == (len(calls) - 1, len(calls))
+        assert calls == ["red", "blue"] * 2, "none has the other's tag"
+        cache.invalidate_tags("team:red")
+        assert read(1, "blue") == 4
+
+
 def test_absence_is_tagged_too(make: Make) -> None:
     with make() as cache:
         names: dict[str, str] = {}

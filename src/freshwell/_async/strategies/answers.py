@@ -40,6 +40,11 @@ class Answers:
         if observing.traces.here():
             self.trace(key, reading, reading.tier)
 
+    def plain(self, key: str) -> None:
+        """Note that L2 has answered with a value of which there is no more to say."""
+        self._t.counters.hits_l2 += 1
+        self._t.observing.hot.add(key)
+
     def given_many(self, readings: Mapping[str, Reading], values: Collection[str]) -> None:
         """Note that tiers have answered: with readings, and L2 with values for these keys too.
 

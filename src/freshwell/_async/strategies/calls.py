@@ -7,11 +7,10 @@ the key is made when there is more to do than to return a fresh value.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from freshwell._async.coordination.errands import single
 from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.saving import Saves
 from freshwell._async.coordination.writes import Writes
@@ -30,6 +29,10 @@ from freshwell.ground.templates import NO_TAGS, Naming, TagPlan
 from freshwell.typing import Lookup
 
 __all__ = ["Attached", "Call", "Engine", "Host"]
+
+
+_MAX_KNOWN = 2_000
+"""Of how many entries each function remembers the tags."""
 
 
 class Attached(Protocol):
@@ -62,8 +65,8 @@ class Engine(Protocol):
 class Host:
     """What calls need of their cache, open or not.
 
-    `checked` refuses keys that cannot be; `name_of` gives a key its inner name, and `tagging` an
-    entry of that name its tags.
+    `checked` refuses keys that cannot be; `name_of` gives a key its inner name, `name` does
+    both, and `tagging` gives an entry of that name its tags.
     """
 
     engine: Callable[[], Engine]
@@ -73,6 +76,7 @@ class Host:
     traces: Traces
     checked: Callable[[str], str]
     name_of: Callable[[str], str]
+    name: Callable[[str], str]
     tagging: Callable[[str, Sequence[str], tuple[Computed, ...]], Tagging]
     now_ns: Callable[[], int]
 
@@ -94,10 +98,13 @@ class Call:
         self.function = recipe.function
         self.terms = terms
         self._host = host
-        self._naming = naming
+        self._engine = host.engine
+        self._name = host.name
+        self._render = naming.render
         self._tags = tags
         self._wide = len(recipe.sources)
         self._tagged = tags is not NO_TAGS or host.tagging("", (), ()) is not UNTAGGED
+        self._known: dict[str, Tagging] = {}
         self._aliases: dict[Any, Any] = {}
         self._values = key_function(recipe)
         in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
@@ -106,7 +113,7 @@ class Call:
             host.table.expect_aliases()
         self.run = write_wrapper(
             recipe,
-            slow=self._slow,
+            slow=self._slow if self._aliased else self._straight,
             aliases=self._aliases,
             now_ns=host.now_ns,
             session=host.session,
@@ -135,7 +142,7 @@ class Call:
         name, tagging = self.entry(*args, **kwargs)
         terms = replace(self.terms, level=ReadLevel.SOURCE)
         call = functools.partial(self.function, *args, **kwargs)
-        return await self.engine.aside.get_or_load(name, single(name, call), terms, tagging)
+        return await self.engine.aside.get_or_load(name, call, terms, tagging)
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup:
         """Say what the tiers have for a call."""
@@ -154,20 +161,35 @@ class Call:
             await self.engine.writes.expire([self._host.name_of(key) for key in keys])
 
     def _key(self, values: tuple[Any, ...]) -> str:
-        return self._host.checked(self._naming.render(values[: self._wide]))
+        return self._host.checked(self._render(values[: self._wide]))
 
     def _entry(self, values: tuple[Any, ...]) -> tuple[str, Tagging]:
-        name = self._host.name_of(self._key(values))
+        name = self._name(self._render(values[: self._wide]))
         if not self._tagged:
             return name, UNTAGGED
-        return name, self._host.tagging(name, self._tags.render(values), self._tags.functions)
+        tagging = self._known.get(name)
+        return name, self._tags_of(name, values) if tagging is None else tagging
+
+    def _tags_of(self, name: str, values: tuple[Any, ...]) -> Tagging:
+        """Work out the tags of an entry. The same name has the same, unless they need more."""
+        tags = self._tags
+        tagging = self._host.tagging(name, tags.render(values), tags.functions)
+        if len(values) == self._wide:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[name] = tagging
+        return tagging
+
+    def _straight(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Awaitable[Any]:
+        """Answer a call that is never found by its arguments."""
+        name, tagging = self._entry(values)
+        return self._engine().aside.get_or_load(name, call, self.terms, tagging)
 
     async def _slow(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Any:
         """Answer a call that was not found by its arguments, and let the next one be."""
         name, tagging = self._entry(values)
-        load = single(name, call)
-        result = await self.engine.aside.get_or_load(name, load, self.terms, tagging)
-        alias = alias_of(values[: self._wide]) if self._aliased else None
+        result = await self._engine().aside.get_or_load(name, call, self.terms, tagging)
+        alias = alias_of(values[: self._wide])
         if alias is not None:
             self._host.table.attach(name, self._aliases, *alias, tagged=self._tagged)
         return result

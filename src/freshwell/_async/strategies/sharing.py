@@ -8,7 +8,10 @@ from freshwell._async.coordination.errands import (
     Errand,
     Load,
     Loaded,
+    Loader,
     Taggings,
+    alike,
+    single,
     too_late,
     untagged,
 )
@@ -50,7 +53,7 @@ class SharedLoads:
     async def ride(
         self,
         key: str,
-        load: Load,
+        loader: Loader,
         terms: Terms,
         tagging: Tagging,
         began_ns: int,
@@ -68,7 +71,7 @@ class SharedLoads:
             serves = loaded is not None and self._serves(loaded, terms, began_ns)
         except Exception as raised:  # noqa: BLE001 - raised again, if nothing is at hand
             error = self._timed_out(terms) if isinstance(raised, Late) else raised
-            errand = Errand(load, terms, lambda name: tagging)
+            errand = Errand(single(key, loader), terms, alike(tagging))
             return (await self._instead([key], error, errand))[key]
         finally:
             if counts and serves:

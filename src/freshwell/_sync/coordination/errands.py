@@ -25,8 +25,11 @@ __all__ = [
     "Errand",
     "Load",
     "Loaded",
+    "Loader",
     "Run",
     "Taggings",
+    "alike",
+    "check_loader",
     "single",
     "too_late",
     "untagged",
@@ -36,6 +39,9 @@ _NS_PER_S = 1_000_000_000
 
 Load = Callable[[Sequence[str], LoadNotes], Mapping[str, Any]]
 """A loader of many keys at once. Keys that it leaves out do not exist in the source."""
+
+Loader = Callable[[], Any]
+"""A loader of one entry, as users write it."""
 
 
 Taggings = Callable[[str], Tagging]
@@ -69,13 +75,13 @@ NOTHING = Loaded(None, False, -1, -1, found=False)
 """A refresh that somebody else is doing already."""
 
 
-def single(key: str, loader: Callable[[], Any]) -> Load:
-    """Return the loader of one entry as a loader of many.
+def alike(tagging: Tagging) -> Callable[[str], Tagging]:
+    """Return what gives each entry of a call the same tags."""
+    return untagged if tagging is UNTAGGED else lambda name: tagging
 
-    Raises `ConfigurationError` for what cannot be called.
-    """
-    if not callable(loader):
-        raise _no_loader(loader)
+
+def single(key: str, loader: Loader) -> Load:
+    """Return the loader of one entry as a loader of many."""
 
     def load(keys: Sequence[str], notes: LoadNotes) -> Mapping[str, Any]:
         with notes.one(key):
@@ -84,12 +90,15 @@ def single(key: str, loader: Callable[[], Any]) -> Load:
     return load
 
 
-def _no_loader(given: object) -> ConfigurationError:
+def check_loader(given: object) -> None:
+    """Refuse what cannot be called. Raises `ConfigurationError`."""
+    if callable(given):
+        return
     hint = ": give the function without calling it, such as lambda: load(1)"
     if inspect.iscoroutine(given):
         given.close()
-        return ConfigurationError("the loader is a coroutine, which can run only once" + hint)
-    return ConfigurationError(f"the loader is an object of type {type(given).__name__}" + hint)
+        raise ConfigurationError("the loader is a coroutine, which can run only once" + hint)
+    raise ConfigurationError(f"the loader is an object of type {type(given).__name__}" + hint)
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import Any
 
+from freshwell._sync.coordination.errands import alike, untagged
 from freshwell._sync.coordination.keeper import Keeper, Tiers
-from freshwell._sync.coordination.loads import untagged
 from freshwell._sync.coordination.tags import OUTDATED
 from freshwell.engines.entry import TaggedEntry
 from freshwell.engines.session import CoherenceMode
@@ -21,12 +21,15 @@ from freshwell.ground.freshness import Times, Verdict, judge
 from freshwell.ground.plan import VERDICTS, WORDS, L2Word, Plan, ReadLevel, plan
 from freshwell.ground.tags import UNTAGGED, Tagging
 
-__all__ = ["Sight", "Sights"]
+__all__ = ["Sight", "Sights", "Told"]
 
 _NS_PER_MS = 1_000_000
 
 Sight = tuple[Reading, Plan]
 """What there is of an entry, and what is to be done about it."""
+
+Told = tuple[Reading, Plan] | tuple[Any, None]
+"""A sight; or a value from L2 that is plainly fresh, where there is nothing to say but that."""
 
 Found = tuple[str, bytes, bytes | None]
 """An entry, its key in L2, and what is there."""
@@ -51,6 +54,12 @@ class Sights:
     def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
         self._keeper = keeper
+        # These do not change while a cache is open, and every hit in L2 needs them.
+        self._l1 = tiers.session.mode is not _OFF
+        self._now_ns = tiers.now_ns
+        self._entry = tiers.names.entry
+        self._store = tiers.store
+        self._calm = tiers.shelf.calm
 
     def near(
         self, key: str, terms: Terms, tagging: Tagging = UNTAGGED, busy: Container[str] = ()
@@ -60,16 +69,18 @@ class Sights:
         Where `key` is among the `busy`, a load of it is under way in this process, and L2 is
         not asked: it has nothing that the load will not bring.
         """
-        seen, shared = self._in_l1(key, terms, tagging), self._t.store.shared
-        if seen is not _NOT_IN_L1 or not shared:
-            step = plan(VERDICTS[seen.word], None, shared=shared)
-            if step is not _ASK_L2:
-                return seen, step
-            if self._rests(key, seen):
-                return seen, Plan.SERVE_L1
+        seen = _NOT_IN_L1
+        if self._l1:
+            seen, shared = self._in_l1(key, terms, tagging), self._t.store.shared
+            if seen is not _NOT_IN_L1 or not shared:
+                step = plan(VERDICTS[seen.word], None, shared=shared)
+                if step is not _ASK_L2:
+                    return seen, step
+                if self._rests(key, seen):
+                    return seen, Plan.SERVE_L1
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
-        if self._t.spool.withholds(key, tagging.digests):
+        if self._t.spool.limit and self._t.spool.withholds(key, tagging.digests):
             return _WITHHELD, Plan.LOAD
         return seen, _ASK_L2
 
@@ -186,42 +197,50 @@ class Sights:
 
     # -- L2: its failure is an answer, "down" ------------------------------------------------
 
-    def beyond(self, key: str, seen: Reading, terms: Terms, tagging: Tagging) -> Sight:
+    def beyond(self, key: str, seen: Reading, terms: Terms, tagging: Tagging) -> Told:
         """Look into L2 for an entry of which `near` has `seen` that much. One round trip.
 
         Tags that this process does not know the versions of are asked for beside it.
         """
         t = self._t
-        asked_ns, since = t.now_ns(), t.table.moment()
-        l2_key = t.names.entry(key)
-        unknown = t.tags.unknown(tagging.digests, terms.level) if tagging.digests else ()
-        versions: Mapping[bytes, bytes | None] = {}
+        asked_ns, since, l2_key = self._now_ns(), t.table.moment(), self._entry(key)
+        question = t.tags.question(tagging.digests, terms.level) if tagging.digests else None
+        stamps: bytes | None = b""
         try:
-            if unknown:
-                blob, others = t.store.fetch_beside(l2_key, t.tags.version_keys(unknown))
-                versions = t.tags.versions_in(others, unknown)
+            if question is not None:
+                blob, others = self._store.fetch_beside(l2_key, question.keys)
+                stamps = None if self._l1 or t.spool.limit else question.stamps(others)
             elif t.observing.spans.opener is None:
-                blob = t.store.fetch(l2_key)
+                blob = self._store.fetch(l2_key)
             else:
                 with t.observing.spans("read", keys=[key], tier="l2") as note:
-                    blob = t.store.fetch(l2_key)
+                    blob = self._store.fetch(l2_key)
                     note(result="miss" if blob is None else "hit")
         except StoreUnavailable as error:
             t.incidents.l2_failed(error)
             return self._in_need(key, terms, tagging, _judged(seen, DOWN))
         if blob is None:
             return _judged(seen, ABSENT)
-        timed = t.session.mode is not _OFF
-        reading = self._read(key, l2_key, blob, asked_ns, terms, timed)
+        server_ms = self._store.server_ms(l2_key)
+        calm = self._calm(l2_key, blob, terms, server_ms)
+        if calm is None:
+            reading = self._keeper.read(key, blob, terms)
+        elif self._l1 or calm[1][3] != stamps or t.observing.traces.running:
+            reading = t.shelf.read_calm(
+                calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=self._l1
+            )
+        else:
+            return calm[0], None
+        versions = {} if question is None else question.versions(others)
         if reading.stamps or tagging.digests:
             if t.tags.needs(reading, versions, terms.level):
-                readings, taggings = {key: reading}, lambda _: tagging
-                judged = self._verified(readings, terms, taggings, versions, since)
+                seen_there = {key: reading}
+                judged = self._verified(seen_there, terms, alike(tagging), versions, since)
                 reading = judged[key]
             elif not t.tags.stands(reading, tagging, versions, since):
                 t.counters.outdated += 1
                 reading = OUTDATED
-        if timed or reading.rest_ms:
+        if self._l1 or reading.rest_ms:
             self._keep(key, reading, asked_ns, since, terms)
         return self._in_need(key, terms, tagging, _judged(seen, reading))
 
@@ -265,15 +284,13 @@ class Sights:
         self, key: str, l2_key: bytes, blob: bytes, asked_ns: int, terms: Terms, timed: bool
     ) -> Reading:
         """Say what a frame is worth: in the usual case at little cost."""
-        reading = self._t.shelf.read_calm(
-            l2_key,
-            blob,
-            terms,
-            now_ns=asked_ns,
-            server_ms=self._t.store.server_ms(l2_key),
-            timed=timed,
+        server_ms = self._store.server_ms(l2_key)
+        calm = self._calm(l2_key, blob, terms, server_ms)
+        if calm is None:
+            return self._keeper.read(key, blob, terms)
+        return self._t.shelf.read_calm(
+            calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=timed
         )
-        return self._keeper.read(key, blob, terms) if reading is None else reading
 
     def _take_values(self, found: list[Found], terms: Terms, values: dict[str, Any]) -> list[Found]:
         """Read values of which there is nothing to say but that. Return what is left."""

@@ -40,6 +40,8 @@ _STAMP_MS = 60_000
 """How long a version that nobody relies on is kept: those who do prolong it."""
 _SEEN_FOR_MS = 1_500
 """An announcement stands for at least this long after its writer has died."""
+_MAX_KNOWN = 2_000
+"""How many questions are remembered."""
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
 _NOTHING = (L2Word.ABSENT, L2Word.DOWN)
 _EVENTUAL = ReadLevel.EVENTUAL
@@ -68,6 +70,37 @@ class Tagged(NamedTuple):
     busy_ms: int
 
 
+class Question:
+    """What is asked beside an entry that has certain tags, and how the answer is read.
+
+    What the last answer meant is remembered: most answers are the same as the one before.
+    """
+
+    __slots__ = ("_last", "_owners", "digests", "keys")
+
+    def __init__(self, digests: tuple[bytes, ...], places: Iterable[tuple[bytes, bytes]]) -> None:
+        self.digests = digests
+        self.keys, self._owners = zip(*places, strict=True)
+        self._last: tuple[Sequence[bytes | None], bytes | None] = (), None
+
+    def versions(self, blobs: Sequence[bytes | None]) -> Versions:
+        """Return the versions of the tags."""
+        return dict(zip(self.digests, map(stamp_in, blobs, self._owners), strict=True))
+
+    def stamps(self, blobs: Sequence[bytes | None]) -> bytes | None:
+        """Return the stamps of an entry that stands under these tags and no others.
+
+        None: none does, as one of them has no version.
+        """
+        known, stamps = self._last
+        if blobs != known:
+            found = map(stamp_in, blobs, self._owners)
+            parts = [d + s for d, s in zip(self.digests, found, strict=True) if s is not None]
+            stamps = b"".join(parts) if len(parts) == len(self.digests) else None
+            self._last = blobs, stamps
+        return stamps
+
+
 class Tags:
     """The tags of one open cache. Safe for any number of tasks or threads."""
 
@@ -91,8 +124,23 @@ class Tags:
         self._spool = spool
         self._now_ns = now_ns
         self._new_stamp = new_stamp
+        self._questions: dict[tuple[bytes, ...], Question] = {}
 
     # -- reading -----------------------------------------------------------------------------
+
+    def question(self, digests: tuple[bytes, ...], level: ReadLevel) -> Question | None:
+        """Return what is to be asked beside an entry with these tags, to read on this level."""
+        if level is _EVENTUAL and self._is_told():
+            digests = tuple(self.unknown(digests, level))
+            if not digests:
+                return None
+        question = self._questions.get(digests)
+        if question is None:
+            question = Question(digests, map(self._names.version_place, digests))
+            if len(self._questions) >= _MAX_KNOWN:
+                self._questions.clear()
+            self._questions[digests] = question
+        return question
 
     def unknown(self, digests: Iterable[bytes], level: ReadLevel) -> list[bytes]:
         """Return the tags whose versions must be asked for, to read on this level."""

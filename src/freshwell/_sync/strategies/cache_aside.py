@@ -8,7 +8,16 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from freshwell._sync.coordination.errands import Errand, Load, Loaded, Taggings, untagged
+from freshwell._sync.coordination.errands import (
+    Errand,
+    Load,
+    Loaded,
+    Loader,
+    Taggings,
+    alike,
+    single,
+    untagged,
+)
 from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.loads import Loads
 from freshwell._sync.coordination.sights import Sight, Sights
@@ -17,19 +26,16 @@ from freshwell._sync.strategies.failsafe import FailSafe
 from freshwell._sync.strategies.sharing import ANY_TAG, SharedLoads
 from freshwell._kit.threads_flights import Announced, Flights
 from freshwell.engines.shelf import Reading, Terms
-from freshwell.ground.freshness import Times
+from freshwell.ground.freshness import left_ms
 from freshwell.ground.plan import REFRESHING, SERVING, L2Word, Plan, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["CacheAside"]
 
-_NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _NOTHING: Mapping[str, Reading] = {}
 _CARRIED_PER_SLOT = 4
 """Loads with a time limit that run, wait for a slot, or are late and go on."""
-_SLACK_SHARE = 10
-"""A value with a tenth of its life more than expected was refreshed by somebody else."""
 
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
 _ASK_L2 = Plan.ASK_L2
@@ -85,11 +91,12 @@ class CacheAside:
     # -- with a loader -----------------------------------------------------------------------
 
     def get_or_load(
-        self, key: str, load: Load, terms: Terms, tagging: Tagging = UNTAGGED
+        self, key: str, loader: Loader, terms: Terms, tagging: Tagging = UNTAGGED
     ) -> Any:
-        """Return the entry's value, from a tier or from `load`."""
+        """Return the entry's value, from a tier or from `loader`."""
         began_ns = asked_ns = self._t.now_ns()
         old = _NOTHING
+        step: Plan | None
         announced: Announced[Loaded] | None = None
         try:
             if terms.level is not _SOURCE:
@@ -99,28 +106,33 @@ class CacheAside:
                     if not self._flights.announce(announced):
                         announced = None
                         loaded = self._shared.ride(
-                            key, load, terms, tagging, began_ns, counts=True
+                            key, loader, terms, tagging, began_ns, counts=True
                         )
                         if loaded is not None:
                             return loaded.value
                         asked_ns = self._t.now_ns()
                         reading, step = self._sights.near(key, terms, tagging, self._flights)
                 if step is _ASK_L2:
-                    reading, step = self._sights.beyond(key, reading, terms, tagging)
+                    told, step = self._sights.beyond(key, reading, terms, tagging)
+                    if step is None:
+                        self._answers.plain(key)
+                        return told
+                    reading = told
                 if step in SERVING:
                     if reading.word is not _STALE or self._safe.serves_first(key, reading, terms):
                         self._answers.given(key, reading)
                         if step in REFRESHING:
-                            self.refresh_later({key: reading}, load, terms, lambda name: tagging)
+                            load, taggings = single(key, loader), alike(tagging)
+                            self.refresh_later({key: reading}, load, terms, taggings)
                         return reading.value
                     old = {key: reading}
             self._answers.missed([key])
             spent_ns = self._t.now_ns() - asked_ns
             if not old and key in self._flights:
-                loaded = self._shared.ride(key, load, terms, tagging, began_ns)
+                loaded = self._shared.ride(key, loader, terms, tagging, began_ns)
                 if loaded is not None:
                     return loaded.value
-            taggings = untagged if tagging is UNTAGGED else lambda name: tagging
+            load, taggings = single(key, loader), alike(tagging)
             loads = self._shared.load(
                 [key], load, terms, taggings, began_ns, old, l2_spent_ns=spent_ns
             )
@@ -208,10 +220,10 @@ class CacheAside:
             terms,
             taggings,
             due,
-            refresh_within_ms=max(_left_ms(due[key].times, now_ns) for key in keys),
+            refresh_within_ms=max(left_ms(due[key].times, now_ns) for key in keys),
         )
         if self._t.owner.spawn("refresh", lambda: self._refresh(keys, errand)):
-            early = sum(_left_ms(due[key].times, now_ns) > 0 for key in keys)
+            early = sum(left_ms(due[key].times, now_ns) > 0 for key in keys)
             self._t.counters.early_refreshes += early
 
     def _refresh(self, keys: Sequence[str], errand: Errand) -> None:
@@ -225,20 +237,27 @@ class CacheAside:
 
     def look(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading:
         """Return what the tiers have of an entry, stale or expired included."""
-        sights = self._sights.many([key], terms, lambda name: tagging, timed=True)
+        sights = self._sights.many([key], terms, alike(tagging), timed=True)
         reading, _ = sights[key]
         return self._answers.explained(key, reading)
 
-    def get(self, key: str, terms: Terms, tagging: Tagging = UNTAGGED) -> Reading | None:
-        """Return a fresh entry, or None."""
+    def get(
+        self, key: str, terms: Terms, tagging: Tagging = UNTAGGED, default: Any = None
+    ) -> Any:
+        """Return the value of a fresh entry, or `default`."""
+        step: Plan | None
         reading, step = self._sights.near(key, terms, tagging)
         if step is _ASK_L2:
-            reading, _ = self._sights.beyond(key, reading, terms, tagging)
+            told, step = self._sights.beyond(key, reading, terms, tagging)
+            if step is None:
+                self._answers.plain(key)
+                return told
+            reading = told
         if reading.word in _FRESH:
             self._answers.given(key, reading)
-            return reading
+            return reading.value
         self._answers.nothing(key, reading)
-        return None
+        return default
 
     def get_many(
         self, keys: Sequence[str], terms: Terms, taggings: Taggings = untagged
@@ -257,11 +276,3 @@ class CacheAside:
             return values
         values.update((key, seen.value) for key, seen in fresh.items() if not seen.negative)
         return {key: values[key] for key in keys if key in values}
-
-
-def _left_ms(times: Times | None, now_ns: int) -> int:
-    """Return up to how much freshness a value may have left and still be the one seen."""
-    if times is None or times.fresh_until_ns <= now_ns:
-        return 0
-    life_ns = times.fresh_until_ns - times.born_ns
-    return (times.fresh_until_ns - now_ns + life_ns // _SLACK_SHARE) // _NS_PER_MS + 1
