@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshwell.engines.entry import Entry, round_down
+from freshwell.engines.entry import Entry, packed, round_down
 
 _DAY_NS = 86_400 * 1_000_000_000
 _TIMES = st.integers(0, 300 * _DAY_NS)
@@ -70,9 +70,7 @@ def test_a_representation_shows_neither_key_nor_value() -> None:
 def _entry(
     born: int, calm: int, fresh: int, stale: int, cost: int, size: int, negative: bool
 ) -> Entry:
-    return Entry(
-        "secret",
-        "secret",
+    times = packed(
         calm_until_ns=calm,
         fresh_until_ns=fresh,
         stale_until_ns=stale,
@@ -81,3 +79,4 @@ def _entry(
         size=size,
         negative=negative,
     )
+    return Entry("secret", "secret", *times)

@@ -57,6 +57,8 @@ class Drops:
 
     def overtook(self, since: int, key: Name) -> bool:
         """Tell whether `key` was dropped after the moment `since`, or may have been."""
+        if since >= self._count:  # most often: nothing was dropped at all
+            return False
         return (
             since < self._forgotten
             or self._young.get(key, 0) > since

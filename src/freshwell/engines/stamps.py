@@ -95,7 +95,8 @@ class Stamps:
                 # Which of the two is the newer cannot be told: L2 will say.
                 self.drop((digest,))
                 return None
-            cell.until_ns = max(cell.until_ns, until_ns)
+            if cell.until_ns < until_ns:
+                cell.until_ns = until_ns
             cells.append(cell)
         return tuple(cells)
 
