@@ -150,7 +150,7 @@ class Table:
 
     def moment(self) -> int:
         """Return the present moment, for `put`. Ask for it before the source or L2 is asked."""
-        return self._drops.moment()
+        return self._drops.count
 
     def dropped_since(self, since: int, key: str | bytes) -> bool:
         """Tell whether `key`, or a tag's digest, was dropped after `since`, or may have been."""
@@ -280,13 +280,13 @@ class Table:
                 self._kill_now([key])
                 self._guard.later(partial(self.drop, key))
                 return None
-            before = self._drops.moment()
+            before = self._drops.count
             overtaken = self._drops.overtook(since, key)
             self._drops.note(key)
             entry = self._entries.get(key)
             if entry is not None:
                 self._take_out(entry, dead)
-            interrupted = self._drops.moment() != before + 1
+            interrupted = self._drops.count != before + 1
             return None if overtaken or interrupted else before + 1
 
     def drop_tags(self, digests: Sequence[bytes]) -> None:
