@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from freshwell.engines.entry import Entry
+from freshwell.engines.entry import Aliases, Entry
 from freshwell.engines.table import Table
 from freshwell.testing import FakeClock
 
@@ -27,7 +27,7 @@ def fill(
     stale_s: float = 0,
     size_bytes: int | None = 0,
     since: int | None = None,
-    alias: tuple[dict[Any, Entry], Any, Any] | None = None,
+    alias: tuple[Aliases, Any, Any] | None = None,
     voids: bool = False,
 ) -> Entry | None:
     """Store a value that was loaded now, and let a function find it by its `alias`."""

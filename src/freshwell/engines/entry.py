@@ -29,6 +29,7 @@ __all__ = [
     "NOWHERE",
     "TAG_BYTES",
     "AliasedEntry",
+    "Aliases",
     "Entry",
     "TaggedEntry",
     "aliasable",
@@ -47,6 +48,7 @@ NOWHERE: Any = None
 """The neighbour of an entry that is in no queue. Not the entry itself: that would be a cycle."""
 
 _GRID_SHIFT = 8
+_MAX_PLACES = 1_000
 
 _SIZE_BITS = 36
 _COST_BITS = 44
@@ -212,37 +214,73 @@ class Entry:
         return f"<{type(self).__name__} {state}, {self.size} bytes>"
 
 
+class Aliases(dict[Any, Entry]):
+    """The entries of a cached function, by its arguments."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[Any, Place] = {}
+
+    def place(self, kinds: Any) -> Place:
+        """Return what entries found by arguments of these types have in common."""
+        known = self._places.get(kinds)
+        if known is None:
+            if len(self._places) >= _MAX_PLACES:
+                self._places.clear()
+            known = self._places[kinds] = Place(self, kinds)
+        return known
+
+
+class Place:
+    """Where entries are found by arguments of the same types: kept once, and not in each of them.
+
+    - `aliases`: the function's entries by its arguments. `kinds`: the arguments' types, for the
+      wrapper to compare.
+    """
+
+    __slots__ = ("aliases", "kinds")
+
+    def __init__(self, aliases: dict[Any, Entry], kinds: Any) -> None:
+        self.aliases = aliases
+        self.kinds = kinds
+
+
+_NO_PLACE = Place({}, None)
+"""Where an entry without an alias is found: by no arguments."""
+
+
 class AliasedEntry(Entry):
     """An entry that a cached function can find by its arguments.
 
-    - `aliases`, `alias`, `kinds`: the dictionary in which the function finds it, under which
-      key, and the arguments' types (None: no alias).
+    - `alias`: the arguments, as they are spelled in `place.aliases`.
     """
 
-    __slots__ = ("alias", "aliases", "kinds")
+    __slots__ = ("alias", "place")
 
-    aliases: dict[Any, Entry] | None
     alias: Any
-    kinds: Any
+    place: Place
 
     def __init__(self, key: str, value: Any, calm_until_ns: int, others: int) -> None:
         super().__init__(key, value, calm_until_ns, others)
-        self.aliases = self.alias = self.kinds = None
+        self.alias = None
+        self.place = _NO_PLACE
 
-    def link(self, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> None:
-        """Let ``aliases[alias]`` be this entry, and nothing else any more."""
-        if self.aliases is not None:
+    def link(self, place: Place, alias: Any) -> None:
+        """Let this entry be found by these arguments, and by no others any more."""
+        if self.place is not _NO_PLACE:
             self.unlink()
-        self.aliases, self.alias, self.kinds = aliases, alias, kinds
-        aliases[alias] = self
+        self.place, self.alias = place, alias
+        place.aliases[alias] = self
 
     def unlink(self) -> None:
         """Remove the entry's alias, unless another entry has taken it."""
-        aliases = self.aliases
-        if aliases is not None:
-            if aliases.get(self.alias) is self:
-                del aliases[self.alias]
-            self.aliases = self.alias = self.kinds = None
+        place = self.place
+        if place is not _NO_PLACE:
+            if place.aliases.get(self.alias) is self:
+                del place.aliases[self.alias]
+            self.place, self.alias = _NO_PLACE, None
 
 
 class TaggedEntry(AliasedEntry):

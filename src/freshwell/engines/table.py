@@ -25,6 +25,7 @@ from freshwell.engines.entry import (
     NOWHERE,
     TAG_BYTES,
     AliasedEntry,
+    Aliases,
     Entry,
     TaggedEntry,
     aliasable,
@@ -37,7 +38,7 @@ from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
 from freshwell.engines.stamps import Bonds, Stamps
 
-__all__ = ["Entry", "Table", "let_go"]
+__all__ = ["Aliases", "Entry", "Table", "let_go"]
 
 _SWEEP_STEPS = 8
 _IDLE_SWEEP_STEPS = 2
@@ -214,11 +215,11 @@ class Table:
         self._plain = AliasedEntry
 
     def attach(
-        self, key: str, aliases: dict[Any, Entry], alias: Any, kinds: Any, *, tagged: bool = False
+        self, key: str, aliases: Aliases, alias: Any, kinds: Any, *, tagged: bool = False
     ) -> bool:
         """Let ``aliases[alias]`` be the entry under `key` until it leaves the table.
 
-        `kinds` is kept in the entry for the wrapper to compare. The alias is made of builtin
+        `kinds`: the arguments' types, for the wrapper to compare. The alias is made of builtin
         immutable types only: comparing it must run no foreign code. An entry has one alias at
         a time; one that was made before aliases were expected is replaced by its like.
         `tagged` tells whether the wrapper looks at tags; it gets entries of that kind only.
@@ -234,7 +235,7 @@ class Table:
             if not isinstance(entry, AliasedEntry):
                 old, entry = entry, aliasable(entry)
                 self._swap(old, entry, dead)
-            entry.link(aliases, alias, kinds)
+            entry.link(aliases.place(kinds), alias)
         if dead:
             let_go(dead)
         return True
