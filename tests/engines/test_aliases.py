@@ -45,8 +45,8 @@ def test_more_types_than_are_remembered_are_told_apart_all_the_same(
 
 
 class _Liar:
-    @property
-    def __class__(self) -> type:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         return int
 
 
