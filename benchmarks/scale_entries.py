@@ -101,18 +101,18 @@ def _fill(cache: Cache, function: Any, stem: str, size: int, *, tagged: bool = F
     aliases = function.__globals__["_fw_find"].__self__
     until_ns = time.monotonic_ns() + _TTL_NS
     for n in range(size):
-        stored = table.put(
-            f"{stem}:{n}",
+        name = f"{stem}:{n}"
+        table.put(
+            name,
             _value(n),
             calm_until_ns=until_ns,
             fresh_until_ns=until_ns,
             stale_until_ns=until_ns,
             born_ns=until_ns - _TTL_NS,
             cost_ns=1_000,
-            alias=(aliases, n, int),
             bonds=Bonds.of(((b"%d" % n, b"version"),), None) if tagged else None,
         )
-        assert stored is not None
+        assert table.attach(name, aliases, n, int, tagged=tagged)
 
 
 class _Room:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from freshwell.engines.entry import Entry
-from freshwell.engines.table import Alias, Table
+from freshwell.engines.entry import Aliases, Entry
+from freshwell.engines.table import Table
 from freshwell.testing import FakeClock
 
 __all__ = ["NS", "fill", "make_table", "serve"]
@@ -27,12 +27,12 @@ def fill(
     stale_s: float = 0,
     size_bytes: int | None = 0,
     since: int | None = None,
-    alias: Alias | None = None,
+    alias: tuple[Aliases, Any, Any] | None = None,
     voids: bool = False,
 ) -> Entry | None:
-    """Store a value that was loaded now."""
+    """Store a value that was loaded now, and let a function find it by its `alias`."""
     fresh_until_ns = clock() + int(ttl_s * NS)
-    return table.put(
+    entry = table.put(
         key,
         value,
         calm_until_ns=fresh_until_ns,
@@ -42,9 +42,11 @@ def fill(
         cost_ns=1_000_000,
         size_bytes=size_bytes,
         since=since,
-        alias=alias,
         voids=voids,
     )
+    if entry is not None and alias is not None and table.attach(key, *alias):
+        return alias[0][alias[1]]
+    return entry
 
 
 def serve(table: Table, clock: FakeClock, key: str) -> Any:

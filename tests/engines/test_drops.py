@@ -17,7 +17,7 @@ def test_a_fill_is_overtaken_by_every_later_drop_of_its_key(
     before, after = events[:at], events[at:]
     for part in (before, after):
         if part is after:
-            since = seen.moment()
+            since = seen.count
         for key in part:
             if key is None:
                 seen.note_all()
@@ -29,14 +29,14 @@ def test_a_fill_is_overtaken_by_every_later_drop_of_its_key(
 
 def test_only_the_latest_drops_are_remembered_and_older_fills_are_overtaken() -> None:
     seen = Drops()
-    first = seen.moment()
+    first = seen.count
     for i in range(2 * drops._LIMIT - 1):
         seen.note(str(i))
     assert not seen.overtook(first, "x")
     assert seen.overtook(first, "0")
     seen.note("one too many")
     assert seen.overtook(first, "x")
-    assert not seen.overtook(seen.moment(), "x")
+    assert not seen.overtook(seen.count, "x")
     assert len(seen) == drops._LIMIT
     seen.check()
 
@@ -44,12 +44,12 @@ def test_only_the_latest_drops_are_remembered_and_older_fills_are_overtaken() ->
 def test_at_least_a_generation_is_remembered() -> None:
     seen = Drops()
     for i in range(5 * drops._LIMIT):
-        since = seen.moment()
+        since = seen.count
         seen.note(str(i))
         if i % 997 == 0:
             assert seen.overtook(since, str(i))
-            assert not seen.overtook(seen.moment(), str(i))
-            assert not seen.overtook(max(0, seen.moment() - drops._LIMIT), "x")
+            assert not seen.overtook(seen.count, str(i))
+            assert not seen.overtook(max(0, seen.count - drops._LIMIT), "x")
             seen.check()
     assert drops._LIMIT <= len(seen) <= 2 * drops._LIMIT
 

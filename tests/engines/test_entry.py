@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshwell.engines.entry import Entry, round_down
+from freshwell.engines.entry import Entry, packed, round_down
 
 _DAY_NS = 86_400 * 1_000_000_000
 _TIMES = st.integers(0, 300 * _DAY_NS)
@@ -39,6 +39,18 @@ def test_a_calm_end_too_far_back_to_keep_moves_no_later_than_birth(
     assert (entry.born_ns, entry.fresh_until_ns) == (born, fresh)
 
 
+@given(born=_TIMES, calm=_TIMES, fresh=_TIMES, stale=_TIMES, cost=st.integers(-5, 5))
+def test_times_that_contradict_each_other_are_put_in_order_and_end_no_later(
+    born: int, calm: int, fresh: int, stale: int, cost: int
+) -> None:
+    entry = _entry(born, calm, fresh, stale, cost, 0, False)
+    assert entry.born_ns <= entry.fresh_until_ns == fresh
+    assert entry.calm_until_ns == min(calm, fresh)
+    assert entry.stale_until_ns == max(stale, fresh)
+    assert entry.cost_ns == max(cost, 0)
+    assert entry.alive
+
+
 @given(size=st.integers(0, 1 << 35), negative=st.booleans())
 def test_a_killed_entry_says_only_its_size(size: int, negative: bool) -> None:
     entry = _entry(5, 10, 20, 30, 40, size, negative)
@@ -70,9 +82,7 @@ def test_a_representation_shows_neither_key_nor_value() -> None:
 def _entry(
     born: int, calm: int, fresh: int, stale: int, cost: int, size: int, negative: bool
 ) -> Entry:
-    return Entry(
-        "secret",
-        "secret",
+    times = packed(
         calm_until_ns=calm,
         fresh_until_ns=fresh,
         stale_until_ns=stale,
@@ -81,3 +91,4 @@ def _entry(
         size=size,
         negative=negative,
     )
+    return Entry("secret", "secret", *times)

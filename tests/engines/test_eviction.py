@@ -17,17 +17,7 @@ from tests.support.examples import examples
 
 
 def _entry(key: str, kind: type[Entry] = Entry) -> Entry:
-    return kind(
-        key,
-        None,
-        calm_until_ns=0,
-        fresh_until_ns=0,
-        stale_until_ns=0,
-        born_ns=0,
-        cost_ns=0,
-        size=0,
-        negative=False,
-    )
+    return kind(key, None, 0, 0)
 
 
 def _ratio(keys: Iterable[int], capacity: int) -> float:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freshwell.engines.drops import Drops
-from freshwell.engines.entry import Entry, TaggedEntry
+from freshwell.engines.entry import Aliases, TaggedEntry
 from freshwell.engines.stamps import Bonds, Stamps
 from freshwell.engines.table import Table
 from freshwell.testing import FakeClock
@@ -145,7 +145,7 @@ def test_expiry_keeps_an_entrys_tags() -> None:
 
 def test_aliases_are_for_wrappers_that_look_at_tags() -> None:
     own = table()
-    aliases: dict[Any, Entry] = {}
+    aliases = Aliases()
     put(own, "a", X)
     put(own, "b")
     assert not own.attach("a", aliases, 1, int)

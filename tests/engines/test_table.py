@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from freshwell.engines.entry import ENTRY_BYTES, Entry
+from freshwell.engines.entry import ENTRY_BYTES, Aliases, Entry
 from freshwell.engines.table import Table
 from freshwell.testing import FakeClock
 from tests.engines.parts import NS, fill, make_table, serve
@@ -278,8 +276,8 @@ def test_expire_ends_freshness_and_keeps_the_allowance_to_be_stale(clock: FakeCl
 # -- aliases ---------------------------------------------------------------------------------
 
 
-def _attached(table: Table, clock: FakeClock) -> dict[Any, Entry]:
-    aliases: dict[Any, Entry] = {}
+def _attached(table: Table, clock: FakeClock) -> Aliases:
+    aliases = Aliases()
     entry = fill(table, clock, "k", alias=(aliases, 7, int))
     assert aliases == {7: entry}
     return aliases
@@ -304,7 +302,7 @@ def test_an_expired_entry_is_not_found_by_its_alias(clock: FakeClock) -> None:
 def test_an_entry_has_one_alias_at_a_time(clock: FakeClock) -> None:
     table = make_table(clock)
     aliases = _attached(table, clock)
-    other: dict[Any, Entry] = {}
+    other = Aliases()
     assert table.attach("k", other, "seven", str)
     assert aliases == {}
     assert other == {"seven": table.get("k")}
@@ -315,7 +313,7 @@ def test_an_entry_made_before_aliases_were_expected_is_attached_as_well(clock: F
     slim = fill(table, clock, "k", stale_s=5, size_bytes=77)
     assert slim is not None
     before = _facts(slim)
-    aliases: dict[Any, Entry] = {}
+    aliases = Aliases()
     assert table.attach("k", aliases, 7, int)
     entry = table.get("k")
     assert entry is not None
@@ -330,7 +328,7 @@ def test_an_entry_made_when_aliases_are_expected_stays_itself(clock: FakeClock) 
     table = make_table(clock)
     table.expect_aliases()
     entry = fill(table, clock, "k")
-    assert table.attach("k", {}, 7, int)
+    assert table.attach("k", Aliases(), 7, int)
     assert table.get("k") is entry
 
 
@@ -341,7 +339,7 @@ def _facts(entry: Entry) -> tuple[object, ...]:
 
 def test_nothing_is_attached_to_an_entry_that_is_not_there(clock: FakeClock) -> None:
     table = make_table(clock)
-    aliases: dict[Any, Entry] = {}
+    aliases = Aliases()
     assert not table.attach("k", aliases, 7, int)
     assert aliases == {}
 
@@ -358,7 +356,7 @@ def test_a_refused_fill_leaves_no_alias(clock: FakeClock) -> None:
     table = make_table(clock)
     since = table.moment()
     table.drop("k")
-    aliases: dict[Any, Entry] = {}
+    aliases = Aliases()
     fill(table, clock, "k", since=since, alias=(aliases, 7, int))
     assert aliases == {}
 

@@ -9,11 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
-from freshwell.engines.entry import Entry
+from freshwell.engines.entry import Aliases, Entry
 from freshwell.engines.eviction import AdaptiveClock
 from freshwell.engines.table import Table
 from freshwell.testing import FakeClock
@@ -107,7 +106,7 @@ def test_a_change_that_an_exception_breaks_off_leaves_an_empty_whole_table(
     clock: FakeClock,
 ) -> None:
     table, foreign = _interrupted(clock)
-    aliases: dict[Any, Entry] = {}
+    aliases = Aliases()
     old = fill(table, clock, "k", alias=(aliases, 1, int))
     since = table.moment()
 
@@ -210,7 +209,7 @@ def eager_switching() -> Iterator[None]:
 @pytest.mark.usefixtures("eager_switching")
 def test_threads_that_do_everything_at_once_leave_a_whole_table(clock: FakeClock) -> None:
     table = make_table(clock, max_entries=40, max_bytes=40 * 300)
-    aliases: dict[Any, Entry] = {}
+    aliases = Aliases()
 
     def work(seed: int) -> None:
         chance = random.Random(seed)
@@ -228,9 +227,7 @@ def test_threads_that_do_everything_at_once_leave_a_whole_table(clock: FakeClock
     assert aliases == {}
 
 
-def _anything(
-    table: Table, clock: FakeClock, aliases: dict[Any, Entry], chance: random.Random
-) -> None:
+def _anything(table: Table, clock: FakeClock, aliases: Aliases, chance: random.Random) -> None:
     number = chance.randrange(80)
     key = str(number)
     match chance.randrange(12):

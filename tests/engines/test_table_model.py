@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from freshwell.engines.entry import ENTRY_BYTES, Entry
+from freshwell.engines.entry import ENTRY_BYTES, Aliases, Entry
 from freshwell.testing import FakeClock
 from tests.engines.parts import NS, fill, make_table
 from tests.support.examples import examples
@@ -28,7 +26,7 @@ class TableAndModel(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.table = make_table(self.clock, max_entries=4, max_bytes=_MAX_BYTES)
         self.model: dict[str, tuple[int, int, int]] = {}
-        self.aliases: dict[Any, Entry] = {}
+        self.aliases = Aliases()
         self.fills: list[tuple[str, int, bool]] = []
         self.count = 0
 

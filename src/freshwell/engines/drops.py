@@ -21,12 +21,15 @@ _LIMIT = 8_192
 
 
 class Drops:
-    """The latest drops by key or tag. `note` and `note_all` may even interrupt each other."""
+    """The latest drops by key or tag. `note` and `note_all` may even interrupt each other.
 
-    __slots__ = ("_aged", "_count", "_forgotten", "_old", "_young")
+    `count`: how many there were, which is the present moment. Reading it needs no lock.
+    """
+
+    __slots__ = ("_aged", "_forgotten", "_old", "_young", "count")
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._forgotten = 0
         self._aged = 0
         self._young: dict[Name, int] = {}
@@ -35,14 +38,10 @@ class Drops:
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())
 
-    def moment(self) -> int:
-        """Return the present moment. Needs no lock."""
-        return self._count
-
     def note(self, key: Name) -> None:
         """Note that a key is dropped now."""
-        self._count += 1
-        self._young[key] = self._count
+        self.count += 1
+        self._young[key] = self.count
         if len(self._young) >= _LIMIT:
             self._age()
 
@@ -50,13 +49,15 @@ class Drops:
         """Note that every key is dropped now."""
         young: dict[Name, int] = {}
         old: dict[Name, int] = {}
-        self._count += 1
-        self._forgotten = self._count
+        self.count += 1
+        self._forgotten = self.count
         self._young = young
         self._old = old
 
     def overtook(self, since: int, key: Name) -> bool:
         """Tell whether `key` was dropped after the moment `since`, or may have been."""
+        if since >= self.count:
+            return False  # as most often: nothing was dropped at all
         return (
             since < self._forgotten
             or self._young.get(key, 0) > since
@@ -67,9 +68,9 @@ class Drops:
         """Raise `AssertionError` where what is remembered contradicts itself."""
         for drops in (self._young, self._old):
             assert len(drops) <= _LIMIT, f"{len(drops)} drops are in one generation"
-            assert all(moment <= self._count for moment in drops.values())
+            assert all(moment <= self.count for moment in drops.values())
         assert all(moment <= self._aged for moment in self._old.values()), "an old drop is young"
-        assert self._forgotten <= self._count, "the future is forgotten"
+        assert self._forgotten <= self.count, "the future is forgotten"
 
     def _age(self) -> None:
         """Forget the older generation."""
@@ -79,6 +80,6 @@ class Drops:
         if len(self._young) < _LIMIT:
             return
         self._forgotten = forgotten
-        self._aged = self._count
+        self._aged = self.count
         self._old = self._young
         self._young = fresh

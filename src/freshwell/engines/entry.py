@@ -19,7 +19,7 @@ entries with about the same deadline share one integer object (`round_down`).
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from freshwell.engines.stamps import Cell
 from freshwell.ground.freshness import LONG_AGO_NS
@@ -29,14 +29,14 @@ __all__ = [
     "NOWHERE",
     "TAG_BYTES",
     "AliasedEntry",
+    "Aliases",
     "Entry",
     "TaggedEntry",
+    "aliasable",
     "expired",
-    "like",
+    "packed",
     "round_down",
 ]
-
-E = TypeVar("E", bound="Entry")
 
 ENTRY_BYTES = 240
 """What an entry of a full table costs over its key and value. Measured: see decision record 2."""
@@ -48,6 +48,7 @@ NOWHERE: Any = None
 """The neighbour of an entry that is in no queue. Not the entry itself: that would be a cycle."""
 
 _GRID_SHIFT = 8
+_MAX_PLACES = 1_000
 
 _SIZE_BITS = 36
 _COST_BITS = 44
@@ -68,6 +69,41 @@ def round_down(deadline_ns: int, life_ns: int) -> int:
     """Return `deadline_ns` or a little earlier (by at most 1/256 of `life_ns`), on a grid."""
     shift = life_ns.bit_length() - _GRID_SHIFT - 1
     return deadline_ns if shift <= 0 else deadline_ns >> shift << shift
+
+
+def packed(
+    *,
+    calm_until_ns: int,
+    fresh_until_ns: int,
+    stale_until_ns: int,
+    born_ns: int,
+    cost_ns: int,
+    size: int,
+    negative: bool,
+) -> tuple[int, int]:
+    """Return an entry's `calm_until_ns`, and its other times and its size in one integer.
+
+    They are put in order: born <= fresh, calm <= fresh <= stale. Lives and allowances are kept up
+    to 400 days, costs up to 4 hours, sizes up to 64 GiB; what is larger is cut down to that.
+    """
+    life_ns, lag_ns = fresh_until_ns - born_ns, fresh_until_ns - calm_until_ns
+    grace_ns = stale_until_ns - fresh_until_ns
+    # What is negative stays so however far it is shifted.
+    if (life_ns | lag_ns | grace_ns) >> _LIFE_BITS or cost_ns >> _COST_BITS or size >> _SIZE_BITS:
+        grace_ns = max(grace_ns, 0)
+        fresh_until_ns = min(fresh_until_ns, born_ns + _LIFE_MASK)
+        life_ns = max(fresh_until_ns - born_ns, 0)
+        lag_ns = min(max(fresh_until_ns - calm_until_ns, 0), _LAG_MASK)
+        calm_until_ns = fresh_until_ns - lag_ns
+        cost_ns, size = min(max(cost_ns, 0), _COST_MASK), min(size, _SIZE_MASK)
+    return calm_until_ns, (
+        negative
+        | size << _SIZE_AT
+        | cost_ns << _COST_AT
+        | life_ns << _LIFE_AT
+        | lag_ns << _LAG_AT
+        | grace_ns << _GRACE_AT
+    )
 
 
 class Entry:
@@ -97,41 +133,15 @@ class Entry:
     before: Entry
     after: Entry
 
-    def __init__(
-        self,
-        key: str,
-        value: Any,
-        *,
-        calm_until_ns: int,
-        fresh_until_ns: int,
-        stale_until_ns: int,
-        born_ns: int,
-        cost_ns: int,
-        size: int,
-        negative: bool,
-    ) -> None:
-        """Pack the times. They are put in order: born <= fresh, calm <= fresh <= stale.
-
-        Lives and allowances are kept up to 400 days, costs up to 4 hours, sizes up to 64 GiB;
-        what is larger is cut down to that.
-        """
+    def __init__(self, key: str, value: Any, calm_until_ns: int, others: int) -> None:
+        """Take the times as `packed` returns them."""
         self.key = key
         self.value = value
         self.mark = 0
         self.queue = None
         self.before = self.after = NOWHERE
-        grace_ns = max(stale_until_ns - fresh_until_ns, 0)
-        fresh_until_ns = min(fresh_until_ns, born_ns + _LIFE_MASK)
-        calm_until_ns = max(min(calm_until_ns, fresh_until_ns), fresh_until_ns - _LAG_MASK)
         self.calm_until_ns = calm_until_ns
-        self._packed = (
-            negative
-            | min(size, _SIZE_MASK) << _SIZE_AT
-            | min(max(cost_ns, 0), _COST_MASK) << _COST_AT
-            | max(fresh_until_ns - born_ns, 0) << _LIFE_AT
-            | fresh_until_ns - calm_until_ns << _LAG_AT
-            | grace_ns << _GRACE_AT
-        )
+        self._packed = others
 
     # Each deadline reads `calm_until_ns` before `_packed`; `kill` writes them the other way
     # round. So a deadline is never made of one value from before a kill and one from after it.
@@ -180,6 +190,10 @@ class Entry:
         packed = self._packed
         return packed >= 0 and bool(packed & 1)
 
+    def is_over(self, now_ns: int, moment: int) -> bool:
+        """Tell whether the entry may not even be served stale, at `now_ns`."""
+        return self.calm_until_ns <= now_ns and self.stale_until_ns <= now_ns
+
     @property
     def alive(self) -> bool:
         """Tell whether the entry is in service."""
@@ -200,38 +214,73 @@ class Entry:
         return f"<{type(self).__name__} {state}, {self.size} bytes>"
 
 
+class Aliases(dict[Any, Entry]):
+    """The entries of a cached function, by its arguments."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[Any, Place] = {}
+
+    def place(self, kinds: Any) -> Place:
+        """Return what entries found by arguments of these types have in common."""
+        known = self._places.get(kinds)
+        if known is None:
+            if len(self._places) >= _MAX_PLACES:
+                self._places.clear()
+            known = self._places[kinds] = Place(self, kinds)
+        return known
+
+
+class Place:
+    """Where entries are found by arguments of the same types: kept once, and not in each of them.
+
+    - `aliases`: the function's entries by its arguments. `kinds`: the arguments' types, for the
+      wrapper to compare.
+    """
+
+    __slots__ = ("aliases", "kinds")
+
+    def __init__(self, aliases: dict[Any, Entry], kinds: Any) -> None:
+        self.aliases = aliases
+        self.kinds = kinds
+
+
+_NO_PLACE = Place({}, None)
+"""Where an entry without an alias is found: by no arguments."""
+
+
 class AliasedEntry(Entry):
     """An entry that a cached function can find by its arguments.
 
-    - `aliases`, `alias`, `kinds`: the dictionary in which the function finds it, under which
-      key, and the arguments' types (None: no alias).
+    - `alias`: the arguments, as they are spelled in `place.aliases`.
     """
 
-    __slots__ = ("alias", "aliases", "kinds")
+    __slots__ = ("alias", "place")
 
-    aliases: dict[Any, Entry] | None
     alias: Any
-    kinds: Any
+    place: Place
 
-    def __init__(self, key: str, value: Any, **times: Any) -> None:
-        super().__init__(key, value, **times)
-        self.aliases = None
+    def __init__(self, key: str, value: Any, calm_until_ns: int, others: int) -> None:
+        super().__init__(key, value, calm_until_ns, others)
         self.alias = None
-        self.kinds = None
+        self.place = _NO_PLACE
 
-    def link(self, aliases: dict[Any, Entry], alias: Any, kinds: Any) -> None:
-        """Let ``aliases[alias]`` be this entry, and nothing else any more."""
-        self.unlink()
-        self.aliases, self.alias, self.kinds = aliases, alias, kinds
-        aliases[alias] = self
+    def link(self, place: Place, alias: Any) -> None:
+        """Let this entry be found by these arguments, and by no others any more."""
+        if self.place is not _NO_PLACE:
+            self.unlink()
+        self.place, self.alias = place, alias
+        place.aliases[alias] = self
 
     def unlink(self) -> None:
         """Remove the entry's alias, unless another entry has taken it."""
-        aliases = self.aliases
-        if aliases is not None:
-            if aliases.get(self.alias) is self:
-                del aliases[self.alias]
-            self.aliases = self.alias = self.kinds = None
+        place = self.place
+        if place is not _NO_PLACE:
+            if place.aliases.get(self.alias) is self:
+                del place.aliases[self.alias]
+            self.place, self.alias = _NO_PLACE, None
 
 
 class TaggedEntry(AliasedEntry):
@@ -246,10 +295,14 @@ class TaggedEntry(AliasedEntry):
     cells: tuple[Cell, ...]
     checked: int
 
-    def __init__(self, key: str, value: Any, **times: Any) -> None:
-        super().__init__(key, value, **times)
+    def __init__(self, key: str, value: Any, calm_until_ns: int, others: int) -> None:
+        super().__init__(key, value, calm_until_ns, others)
         self.cells = ()
         self.checked = -1
+
+    def is_over(self, now_ns: int, moment: int) -> bool:
+        """Tell whether the entry may not be served any more, as its tags were at `moment` too."""
+        return super().is_over(now_ns, moment) or not self.is_current(moment)
 
     def is_current(self, moment: int) -> bool:
         """Tell whether no tag has changed up to `moment`, which was read before."""
@@ -267,26 +320,30 @@ class TaggedEntry(AliasedEntry):
 
 
 def expired(old: Entry, now_ns: int) -> Entry:
-    """Return an entry like `old` whose freshness has ended by `now_ns`."""
-    return like(
-        old,
-        type(old),
-        calm_until_ns=LONG_AGO_NS,
-        fresh_until_ns=min(old.fresh_until_ns, now_ns),
+    """Return an entry like `old` whose freshness has ended by `now_ns`, without its alias."""
+    fresh_until_ns, stale_until_ns, born_ns = old.fresh_until_ns, old.stale_until_ns, old.born_ns
+    new = type(old)(
+        old.key,
+        old.value,
+        *packed(
+            calm_until_ns=LONG_AGO_NS,
+            fresh_until_ns=min(fresh_until_ns, now_ns),
+            stale_until_ns=stale_until_ns,
+            born_ns=born_ns,
+            cost_ns=old.cost_ns,
+            size=old.size,
+            negative=old.negative,
+        ),
     )
-
-
-def like(old: Entry, kind: type[E], **changes: int) -> E:
-    """Return a new entry with what `old` has, but for the changes, and without its alias."""
-    times = {
-        "calm_until_ns": old.calm_until_ns,
-        "fresh_until_ns": old.fresh_until_ns,
-        "stale_until_ns": old.stale_until_ns,
-        "born_ns": old.born_ns,
-        "cost_ns": old.cost_ns,
-    }
-    new = kind(old.key, old.value, size=old.size, negative=old.negative, **(times | changes))
     new.mark = old.mark
     if isinstance(old, TaggedEntry) and isinstance(new, TaggedEntry):
         new.cells, new.checked = old.cells, old.checked
+    return new
+
+
+def aliasable(old: Entry) -> AliasedEntry:
+    """Return an entry like `old`, which has no tags, that can have an alias."""
+    others = old._packed  # before the other deadline, which a kill writes last
+    new = AliasedEntry(old.key, old.value, old.calm_until_ns, others)
+    new.mark = old.mark
     return new

@@ -85,7 +85,7 @@ class AdaptiveClock:
         return self._probation.count + self._proven.count
 
     def insert(self, entry: Entry) -> None:
-        count = len(self) + 1
+        count = self._probation.count + self._proven.count + 1
         newest = max(self._FEWEST_GHOSTS, int(count * self._GHOST_SHARE))
         origin = self._ghosts.take(entry.key, newest)
         if origin is None or self._barren >= self._BARREN_ROUNDS * count + self._BARREN_MORE:
@@ -106,7 +106,7 @@ class AdaptiveClock:
 
     def evict(self) -> Entry | None:
         probation, proven = self._probation, self._proven
-        count = len(self)
+        count = probation.count + proven.count
         if not count:
             return None
         length = max(1, self._share * count)

@@ -49,8 +49,12 @@ class Guard:
         try:
             if self._nested:
                 self._nested -= 1
+            elif kind is not None:
+                self._break_off()
             else:
-                self._leave(broken_off=kind is not None)
+                self._busy = False
+                if self._later:
+                    self._catch_up()
         finally:
             self._lock.release()
 
@@ -58,10 +62,9 @@ class Guard:
         """Have `work` done when the section that this thread is inside of has ended."""
         self._later.append(work)
 
-    def _leave(self, *, broken_off: bool) -> None:
+    def _break_off(self) -> None:
         try:
-            if broken_off:
-                self._reset()
+            self._reset()
         finally:
             self._busy = False
             self._catch_up()

@@ -165,6 +165,8 @@ class LoadContext:
 
     def _finish(self) -> None:
         """Let the context hear nothing more."""
+        if self._over:
+            return
         with self._mutex:
             self._over = True
             self._part = None  # which knows this context: they would wait for the collector
@@ -233,9 +235,9 @@ class LoadNotes:
         """Return what was said of one entry, and of all."""
         whole = NOTHING_SAID if self._whole is None else self._whole._said
         part = self._parts.get(name)
-        if part is None:
+        own = NOTHING_SAID if part is None else part._said
+        if own is NOTHING_SAID:  # as most loaders do
             return whole
-        own = part._said
         return Said(
             whole.ttl_ns if own.ttl_ns is None else own.ttl_ns,
             whole.stale_ns if own.stale_ns is None else own.stale_ns,

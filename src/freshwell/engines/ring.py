@@ -22,17 +22,7 @@ class Ring:
     __slots__ = ("count", "end")
 
     def __init__(self) -> None:
-        self.end = Entry(
-            "",
-            None,
-            calm_until_ns=LONG_AGO_NS,
-            fresh_until_ns=LONG_AGO_NS,
-            stale_until_ns=LONG_AGO_NS,
-            born_ns=LONG_AGO_NS,
-            cost_ns=0,
-            size=0,
-            negative=False,
-        )
+        self.end = Entry("", None, LONG_AGO_NS, 0)
         self.end.before = self.end.after = self.end
         self.count = 0
 

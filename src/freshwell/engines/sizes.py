@@ -21,6 +21,7 @@ __all__ = ["estimate_bytes"]
 _MAX_VISITS = 256
 _MAX_SAMPLE = 32
 _FLAT = frozenset({str, bytes, bytearray, int, float, complex, bool, type(None)})
+"""Builtins without parts. The collector adds no header: `__sizeof__`, asked directly, is it all."""
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 """What many values refer to and none of them owns."""
 _CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset, deque)
@@ -34,7 +35,7 @@ def estimate_bytes(value: object) -> int:
     """
     kind = type(value)
     if kind in _FLAT:
-        return sys.getsizeof(value)
+        return value.__sizeof__()
     if kind is dict:
         return _flat_record(value) or _Meter().measure(value)  # type: ignore[arg-type]
     return _Meter().measure(value)
@@ -53,11 +54,11 @@ def _flat_record(value: dict[Any, Any]) -> int:
             if type(key) is not str:
                 return 0
             if type(item) in _FLAT:
-                total += sys.getsizeof(item)
-            elif type(item) is list and _FLAT.issuperset(map(type, item[: _MAX_SAMPLE + 1])):
-                if len(item) > _MAX_SAMPLE:
-                    return 0
-                total += sys.getsizeof(item) + sum(map(sys.getsizeof, item))
+                total += item.__sizeof__()
+            elif type(item) is not list or len(item) > _MAX_SAMPLE:
+                return 0
+            elif _FLAT.issuperset(map(type, item)):
+                total += sys.getsizeof(item) + sum([part.__sizeof__() for part in item])
             else:
                 return 0
     except RuntimeError:  # another thread changes it

@@ -12,7 +12,7 @@ dropped, forgotten for lack of room, or replaced has ended, and its entries with
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from freshwell.engines.drops import Drops
@@ -58,24 +58,22 @@ class Cell:
 class Stamps:
     """The cells of one table, whose lock guards all changes. Readers take none.
 
-    `moment`: counts the cells that have ended.
+    - `known`: returns the cell of a tag, or None. Needs no lock.
+    - `moment`: counts the cells that have ended.
     """
 
-    __slots__ = ("_cells", "_drops", "_limit", "moment")
+    __slots__ = ("_cells", "_drops", "_limit", "known", "moment")
 
     def __init__(self, drops: Drops, limit: int) -> None:
         self._drops = drops
         self._limit = limit
         # The oldest has to be found at once: a dictionary looks for it in linear time.
         self._cells: OrderedDict[bytes, Cell] = OrderedDict()
+        self.known: Callable[[bytes], Cell | None] = self._cells.get
         self.moment = 0
 
     def __len__(self) -> int:
         return len(self._cells)
-
-    def known(self, digest: bytes) -> Cell | None:
-        """Return the cell of a tag, or None. Needs no lock."""
-        return self._cells.get(digest)
 
     # -- inside the table's sections ---------------------------------------------------------
 
@@ -84,18 +82,20 @@ class Stamps:
 
         None: one of them has been overtaken, or contradicts what is known.
         """
-        cells, since = [], bonds.since
-        for (digest, stamp), until_ns in zip(bonds.stamps, bonds.until_ns, strict=True):
-            if since is not None and self._drops.overtook(since, digest):
+        stamps, untils_ns, since = bonds
+        cells, drops, known = [], self._drops, self.known
+        for (digest, stamp), until_ns in zip(stamps, untils_ns, strict=True):
+            if since is not None and drops.count > since and drops.overtook(since, digest):
                 return None
-            cell = self._cells.get(digest)
+            cell = known(digest)
             if cell is None:
                 cell = self._add(digest, stamp, until_ns)
             elif cell.stamp != stamp:
                 # Which of the two is the newer cannot be told: L2 will say.
                 self.drop((digest,))
                 return None
-            cell.until_ns = max(cell.until_ns, until_ns)
+            if cell.until_ns < until_ns:
+                cell.until_ns = until_ns
             cells.append(cell)
         return tuple(cells)
 
@@ -115,6 +115,7 @@ class Stamps:
     def clear(self) -> None:
         """End all cells. The table has voided all fills."""
         cells, self._cells = self._cells, OrderedDict()
+        self.known = self._cells.get
         for cell in cells.values():
             cell.live = False
         self.moment += 1

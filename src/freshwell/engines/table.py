@@ -25,10 +25,12 @@ from freshwell.engines.entry import (
     NOWHERE,
     TAG_BYTES,
     AliasedEntry,
+    Aliases,
     Entry,
     TaggedEntry,
+    aliasable,
     expired,
-    like,
+    packed,
     round_down,
 )
 from freshwell.engines.eviction import AdaptiveClock, Policy
@@ -36,15 +38,12 @@ from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
 from freshwell.engines.stamps import Bonds, Stamps
 
-__all__ = ["Entry", "Table", "let_go"]
+__all__ = ["Aliases", "Entry", "Table", "let_go"]
 
 _SWEEP_STEPS = 8
 _IDLE_SWEEP_STEPS = 2
 _CHUNK = 256
 _MAX_GRID = 4_096
-
-Alias = tuple[dict[Any, Entry], Any, Any]
-"""Where a cached function finds an entry: its dictionary, the key in it, the arguments' types."""
 
 
 class Table:
@@ -66,11 +65,11 @@ class Table:
         "_cursor",
         "_drops",
         "_entries",
-        "_entry_class",
         "_grid",
         "_guard",
         "_new_policy",
         "_now_ns",
+        "_plain",
         "_policy",
         "bytes",
         "evictions",
@@ -95,7 +94,7 @@ class Table:
         self._new_policy = policy
         self._policy = policy()
         self._entries: dict[str, Entry] = {}
-        self._entry_class: type[Entry] = Entry
+        self._plain: type[Entry] = Entry
         self._drops = Drops()
         self.stamps = Stamps(self._drops, max_entries)
         self._guard = Guard(self._reset)
@@ -152,7 +151,7 @@ class Table:
 
     def moment(self) -> int:
         """Return the present moment, for `put`. Ask for it before the source or L2 is asked."""
-        return self._drops.moment()
+        return self._drops.count
 
     def dropped_since(self, since: int, key: str | bytes) -> bool:
         """Tell whether `key`, or a tag's digest, was dropped after `since`, or may have been."""
@@ -171,7 +170,6 @@ class Table:
         size_bytes: int | None = None,
         negative: bool = False,
         since: int | None = None,
-        alias: Alias | None = None,
         bonds: Bonds | None = None,
         voids: bool = False,
     ) -> Entry | None:
@@ -188,9 +186,7 @@ class Table:
         if size_bytes is None:
             size_bytes = estimate_bytes(value)
         now_ns = self._now_ns()
-        entry = self._class_of(alias, bonds)(
-            key,
-            value,
+        times = packed(
             calm_until_ns=self._on_grid(calm_until_ns, now_ns),
             fresh_until_ns=fresh_until_ns,
             stale_until_ns=stale_until_ns,
@@ -199,41 +195,49 @@ class Table:
             size=size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
             negative=negative,
         )
+        entry = (TaggedEntry if bonds else self._plain)(key, value, *times)
         dead: list[Entry] = []
         with self._guard as entered:
-            if not entered or (bonds and not self._bind(entry, bonds)):
-                self.refused += 1
-                stored = False
+            stored = entered and (not bonds or self._bind(entry, bonds))
+            if stored and (since is None or not self._drops.overtook(since, key)):
+                if voids:
+                    self._drops.note(key)
+                stored = self._store(entry, now_ns, dead)
             else:
-                stored = self._store(entry, since, alias, now_ns, dead, voids=voids)
-        let_go(dead)
+                stored = False
+            self.refused += not stored
+        if dead:
+            let_go(dead)
         return entry if stored else None
 
     def expect_aliases(self) -> None:
         """Make room for an alias in the entries to come. Those without take 32 bytes less."""
-        self._entry_class = AliasedEntry
+        self._plain = AliasedEntry
 
     def attach(
-        self, key: str, aliases: dict[Any, Entry], alias: Any, kinds: Any, *, tagged: bool = False
+        self, key: str, aliases: Aliases, alias: Any, kinds: Any, *, tagged: bool = False
     ) -> bool:
         """Let ``aliases[alias]`` be the entry under `key` until it leaves the table.
 
-        `kinds` is kept in the entry for the wrapper to compare. The alias is made of builtin
+        `kinds`: the arguments' types, for the wrapper to compare. The alias is made of builtin
         immutable types only: comparing it must run no foreign code. An entry has one alias at
         a time; one that was made before aliases were expected is replaced by its like.
         `tagged` tells whether the wrapper looks at tags; it gets entries of that kind only.
         False: there is no such entry (any more).
         """
+        if key not in self._entries:  # as after a refused fill; needs no lock
+            return False
         dead: list[Entry] = []
         with self._guard as entered:
             entry = self._entries.get(key)
             if not entered or entry is None or isinstance(entry, TaggedEntry) != tagged:
                 return False
             if not isinstance(entry, AliasedEntry):
-                old, entry = entry, like(entry, AliasedEntry)
+                old, entry = entry, aliasable(entry)
                 self._swap(old, entry, dead)
-            entry.link(aliases, alias, kinds)
-        let_go(dead)
+            entry.link(aliases.place(kinds), alias)
+        if dead:
+            let_go(dead)
         return True
 
     # -- removing ----------------------------------------------------------------------------
@@ -277,13 +281,13 @@ class Table:
                 self._kill_now([key])
                 self._guard.later(partial(self.drop, key))
                 return None
-            before = self._drops.moment()
+            before = self._drops.count
             overtaken = self._drops.overtook(since, key)
             self._drops.note(key)
             entry = self._entries.get(key)
             if entry is not None:
                 self._take_out(entry, dead)
-            interrupted = self._drops.moment() != before + 1
+            interrupted = self._drops.count != before + 1
             return None if overtaken or interrupted else before + 1
 
     def drop_tags(self, digests: Sequence[bytes]) -> None:
@@ -373,30 +377,17 @@ class Table:
 
     # -- inside sections ---------------------------------------------------------------------
 
-    def _store(
-        self,
-        entry: Entry,
-        since: int | None,
-        alias: Alias | None,
-        now_ns: int,
-        dead: list[Entry],
-        *,
-        voids: bool,
-    ) -> bool:
-        if since is not None and self._drops.overtook(since, entry.key):
-            self.refused += 1
-            return False
-        if voids:
-            self._drops.note(entry.key)
-        old = self._entries.get(entry.key)
-        if entry.size > self.max_bytes or self.max_entries < 1:
-            self.refused += 1
+    def _store(self, entry: Entry, now_ns: int, dead: list[Entry]) -> bool:
+        """Take in an entry. False: it is larger than the table."""
+        key, size = entry.key, entry.size
+        old = self._entries.get(key)
+        if size > self.max_bytes or self.max_entries < 1:
             if old is not None:
                 self._take_out(old, dead)
             return False
         if old is not None:
             entry.mark = 1
-            if self.bytes - old.size + entry.size > self.max_bytes:
+            if self.bytes - old.size + size > self.max_bytes:
                 # Room is made for it as for any other, or it might be the one to leave.
                 self._take_out(old, dead)
                 old = None
@@ -404,18 +395,11 @@ class Table:
             self._swap(old, entry, dead)
             self._make_room(0, 0, now_ns, dead)
         else:
-            self._make_room(1, entry.size, now_ns, dead)
-            self._entries[entry.key] = entry
+            self._make_room(1, size, now_ns, dead)
+            self._entries[key] = entry
             self._policy.insert(entry)
-            self.bytes += entry.size
-        if alias is not None and isinstance(entry, AliasedEntry) and entry.alive:
-            entry.link(*alias)
+            self.bytes += size
         return True
-
-    def _class_of(self, alias: Alias | None, bonds: Bonds | None) -> type[Entry]:
-        if bonds:
-            return TaggedEntry
-        return self._entry_class if alias is None else AliasedEntry
 
     def _bind(self, entry: Entry, bonds: Bonds) -> bool:
         """Let an entry live by its tags. False: one of them has changed."""
@@ -439,13 +423,14 @@ class Table:
         """Remove expired entries that are easily found, then evict as far as needed."""
         if self._sweep(_IDLE_SWEEP_STEPS, _IDLE_SWEEP_STEPS, now_ns, dead):
             self._sweep(_SWEEP_STEPS, _SWEEP_STEPS - _IDLE_SWEEP_STEPS, now_ns, dead)
-        while len(self._entries) + entries > self.max_entries or self.bytes + size > self.max_bytes:
+        most, most_bytes = self.max_entries - entries, self.max_bytes - size
+        while len(self._entries) > most or self.bytes > most_bytes:
             victim = self._policy.evict()
             if victim is None:
                 return
             if victim is self._cursor:
                 self._cursor = None
-            if victim.stale_until_ns <= now_ns:
+            if victim.calm_until_ns <= now_ns and victim.stale_until_ns <= now_ns:
                 self.expirations += 1
             else:
                 self.evictions += 1
@@ -454,23 +439,21 @@ class Table:
     def _sweep(self, limit: int, steps: int, now_ns: int, dead: list[Entry]) -> int:
         """Look at up to `steps` entries and remove up to `limit`. Return how many."""
         found, entry = 0, self._cursor
+        following, moment = self._policy.following, self.stamps.moment
         for _ in range(steps):
             if entry is None:
-                entry = self._policy.following(None)
+                entry = following(None)
             if entry is None or found == limit:
                 break
-            following = self._policy.following(entry)
-            if entry.stale_until_ns <= now_ns or not self._has_its_tags(entry):
+            follower = following(entry)
+            if entry.is_over(now_ns, moment):
                 self._policy.remove(entry)
                 self._retire(entry, dead)
                 found += 1
-            entry = following
+            entry = follower
         self._cursor = entry
         self.expirations += found
         return found
-
-    def _has_its_tags(self, entry: Entry) -> bool:
-        return not isinstance(entry, TaggedEntry) or entry.is_current(self.stamps.moment)
 
     def _swap(self, old: Entry, new: Entry, dead: list[Entry]) -> None:
         """Put a new entry in the place of an old one under the same key."""

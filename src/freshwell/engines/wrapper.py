@@ -5,7 +5,7 @@ and a hit is one dictionary lookup, two comparisons and the usage mark. Everythi
 ``slow``, which the wrapper calls with the key's values and the call that would load.
 
 Arguments that compare equal are not always the same argument (``1 == True == 1.0``), so an
-entry found by its arguments is used only where their types match too (`Entry.kinds`).
+entry found by its arguments is used only where their types match too (`Place.kinds`).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def alias_of(values: tuple[Any, ...]) -> tuple[Any, Any] | None:
 
     None where arguments are of types whose equality does not mean the same argument.
     """
-    kinds = tuple(value.__class__ for value in values)
+    kinds = tuple(map(type, values))
     if not _PLAIN_KINDS.issuperset(kinds):
         return None
     return (values[0], kinds[0]) if len(values) == 1 else (values, kinds)
@@ -120,7 +120,7 @@ def _wrapper_text(recipe: Recipe, *, asynchronous: bool, l1: bool, tagged: bool)
             f"        _fw_entry = _fw_find({alias})",
             "    except TypeError:",
             "        _fw_entry = None",
-            f"    if _fw_entry is not None and _fw_entry.kinds {same_kinds}:",
+            f"    if _fw_entry is not None and _fw_entry.place.kinds {same_kinds}:",
             # The value before its deadlines: an entry is taken out of service by its deadlines.
             "        _fw_value = _fw_entry.value",
             f"        if _fw_session.live_until_ns > _fw_now() < _fw_entry.calm_until_ns{current}:",

@@ -73,6 +73,11 @@ REFRESHING: Final = (Plan.SERVE_L1_AND_REFRESH, Plan.SERVE_L2_AND_REFRESH)
 SERVING: Final = (Plan.SERVE_L2, Plan.SERVE_L1, *REFRESHING)
 """A value is at hand. One that is stale is served as the caller's policy says."""
 
+# Members of enumerations: to look one up costs Python 3.11 as much as a call.
+_ASK_L2 = Plan.ASK_L2
+_LOAD = Plan.LOAD
+_STALE = Verdict.STALE
+
 _L1_ALONE = {
     Verdict.FRESH: Plan.SERVE_L1,
     Verdict.EARLY: Plan.SERVE_L1_AND_REFRESH,
@@ -98,12 +103,12 @@ def plan(l1: Verdict, l2: L2Word | None, *, shared: bool) -> Plan:
     invalidated.
     """
     first = _L1_ALONE[l1]
-    if first is not Plan.ASK_L2:
+    if first is not _ASK_L2:
         return first
     if not shared:
-        return Plan.SERVE_L1_AND_REFRESH if l1 is Verdict.STALE else Plan.LOAD
+        return Plan.SERVE_L1_AND_REFRESH if l1 is _STALE else _LOAD
     if l2 is None:
-        return Plan.ASK_L2
-    if l1 is Verdict.STALE and l2 is L2Word.DOWN:
+        return _ASK_L2
+    if l1 is _STALE and l2 is L2Word.DOWN:
         return Plan.SERVE_L1
     return _WITH_L2[l2]

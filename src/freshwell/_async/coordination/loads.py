@@ -39,6 +39,8 @@ _NS_PER_S = 1_000_000_000
 _MAX_USELESS = 4
 _TOLD_PAUSES_S = (0.25, 1.0)
 _ASKING_PAUSES_S = (0.02, 0.1)
+# A member of an enumeration: to look it up costs Python 3.11 as much as a call.
+_EVENTUAL = ReadLevel.EVENTUAL
 
 
 class Loads:
@@ -80,7 +82,7 @@ class Loads:
 
     def _look_again(self, keys: Sequence[str], errand: Errand) -> dict[str, Loaded]:
         """Judge L1 once more: an earlier flight may have filled it before this one began."""
-        if errand.forced or errand.terms.level is not ReadLevel.EVENTUAL:
+        if errand.forced or errand.terms.level is not _EVENTUAL:
             return {}
         found: dict[str, Loaded] = {}
         within_ns = (errand.refresh_within_ms or 0) * _NS_PER_MS
@@ -224,7 +226,8 @@ class Loads:
         leases = [(self._t.names.entry(key), token) for key, token in tokens.items() if token]
         self._t.heart.hold(leases, course.until_ns)
         try:
-            before = await self._before(tokens, errand, course)
+            tagged = errand.taggings is not untagged
+            before = await self._before(tokens, errand, course) if tagged else None
             since = self._t.table.moment() if before is None else before.since
             notes = errand.notes(self._t.now_ns)
             began_ns, values = await self._call(list(tokens), errand, notes, course)
@@ -298,8 +301,12 @@ class Loads:
             raise too_late(errand.terms)
         counters.loads += 1
         try:
-            with self._t.observing.spans("load", keys=keys):
-                values, kept = notes.resolved(await errand.load(keys, notes))
+            if self._t.observing.spans.opener is None:
+                found = await errand.load(keys, notes)
+            else:
+                with self._t.observing.spans("load", keys=keys):
+                    found = await errand.load(keys, notes)
+            values, kept = notes.resolved(found)
             counters.not_modified += kept
             return began_ns, values
         except BaseException as raised:

@@ -6,19 +6,21 @@ nowhere; but for what the caller allows to be kept until L2 is back (`Gutter`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from freshwell._async.coordination.errands import Course, Errand, Loaded, Run
 from freshwell._async.coordination.heart import Lease
 from freshwell._async.coordination.keeper import Keeper, Tiers
-from freshwell._async.coordination.tags import tags_of
+from freshwell._async.coordination.tags import Tagged, tags_of
 from freshwell._async.stores.base import Fill
 from freshwell.engines.shelf import Reading
 from freshwell.engines.stamps import Bonds
 from freshwell.errors import StoreUnavailable
 
 __all__ = ["Storing"]
+
+_NO_BONDS: Mapping[str, Bonds | None] = {}
 
 
 class Storing:
@@ -80,19 +82,27 @@ class Storing:
         drafts = {
             key: self._keeper.draft(key, values, terms, run.cost_ns, said_of(key)) for key in tokens
         }
-        bonds = await self._bonds(drafts, errand, run, course)
-        if self._t.store.shared:
+        shared, bonds = self._t.store.shared, _NO_BONDS
+        if run.before is not None:
+            bonds = await self._bonds(run.before, drafts, errand, run, course)
+        unbound = {key for key, own in bonds.items() if own is None}
+        self._t.counters.fills_refused += len(unbound)
+        if shared:
             # L2 decides whether the value stands; what L1 must watch begins with the fill.
             since = self._t.table.moment()
         sent_ns = self._t.now_ns()
-        stood = await self._fill(tokens, drafts, errand, run, course, bonds)
+        if shared:
+            stood = await self._fill(tokens, drafts, errand, run, course, bonds, unbound)
+        else:
+            stood = drafts.keys() - unbound
+            self._t.counters.fills += len(stood)
         loaded: dict[str, Loaded] = {}
         for key, draft in drafts.items():
             own, alone = bonds.get(key), key in course.alone
             if draft.times is None:
                 self._t.table.drop(key)  # what it would have replaced is no more right
             elif key in stood:
-                voids = run.newest and not self._t.store.shared
+                voids = run.newest and not shared
                 self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own, voids=voids)
             if alone and self._t.gutter.is_used:
                 tags = tags_of(draft.value, errand.taggings(key), said_of(key).tags)
@@ -106,12 +116,14 @@ class Storing:
         return loaded
 
     async def _bonds(
-        self, drafts: Mapping[str, Reading], errand: Errand, run: Run, course: Course
-    ) -> dict[str, Bonds | None]:
+        self,
+        before: Tagged,
+        drafts: Mapping[str, Reading],
+        errand: Errand,
+        run: Run,
+        course: Course,
+    ) -> Mapping[str, Bonds | None]:
         """Return by which versions of tags the values stand: see `Tags.after_load`."""
-        before = run.before
-        if before is None:
-            return {}
         if self.is_too_slow(course):
             before = before._replace(versions={})  # nothing is asked then, and nothing stands
         given = {key: draft.value for key, draft in drafts.items()}
@@ -132,15 +144,11 @@ class Storing:
         run: Run,
         course: Course,
         bonds: Mapping[str, Bonds | None],
+        unbound: Collection[str],
     ) -> set[str]:
-        """Store the drafts in L2. Returns the keys whose values stand."""
-        unbound = {key for key in drafts if key in bonds and bonds[key] is None}
-        self._t.counters.fills_refused += len(unbound)
-        if not self._t.store.shared:
-            self._t.counters.fills += len(drafts) - len(unbound)
-            return drafts.keys() - unbound
+        """Store the drafts in L2, but for the `unbound`. Returns the keys whose values stand."""
         if self.is_too_slow(course):
-            unbound = set(drafts)
+            unbound = drafts
             course.alone.update(drafts)
         fills: list[tuple[str, Fill]] = []
         spare: list[Lease] = []

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from freshwell._async.stores.base import Mark, Store
+from freshwell._async.stores.base import ALONE_STAMP, Mark, Store
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import ABSENT, Reading
@@ -57,6 +57,10 @@ class Kept(NamedTuple):
 
     stamp: bytes
     until_ns: int
+
+
+_KEPT_ALONE = Kept(ALONE_STAMP, 0)
+"""Where there is no L2: what an entry lives by is its cell."""
 
 
 class Tagged(NamedTuple):
@@ -323,16 +327,19 @@ class Tags:
         self, tags: Iterable[str], versions: Mapping[bytes, Kept], since: int
     ) -> Bonds | None:
         """Return what an entry lives by, or None where one of its tags has no version now."""
-        digests = dict.fromkeys(map(self._names.digest, tags))
-        if not all(digest in versions for digest in digests):
+        digests = list(dict.fromkeys(map(self._names.digest, tags)))
+        try:
+            kept = [versions[digest] for digest in digests]
+        except KeyError:
             return None
-        stamps = tuple((digest, versions[digest].stamp) for digest in digests)
-        return Bonds(stamps, tuple(versions[digest].until_ns for digest in digests), since)
+        stamps, untils_ns = zip(*kept, strict=True) if kept else ((), ())
+        return Bonds(tuple(zip(digests, stamps, strict=True)), untils_ns, since)
 
     async def _captured(self, tags: Iterable[str], life_ns: int) -> tuple[dict[bytes, Kept], int]:
         """Return versions by digest, and for how many ms writers of tags may be at work."""
-        now_ns, busy_ms = self._now_ns(), 0
-        told = self._store.shared and self._is_told()
+        if not self._store.shared:
+            return dict.fromkeys(map(self._names.digest, tags), _KEPT_ALONE), 0
+        now_ns, busy_ms, told = self._now_ns(), 0, self._is_told()
         versions: dict[bytes, Kept] = {}
         asked: dict[bytes, Mark] = {}
         for tag in tags:

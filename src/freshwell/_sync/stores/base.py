@@ -9,6 +9,7 @@ from itertools import repeat
 from typing import NamedTuple, Protocol
 
 __all__ = [
+    "ALONE_STAMP",
     "Acquired",
     "Captured",
     "Fill",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 
-_ALONE = bytes(8)
+ALONE_STAMP = bytes(8)
 """The version of every tag where there is no L2: the process knows what has changed."""
 
 
@@ -275,7 +276,7 @@ class NullStore:
         return None
 
     def capture(self, wanted: Sequence[Mark]) -> list[Captured]:
-        return [Captured(_ALONE, 0, 0)] * len(wanted)
+        return [Captured(ALONE_STAMP, 0, 0)] * len(wanted)
 
     def void(self, marks: Sequence[Mark], *, first: Sequence[Mark] = ()) -> None:
         return None

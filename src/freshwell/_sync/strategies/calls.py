@@ -20,7 +20,7 @@ from freshwell.engines.counters import Counters
 from freshwell.engines.lookups import as_lookup
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
-from freshwell.engines.table import Table
+from freshwell.engines.table import Aliases, Table
 from freshwell.engines.tracing import Traces
 from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
 from freshwell.ground.plan import ReadLevel
@@ -105,7 +105,7 @@ class Call:
         self._wide = len(recipe.sources)
         self._tagged = tags is not NO_TAGS or host.tagging("", (), ()) is not UNTAGGED
         self._known: dict[str, Tagging] = {}
-        self._aliases: dict[Any, Any] = {}
+        self._aliases = Aliases()
         self._values = key_function(recipe)
         in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
         self._aliased = in_l1 and not recipe.has_many
