@@ -110,7 +110,7 @@ def frames(data: bytes) -> None:
     for blob in (data, whole):
         for terms in TERMS:
             SHELF.read_calm(KEY, blob, terms, now_ns=1, server_ms=1, timed=True)
-            (quick,) = SHELF.values([KEY], [blob], terms, [1])
+            (quick,) = SHELF.values([KEY], SHELF.calm([KEY], [blob], terms, [1]), terms)
             reading = SHELF.read(KEY, blob, terms, now_ns=1, server_ms=1, u=0.5)
             if flags_of(terms.codec) & GUARDING:
                 assert quick is UNREAD

@@ -27,7 +27,7 @@ from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.downs import is_down
 from freshwell.ground.globs import check_glob
 from freshwell.ground.journaling import BehindOptions, journal_name, journal_spec
-from freshwell.ground.keys import check_count, check_key
+from freshwell.ground.keys import check_count, check_keys
 from freshwell.ground.names import named, namespace_tag, user_tag
 from freshwell.ground.options import Duration, as_read_level
 from freshwell.ground.tags import UNTAGGED, Computed, Tagging, check_tag, split_tags
@@ -48,6 +48,7 @@ class Scope:
         parts = namespace.split("/") if namespace else []
         paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
         self._hiding = core.names.hiding is not None
+        self._renames = self._hiding or bool(namespace)
         self._implied = tuple(namespace_tag(path) for path in paths)
         self._tags = Taggings(core.names, self._implied)
         self._host = Host(
@@ -99,7 +100,7 @@ class Scope:
         terms = self._core.terms(type, read)
         taggings = untagged if self._tags.is_bare else self._tagging
         found = self._core.engine().aside.get_many(list(names), terms, taggings)
-        return {names[name]: value for name, value in found.items()}
+        return self._by_key(found, names)
 
     def get_or_load(
         self,
@@ -201,7 +202,7 @@ class Scope:
         found = self._core.engine().aside.get_or_load_many(
             list(names), load, terms, self._taggings(tags)
         )
-        return {names[name]: value for name, value in found.items()}
+        return self._by_key(found, names)
 
     def lookup(
         self,
@@ -622,7 +623,8 @@ class Scope:
 
     def _each_name(self, keys: Sequence[str]) -> list[str]:
         check_count(len(keys))
-        return [self._name(key) for key in keys]
+        check_keys(keys, self._core.options.max_key_bytes)
+        return [*map(self._name_of, keys)] if self._renames else list(keys)
 
     def _name_of(self, key: str) -> str:
         if self._hiding:
@@ -633,11 +635,11 @@ class Scope:
         """Return the keys by their inner names."""
         if isinstance(keys, str):
             raise KeyRejected("the keys are one text: give a list of keys")
-        check_count(len(keys))
-        if self._hiding:
-            return {self._name(key): key for key in keys}
-        most_bytes, prefix = self._core.options.max_key_bytes, named(self._namespace, "")
-        return {prefix + check_key(key, most_bytes): key for key in keys}
+        return dict(zip(self._each_name(keys), keys, strict=True))
+
+    def _by_key(self, found: dict[str, T], names: Mapping[str, str]) -> dict[str, T]:
+        """Return what was found of inner names by their keys."""
+        return {names[name]: value for name, value in found.items()} if self._renames else found
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:
         """Return the tags of an entry: those given, and those it has by itself."""

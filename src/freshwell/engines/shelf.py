@@ -15,10 +15,12 @@ from freshwell.engines.incidents import Incidents
 from freshwell.errors import CodecError
 from freshwell.ground.frame import (
     GUARDED,
+    Body,
     Flag,
     Frame,
     Rejected,
     State,
+    calm_bodies,
     decode,
     encode,
     plain_parts,
@@ -31,7 +33,7 @@ from freshwell.ground.options import EntryPolicy
 from freshwell.ground.plan import WORDS, L2Word, ReadLevel
 from freshwell.ground.ttl import EARLIEST_COSTS
 
-__all__ = ["ABSENT", "DOWN", "UNREAD", "Reading", "Shelf", "Terms"]
+__all__ = ["ABSENT", "DOWN", "UNREAD", "Calm", "Reading", "Shelf", "Terms"]
 
 _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
 _FRESH: Final = L2Word.FRESH  # to look a member up takes Python 3.11 as long as a hash of the key
@@ -70,6 +72,30 @@ class Reading(NamedTuple):
     """The tags that it was stored under, and their versions then."""
     rest_ms: int = 0
     """Stale: for how long the source is left alone with it, having failed."""
+
+
+class Calm(NamedTuple):
+    """Frames with nothing to decide, among others: their bodies, and where payloads begin.
+
+    -1: there is something to decide.
+    """
+
+    bodies: list[Body]
+    begins: list[int]
+
+    @property
+    def is_tagged(self) -> bool:
+        """Tell whether any of them has tags."""
+        return max(self.begins, default=0) > 0
+
+    def stamps(self) -> list[bytes | None]:
+        """Return the stamps of each as they are written. None: there is something to decide."""
+        both = zip(self.bodies, self.begins, strict=True)
+        return [None if begin < 0 else bytes(body[:begin]) for body, begin in both]
+
+    def leave_out(self, stand: Iterable[bool]) -> None:
+        """Note that there is something to decide about those that do not `stand`."""
+        self.begins[:] = [b if s else -1 for b, s in zip(self.begins, stand, strict=True)]
 
 
 ABSENT: Final = Reading(L2Word.ABSENT)
@@ -144,31 +170,36 @@ class Shelf:
             times = local_times(fresh_until_ms, born_ms, cost_us, server_ms, now_ns, stale_ns)
         return Reading(_FRESH, value, False, times, "fresh", "l2", stamps)
 
-    def values(
+    def calm(
         self,
         keys: Sequence[bytes],
         blobs: Sequence[bytes | None],
         terms: Terms,
         servers_ms: Iterable[int],
-    ) -> list[Any]:
-        """Return the values of frames that `read_calm` would read, and `UNREAD` for the others.
+    ) -> Calm:
+        """Return of many frames what `values` makes values of: those that `read_calm` would read.
 
-        For those who ask for many at once, and for nothing but the values: frames with tags
-        are left unread too.
+        For those who ask for many at once, and for nothing but the values.
         """
-        start, early_ms_per_us = terms.plain, terms.early_ms_per_us
+        bodies, begins = calm_bodies(
+            blobs, terms.plain, map(digest8, keys), servers_ms, terms.early_ms_per_us
+        )
+        return Calm(bodies, begins)
+
+    def values(self, keys: Sequence[bytes], calm: Calm, terms: Terms) -> list[Any]:
+        """Return the values of calm frames, and `UNREAD` for all that is not known to be one."""
         decode, most_bytes = terms.codec.decode, self._max_value_bytes
         values: list[Any] = []
-        for key, blob, server_ms in zip(keys, blobs, servers_ms, strict=True):
-            found = None if blob is None else plain_parts(blob, start, digest8(key))
-            value: Any = UNREAD
-            if found is not None and not found[3] and len(found[4]) <= most_bytes:
-                calm = found[0] - server_ms > found[2] * early_ms_per_us
-                try:
-                    value = decode(found[4], key) if calm and server_ms > 0 else UNREAD
-                except CodecError:
-                    value = UNREAD
-            values.append(value)
+        add = values.append
+        for key, body, begin in zip(keys, calm.bodies, calm.begins, strict=True):
+            payload = body[begin:] if begin else body
+            if begin < 0 or len(payload) > most_bytes:
+                add(UNREAD)
+                continue
+            try:
+                add(decode(payload, key))
+            except CodecError:
+                add(UNREAD)
         return values
 
     def frame(

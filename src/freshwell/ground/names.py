@@ -120,6 +120,14 @@ class Names:
             return self._inner + name[1:].encode()
         return self._root + name.encode()
 
+    def entries(self, names: Sequence[str]) -> list[bytes]:
+        """Return the L2 keys of many entries."""
+        root, inner = self._root, self._inner
+        return [
+            inner + name[1:].encode() if name[:1] == _MARK else root + name.encode()
+            for name in names
+        ]
+
     def name_of(self, key: bytes) -> str | None:
         """Return the entry that an L2 key is of. None: of none of this cache."""
         if key.startswith(self._root):
