@@ -96,11 +96,10 @@ class Scope:
 
         One round trip at the most. Raises as `get` does.
         """
-        names = self._names(keys)
-        terms = self._core.terms(type, read)
+        names, terms = self._names(keys), self._core.terms(type, read)
         taggings = untagged if self._tags.is_bare else self._tagging
-        found = await self._core.engine().aside.get_many(list(names), terms, taggings)
-        return self._by_key(found, names)
+        found = await self._core.engine().aside.get_many(names, terms, taggings)
+        return self._by_key(found, names, keys)
 
     async def get_or_load(
         self,
@@ -194,15 +193,16 @@ class Scope:
         )
 
         async def load(missing: Sequence[str], notes: LoadNotes) -> Mapping[str, T]:
-            wanted = {names[name]: name for name in missing}
+            key_of = dict(zip(names, keys, strict=True))
+            wanted = {key_of[name]: name for name in missing}
             with notes.many(wanted):
                 found = by_name(await resolve(loader(list(wanted))), list(wanted))
             return {wanted[key]: value for key, value in found.items() if key in wanted}
 
         found = await self._core.engine().aside.get_or_load_many(
-            list(names), load, terms, self._taggings(tags)
+            names, load, terms, self._taggings(tags)
         )
-        return self._by_key(found, names)
+        return self._by_key(found, names, keys)
 
     async def lookup(
         self,
@@ -631,15 +631,19 @@ class Scope:
             key = self._core.names.hidden(self._namespace, key)
         return named(self._namespace, key) if self._namespace else key
 
-    def _names(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return the keys by their inner names."""
+    def _names(self, keys: Sequence[str]) -> list[str]:
+        """Return the inner name of each of the keys that are to be read."""
         if isinstance(keys, str):
             raise KeyRejected("the keys are one text: give a list of keys")
-        return dict(zip(self._each_name(keys), keys, strict=True))
+        return self._each_name(keys)
 
-    def _by_key(self, found: dict[str, T], names: Mapping[str, str]) -> dict[str, T]:
-        """Return what was found of inner names by their keys."""
-        return {names[name]: value for name, value in found.items()} if self._renames else found
+    def _by_key(
+        self, found: dict[str, T], names: Sequence[str], keys: Sequence[str]
+    ) -> dict[str, T]:
+        """Return by keys what was found of their inner names, in the order of the keys."""
+        if not self._renames:
+            return found
+        return {k: found[name] for k, name in zip(keys, names, strict=True) if name in found}
 
     def _tagging(self, name: str, tags: Sequence[str | Computed] = ()) -> Tagging:
         """Return the tags of an entry: those given, and those it has by itself."""

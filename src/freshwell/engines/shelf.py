@@ -7,6 +7,7 @@ by the codec in force are counted and treated as absent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -189,6 +190,9 @@ class Shelf:
     def values(self, keys: Sequence[bytes], calm: Calm, terms: Terms) -> list[Any]:
         """Return the values of calm frames, and `UNREAD` for all that is not known to be one."""
         decode, most_bytes = terms.codec.decode, self._max_value_bytes
+        if not any(calm.begins) and max(map(len, calm.bodies), default=0) <= most_bytes:
+            with suppress(CodecError):  # mostly all are as simple as that
+                return list(map(decode, calm.bodies, keys))
         values: list[Any] = []
         add = values.append
         for key, body, begin in zip(keys, calm.bodies, calm.begins, strict=True):

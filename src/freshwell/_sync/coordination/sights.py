@@ -251,11 +251,13 @@ class Sights:
                     stamps, own = calm.stamps(), map(taggings, keys)
                     versions = self._t.tags.besides(stamps, versions, terms.level)
                     calm.leave_out(self._t.tags.standing(stamps, own, versions, since))
-                taken = self._t.shelf.values(l2_keys, calm, terms)
-                values.update(p for p in zip(keys, taken, strict=True) if p[1] is not UNREAD)
+                taken = zip(keys, self._t.shelf.values(l2_keys, calm, terms), strict=True)
+                values.update({key: value for key, value in taken if value is not UNREAD})
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
+        if values and len(values) == len(keys):
+            return {}
         readings = {
             key: ABSENT if blob is None else read(key, l2_key, blob, asked_ns, terms, timed)
             for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
