@@ -138,6 +138,18 @@ class Names:
             return _MARK + key[len(self._inner) :].decode("utf-8", "replace")
         return None
 
+    def names_of(self, keys: Sequence[bytes]) -> list[str]:
+        """Return the entries that L2 keys are of, without those of which `name_of` says None."""
+        root, inner = self._root, self._inner
+        begins, inside = len(root), len(inner)
+        return [
+            key[begins:].decode("utf-8", "replace")
+            if key.startswith(root)
+            else _MARK + key[inside:].decode("utf-8", "replace")
+            for key in keys
+            if key.startswith((root, inner))
+        ]
+
     def digest(self, tag: str) -> bytes:
         """Return the digest that entries carry of a tag."""
         known = self._digests.get(tag)

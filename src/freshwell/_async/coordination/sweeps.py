@@ -9,10 +9,13 @@ loaded before is stored afterwards. Writers' announcements stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
 
 from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.writes import Flying, Writes
+from freshwell._kit.aio import each
 from freshwell.errors import InvalidationError, StoreUnavailable
 from freshwell.ground.globs import glob_of
 from freshwell.ground.names import split
@@ -68,18 +71,37 @@ class Sweeps:
         gone: int,
         progress: Progress | None,
     ) -> int:
-        place: object = None
-        while True:
-            place, found = await self._t.store.scan(pattern, place)
-            keys = [key for key in found if is_meant(key)]
-            if keys:
-                gone += await self._t.store.forget(keys)
-                names = [self._t.names.name_of(key) for key in keys]
-                self._writes.drop([name for name in names if name is not None])
-                if progress is not None:
-                    progress(gone)
-            if place is None:
-                return gone
+        """Go over the keys. What L2 has found is removed while it looks for more.
+
+        And what it has removed is dropped here in the meantime.
+        """
+        place, keys = await self._found(pattern, is_meant, None)
+        removed: list[bytes] = []
+        while keys or removed or place is not None:
+            steps: list[Callable[[], Awaitable[Any]]] = [
+                partial(self._t.store.forget, keys),
+                partial(self._drop, removed),
+            ]
+            if place is not None:
+                steps.append(partial(self._found, pattern, is_meant, place))
+            count, _, *more = await each(steps, len(steps))
+            if removed and progress is not None:
+                progress(gone)
+            gone, removed = gone + count, keys
+            place, keys = more[0] if more else (None, [])
+        return gone
+
+    async def _found(
+        self, pattern: bytes, is_meant: Callable[[bytes], bool], place: object
+    ) -> tuple[object, list[bytes]]:
+        """Return some keys that are meant, and the place to go on from. None: that is all."""
+        place, found = await self._t.store.scan(pattern, place)
+        return place, [key for key in found if is_meant(key)]
+
+    async def _drop(self, keys: Sequence[bytes]) -> None:
+        """Let this process forget what L2 has removed."""
+        if keys:
+            self._writes.drop(self._t.names.names_of(keys))
 
     def _here(self, namespace: str, glob: str) -> list[str]:
         """Return the names of this process's entries and loads that match."""
