@@ -22,7 +22,7 @@ __all__ = [
     "values_of",
 ]
 
-_SCAN_COUNT = 500
+_SCAN_COUNT = 600
 """So few that the server's other clients do not notice."""
 _REDIRECTS = ("ASK", "MOVED")
 

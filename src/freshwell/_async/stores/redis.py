@@ -32,7 +32,7 @@ __all__ = ["Commands", "RedisStore"]
 _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
 _CALLS_AT_ONCE = 1_000
-_FORGET_AT_ONCE = 600
+_FORGET_AT_ONCE = 800
 """So few that the server's other clients do not notice."""
 _FORGOTTEN_BY_CALL = 200
 

@@ -9,7 +9,7 @@ loaded before is stored afterwards. Writers' announcements stay.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -59,6 +59,8 @@ class Sweeps:
                 f"invalidated: repeat the call when it answers again ({error})"
             ) from error
         finally:
+            # What was read from L2 before is kept here already, or will not be any more.
+            self._t.table.void_fills()
             self._writes.drop([*here, *self._here(namespace, glob)])
         self._t.counters.invalidations += gone
         self._t.observing.invalidated("pattern", gone)
@@ -71,23 +73,16 @@ class Sweeps:
         gone: int,
         progress: Progress | None,
     ) -> int:
-        """Go over the keys. What L2 has found is removed while it looks for more.
-
-        And what it has removed is dropped here in the meantime.
-        """
+        """Go over the keys of L2: while it removes some, it is asked for the next."""
         place, keys = self._found(pattern, is_meant, None)
-        removed: list[bytes] = []
-        while keys or removed or place is not None:
-            steps: list[Callable[[], Any]] = [
-                partial(self._t.store.forget, keys),
-                partial(self._drop, removed),
-            ]
+        while keys or place is not None:
+            steps: list[Callable[[], Any]] = [partial(self._t.store.forget, keys)]
             if place is not None:
                 steps.append(partial(self._found, pattern, is_meant, place))
-            count, _, *more = each(steps, len(steps))
-            if removed and progress is not None:
+            count, *more = each(steps, len(steps))
+            gone += count
+            if keys and progress is not None:
                 progress(gone)
-            gone, removed = gone + count, keys
             place, keys = more[0] if more else (None, [])
         return gone
 
@@ -98,14 +93,11 @@ class Sweeps:
         place, found = self._t.store.scan(pattern, place)
         return place, [key for key in found if is_meant(key)]
 
-    def _drop(self, keys: Sequence[bytes]) -> None:
-        """Let this process forget what L2 has removed."""
-        if keys:
-            self._writes.drop(self._t.names.names_of(keys))
-
     def _here(self, namespace: str, glob: str) -> list[str]:
-        """Return the names of this process's entries and loads that match."""
+        """Return what matches of this process's entries, loads, and sources left alone."""
         matches = glob_of(glob).fullmatch
-        names = dict.fromkeys([*self._t.table.keys(), *self._flying.names()])
+        names = dict.fromkeys(
+            [*self._t.table.keys(), *self._flying.names(), *self._t.rests.names()]
+        )
         places = ((name, *split(name)) for name in names)
         return [name for name, place, key in places if place == namespace and matches(key)]
