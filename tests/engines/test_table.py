@@ -171,16 +171,6 @@ def test_an_invalidation_voids_the_fills_under_way(clock: FakeClock, removal: st
     assert table.refused == 1
 
 
-def test_fills_are_voided_all_at_once_and_entries_stay(clock: FakeClock) -> None:
-    table = make_table(clock)
-    assert fill(table, clock, "kept") is not None
-    before = table.moment()
-    table.void_fills()
-    assert fill(table, clock, "late", since=before) is None
-    assert fill(table, clock, "new", since=table.moment()) is not None
-    assert serve(table, clock, "kept") == "value"
-
-
 @pytest.mark.parametrize("removal", ["drop", "drop_many", "expire", "clear"])
 def test_without_a_moment_the_old_value_would_have_been_stored(
     clock: FakeClock, removal: str
