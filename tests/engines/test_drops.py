@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from freshwell.engines import drops
 from freshwell.engines.drops import Drops
+from freshwell.testing import FakeClock
+from tests.engines.parts import fill, make_table, serve
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", None])), st.integers(0, 30))
@@ -59,3 +61,13 @@ def test_a_key_that_is_dropped_again_is_remembered_once() -> None:
     for _ in range(10):
         seen.note("k")
     assert len(seen) == 1
+
+
+def test_fills_are_voided_all_at_once_and_entries_stay(clock: FakeClock) -> None:
+    table = make_table(clock)
+    assert fill(table, clock, "kept") is not None
+    before = table.moment()
+    table.void_fills()
+    assert fill(table, clock, "late", since=before) is None
+    assert fill(table, clock, "new", since=table.moment()) is not None
+    assert serve(table, clock, "kept") == "value"

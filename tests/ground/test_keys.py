@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.keys import (
     check_key,
+    check_keys,
     check_namespace,
     digest8,
     encode_arguments,
@@ -288,3 +289,29 @@ def test_digests_are_fixed_for_ever() -> None:
 def test_an_enum_of_the_same_names_elsewhere_is_another_argument() -> None:
     Colour = Enum("Colour", {"RED": 1}, module="elsewhere")  # noqa: N806 - as its class is named
     assert encode_value(Colour.RED) != encode_value(given_values.Colour.RED)
+
+
+class _Text(str):
+    """Text of a class of its own."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("odd", ["", "x" * 17, "é" * 9, "é" * 8, "a\n", "\x7f", "\ud800", "\u2028"])
+@pytest.mark.parametrize("among", [[], ["a"], ["a", "é", "b c"]])
+def test_many_keys_are_refused_as_one_of_them_is(odd: str, among: list[str]) -> None:
+    def refusal(keys: list[str], together: bool) -> str | None:
+        try:
+            if together:
+                check_keys(keys, 16)
+            for key in () if together else keys:
+                check_key(key, 16)
+        except KeyRejected as error:
+            return str(error)
+        return None
+
+    for odd_one in (odd, _Text(odd), 7, None, [odd]):
+        keys: list[Any] = [*among, odd_one, *among]
+        assert refusal(keys, True) == refusal(keys, False)
+    check_keys([], 16)
+    check_keys(among, 16)

@@ -34,6 +34,18 @@ def test_a_name_is_found_again_from_its_key(place: tuple[str, str, str, str]) ->
     assert names.digest_of(names.entry(name)) is None
 
 
+@given(st.lists(st.tuples(st.just("") | namespaces, keys), max_size=5), versions)
+def test_many_are_named_as_each_is_by_itself(given: list[tuple[str, str]], version: str) -> None:
+    names = Names("shop", version)
+    own = [named(inner, key) for inner, key in given]
+    l2_keys = names.entries(own)
+    assert l2_keys == [names.entry(name) for name in own]
+    root = names.prefixes[0]
+    foreign = [b"fw:e:other:a", names.version_key(b"12345678"), root + b"\xff\n", root, b"\n"]
+    told = [*l2_keys, *foreign, *l2_keys]
+    assert names.names_of(told) == [n for key in told if (n := names.name_of(key)) is not None]
+
+
 @given(places)
 def test_no_prefix_is_the_beginning_of_another(place: tuple[str, str, str, str]) -> None:
     names = Names(place[0], place[1])

@@ -134,7 +134,7 @@ class Link:
         """Send commands in one write. The server's errors stand in the answer, in their place."""
         if not commands:
             return []
-        return await self._send(b"".join(map(pack, commands)), len(commands), repeat=repeat)
+        return await self._send(pack(commands), len(commands), repeat=repeat)
 
     async def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
         """SCAN. Return some keys that match, and the place to go on from. None: that is all."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, cast
 
 from freshwell._kit.link_errors import ServerReplied
 
@@ -22,7 +23,7 @@ __all__ = [
     "values_of",
 ]
 
-_SCAN_COUNT = 500
+_SCAN_COUNT = 600
 """So few that the server's other clients do not notice."""
 _REDIRECTS = ("ASK", "MOVED")
 
@@ -31,13 +32,10 @@ Reply = Any
 """bytes, int, None, a list of replies, or `ServerReplied` where the server answered an error."""
 
 
-def pack(command: Sequence[Argument]) -> bytes:
-    """Return a command as the server reads it."""
-    parts = [b"*%d\r\n" % len(command)]
-    for argument in command:
-        data = argument if isinstance(argument, bytes) else str(argument).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(parts)
+def pack(commands: Sequence[Sequence[Argument]]) -> bytes:
+    """Return commands as the server reads them."""
+    packed = _packer()
+    return b"".join([packed(tuple(command)) for command in commands])
 
 
 def pack_get(key: bytes) -> bytes:
@@ -47,8 +45,15 @@ def pack_get(key: bytes) -> bytes:
 
 def pack_mget(keys: Sequence[bytes]) -> bytes:
     """Return an MGET as the server reads it."""
-    parts = [b"$%d\r\n%b\r\n" % (len(key), key) for key in keys]
-    return b"*%d\r\n$4\r\nMGET\r\n%b" % (len(keys) + 1, b"".join(parts))
+    return _packer()((b"MGET", *keys))
+
+
+@cache
+def _packer() -> Callable[[tuple[Argument, ...]], bytes]:
+    """Return what packs a command: to import it each time would cost as much as a short one."""
+    from hiredis import pack_command
+
+    return cast("Callable[[tuple[Argument, ...]], bytes]", pack_command)
 
 
 def new_reader() -> Any:

@@ -207,7 +207,7 @@ class Link:
         """Send commands in one write. The server's errors stand in the answer, in their place."""
         if not commands:
             return []
-        return self._send(b"".join(map(pack, commands)), len(commands), repeat=repeat)
+        return self._send(pack(commands), len(commands), repeat=repeat)
 
     def scan(self, pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
         """SCAN. Return some keys that match, and the place to go on from. None: that is all."""

@@ -32,6 +32,11 @@ class Rests:
     def __len__(self) -> int:
         return len(self._until_ns)
 
+    def names(self) -> list[str]:
+        """Return the entries of which anything is noted."""
+        with self._mutex:
+            return [*self._until_ns, *self._barred]
+
     def note(self, keys: Iterable[str], until_ns: int, *, barred: bool = False) -> None:
         """Leave the sources of these entries alone until then.
 

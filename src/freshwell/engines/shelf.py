@@ -7,6 +7,7 @@ by the codec in force are counted and treated as absent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -15,11 +16,13 @@ from freshwell.engines.incidents import Incidents
 from freshwell.errors import CodecError
 from freshwell.ground.frame import (
     GUARDED,
+    Body,
     Flag,
     Frame,
     PlainParts,
     Rejected,
     State,
+    calm_bodies,
     decode,
     encode,
     plain_parts,
@@ -33,7 +36,7 @@ from freshwell.ground.options import EntryPolicy
 from freshwell.ground.plan import WORDS, L2Word, ReadLevel
 from freshwell.ground.ttl import EARLIEST_COSTS
 
-__all__ = ["ABSENT", "DOWN", "UNREAD", "Calm", "Reading", "Shelf", "Terms"]
+__all__ = ["ABSENT", "DOWN", "UNREAD", "Calm", "CalmFrames", "Reading", "Shelf", "Terms"]
 
 _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
 _FRESH: Final = L2Word.FRESH  # to look a member up takes Python 3.11 as long as a hash of the key
@@ -76,6 +79,31 @@ class Reading(NamedTuple):
 
 Calm = tuple[Any, PlainParts]
 """A value, and the parts of the frame that it was read from."""
+
+
+class CalmFrames(NamedTuple):
+    """Frames with nothing to decide, among others: their bodies, and where payloads begin.
+
+    -1: there is something to decide.
+    """
+
+    bodies: list[Body]
+    begins: list[int]
+
+    @property
+    def is_tagged(self) -> bool:
+        """Tell whether any of them has tags."""
+        return max(self.begins, default=0) > 0
+
+    def stamps(self) -> list[bytes | None]:
+        """Return the stamps of each as they are written. None: there is something to decide."""
+        both = zip(self.bodies, self.begins, strict=True)
+        return [None if begin < 0 else bytes(body[:begin]) for body, begin in both]
+
+    def leave_out(self, stand: Iterable[bool]) -> None:
+        """Note that there is something to decide about those that do not `stand`."""
+        self.begins[:] = [b if s else -1 for b, s in zip(self.begins, stand, strict=True)]
+
 
 ABSENT: Final = Reading(L2Word.ABSENT)
 UNREAD: Final = object()
@@ -151,31 +179,39 @@ class Shelf:
             times = local_times(fresh_until_ms, born_ms, cost_us, server_ms, now_ns, stale_ns)
         return Reading(_FRESH, value, False, times, "fresh", "l2", stamps_in(stamps))
 
-    def values(
+    def calm_frames(
         self,
         keys: Sequence[bytes],
         blobs: Sequence[bytes | None],
         terms: Terms,
         servers_ms: Iterable[int],
-    ) -> list[Any]:
-        """Return the values of frames that `calm` would find, and `UNREAD` for the others.
+    ) -> CalmFrames:
+        """Return of many frames what `values` makes values of: those that `calm` would find.
 
-        For those who ask for many at once, and for nothing but the values: frames with tags
-        are left unread too.
+        For those who ask for many at once, and for nothing but the values.
         """
-        start, early_ms_per_us = terms.plain, terms.early_ms_per_us
+        bodies, begins = calm_bodies(
+            blobs, terms.plain, map(digest8, keys), servers_ms, terms.early_ms_per_us
+        )
+        return CalmFrames(bodies, begins)
+
+    def values(self, keys: Sequence[bytes], calm: CalmFrames, terms: Terms) -> list[Any]:
+        """Return the values of calm frames, and `UNREAD` for all that is not known to be one."""
         decode, most_bytes = terms.codec.decode, self._max_value_bytes
+        if not any(calm.begins) and max(map(len, calm.bodies), default=0) <= most_bytes:
+            with suppress(CodecError):  # mostly all are as simple as that
+                return list(map(decode, calm.bodies, keys))
         values: list[Any] = []
-        for key, blob, server_ms in zip(keys, blobs, servers_ms, strict=True):
-            found = None if blob is None else plain_parts(blob, start, digest8(key))
-            value: Any = UNREAD
-            if found is not None and not found[3] and len(found[4]) <= most_bytes:
-                calm = found[0] - server_ms > found[2] * early_ms_per_us
-                try:
-                    value = decode(found[4], key) if calm and server_ms > 0 else UNREAD
-                except CodecError:
-                    value = UNREAD
-            values.append(value)
+        add = values.append
+        for key, body, begin in zip(keys, calm.bodies, calm.begins, strict=True):
+            payload = body[begin:] if begin else body
+            if begin < 0 or len(payload) > most_bytes:
+                add(UNREAD)
+                continue
+            try:
+                add(decode(payload, key))
+            except CodecError:
+                add(UNREAD)
         return values
 
     def frame(

@@ -342,6 +342,11 @@ class Table:
         let_go(dead)
         return len(dead)
 
+    def void_fills(self) -> None:
+        """Let no value be stored that was asked for before now. Entries stay."""
+        with self._guard:
+            self._drops.note_all()
+
     def sweep(self, limit: int) -> int:
         """Remove up to `limit` entries that may not even be served stale. Return how many.
 

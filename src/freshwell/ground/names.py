@@ -28,6 +28,8 @@ __all__ = ["PULSE", "Names", "key_tag", "named", "namespace_tag", "shown", "spli
 _MARK: Final = "\x1f"
 """Begins a name inside a namespace. No key has control characters."""
 
+_BREAK: Final = "\n"
+
 _MAX_KNOWN: Final = 10_000
 
 _OF_VERSIONS: Final = (ascii_letters + digits + "._-").encode()
@@ -120,6 +122,14 @@ class Names:
             return self._inner + name[1:].encode()
         return self._root + name.encode()
 
+    def entries(self, names: Sequence[str]) -> list[bytes]:
+        """Return the L2 keys of many entries: made in one text, as names have no line breaks."""
+        if not names:
+            return []
+        root = self._root.decode()
+        text = f"{root}{f'{_BREAK}{root}'.join(names)}"
+        return text.replace(root + _MARK, self._inner.decode()).encode().split(_BREAK.encode())
+
     def name_of(self, key: bytes) -> str | None:
         """Return the entry that an L2 key is of. None: of none of this cache."""
         if key.startswith(self._root):
@@ -127,6 +137,18 @@ class Names:
         if key.startswith(self._inner):
             return _MARK + key[len(self._inner) :].decode("utf-8", "replace")
         return None
+
+    def names_of(self, keys: Sequence[bytes]) -> list[str]:
+        """Return the entries that L2 keys are of, without those of which `name_of` says None."""
+        root, inner = self._root, self._inner
+        begins, inside = len(root), len(inner)
+        return [
+            key[begins:].decode("utf-8", "replace")
+            if key.startswith(root)
+            else _MARK + key[inside:].decode("utf-8", "replace")
+            for key in keys
+            if key.startswith((root, inner))
+        ]
 
     def digest(self, tag: str) -> bytes:
         """Return the digest that entries carry of a tag."""

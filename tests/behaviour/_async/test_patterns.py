@@ -57,6 +57,26 @@ async def test_a_load_under_way_is_void(make: Make) -> None:
         assert await cache.get("report:1") is None
 
 
+async def test_what_a_writer_has_announced_stays(redis_url: str) -> None:
+    async def load() -> str:
+        return "old"
+
+    async with AsyncCache(redis_url, l1=False) as cache:
+        await cache.set_many(dict.fromkeys(["report:1", "report:2"], 1))
+        async with cache.writing("report:2"):
+            assert await cache.invalidate_pattern("report:*") == 1
+            assert await cache.get_or_load("report:1", load) == "old"
+            assert await cache.get_or_load("report:2", load) == "old"
+            assert await cache.get_many(["report:1", "report:2"]) == {"report:1": "old"}
+
+
+async def test_what_is_on_its_way_into_this_process_is_not_kept(redis_url: str) -> None:
+    async with AsyncCache(redis_url, namespace="swept") as cache:
+        since = cache._core.table.moment()
+        assert await cache.invalidate_pattern("of no entry that is here*") == 0
+        assert cache._core.table.dropped_since(since, "of no entry that is here, yet")
+
+
 async def test_another_process_hears_of_it(redis_url: str) -> None:
     async with AsyncCache(redis_url) as one, AsyncCache(redis_url) as other:
         await one.set_many({f"report:{n}": n for n in range(3_000)})

@@ -99,3 +99,40 @@ def test_the_same_key_twice_is_one_entry(make: Make) -> None:
     with make() as cache:
         cache.set("a", 1)
         assert cache.get_many(["a", "b", "a"]) == {"a": 1}
+
+
+def test_entries_without_a_tag_that_their_caller_gives_are_absent(redis_url: str) -> None:
+    with of(redis_url, l1=False) as cache:
+        cache.set_many({"a": 1, "b": 2}, tags=["t", "other"])
+        cache.set_many({"c": 3}, tags=["other"])
+        cache.set_many({"d": 4})
+
+        def load(keys: list[str]) -> dict[str, Any]:
+            return dict.fromkeys(keys, "loaded")
+
+        keys = ["a", "b", "c", "d"]
+        found = cache.get_or_load_many(keys, load, tags=["t"])
+        assert found == {"a": 1, "b": 2, "c": "loaded", "d": "loaded"}
+        cache.invalidate_tags("other")
+        found = cache.get_or_load_many(keys, load, tags=["t"])
+        assert found == dict.fromkeys(keys, "loaded")
+
+
+def test_each_call_of_many_has_tags_of_its_own(redis_url: str) -> None:
+    with of(redis_url, l1=False) as cache:
+        loaded: list[int] = []
+
+        @cache.cached("t:{n}", tags=["all", "one:{n}"])
+        def product(n: int) -> int:
+            loaded.append(n)
+            return n
+
+        assert product.many(range(5)) == list(range(5))
+        cache.invalidate_tags("one:3")
+        loaded.clear()
+        assert product.many(range(5)) == list(range(5))
+        assert loaded == [3]
+        cache.invalidate_tags("all")
+        assert product.many(range(5)) == list(range(5))
+        assert sorted(loaded) == [0, 1, 2, 3, 3, 4]
+        assert cache.stats().outdated == 6

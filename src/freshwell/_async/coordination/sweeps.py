@@ -9,10 +9,13 @@ loaded before is stored afterwards. Writers' announcements stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.writes import Flying, Writes
+from freshwell._kit.aio import each
 from freshwell.errors import InvalidationError, StoreUnavailable
 from freshwell.ground.globs import glob_of
 from freshwell.ground.names import split
@@ -56,6 +59,8 @@ class Sweeps:
                 f"invalidated: repeat the call when it answers again ({error})"
             ) from error
         finally:
+            # What was read from L2 before is kept here already, or will not be any more.
+            self._t.table.void_fills()
             self._writes.drop([*here, *self._here(namespace, glob)])
         self._t.counters.invalidations += gone
         self._t.observing.invalidated("pattern", gone)
@@ -68,22 +73,31 @@ class Sweeps:
         gone: int,
         progress: Progress | None,
     ) -> int:
-        place: object = None
-        while True:
-            place, found = await self._t.store.scan(pattern, place)
-            keys = [key for key in found if is_meant(key)]
-            if keys:
-                gone += await self._t.store.forget(keys)
-                names = [self._t.names.name_of(key) for key in keys]
-                self._writes.drop([name for name in names if name is not None])
-                if progress is not None:
-                    progress(gone)
-            if place is None:
-                return gone
+        """Go over the keys of L2: while it removes some, it is asked for the next."""
+        place, keys = await self._found(pattern, is_meant, None)
+        while keys or place is not None:
+            steps: list[Callable[[], Awaitable[Any]]] = [partial(self._t.store.forget, keys)]
+            if place is not None:
+                steps.append(partial(self._found, pattern, is_meant, place))
+            count, *more = await each(steps, len(steps))
+            gone += count
+            if keys and progress is not None:
+                progress(gone)
+            place, keys = more[0] if more else (None, [])
+        return gone
+
+    async def _found(
+        self, pattern: bytes, is_meant: Callable[[bytes], bool], place: object
+    ) -> tuple[object, list[bytes]]:
+        """Return some keys that are meant, and the place to go on from. None: that is all."""
+        place, found = await self._t.store.scan(pattern, place)
+        return place, [key for key in found if is_meant(key)]
 
     def _here(self, namespace: str, glob: str) -> list[str]:
-        """Return the names of this process's entries and loads that match."""
+        """Return what matches of this process's entries, loads, and sources left alone."""
         matches = glob_of(glob).fullmatch
-        names = dict.fromkeys([*self._t.table.keys(), *self._flying.names()])
+        names = dict.fromkeys(
+            [*self._t.table.keys(), *self._flying.names(), *self._t.rests.names()]
+        )
         places = ((name, *split(name)) for name in names)
         return [name for name, place, key in places if place == namespace and matches(key)]

@@ -32,8 +32,9 @@ __all__ = ["Commands", "RedisStore"]
 _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
 _CALLS_AT_ONCE = 1_000
-_FORGET_AT_ONCE = 200
+_FORGET_AT_ONCE = 800
 """So few that the server's other clients do not notice."""
+_FORGOTTEN_BY_CALL = 200
 
 
 class Commands(Protocol):
@@ -213,7 +214,7 @@ class RedisStore:
 
     async def forget(self, keys: Sequence[bytes]) -> int:
         gone = 0
-        each = _FORGET_AT_ONCE if self._link.in_order else 1
+        each = _FORGOTTEN_BY_CALL if self._link.in_order else 1
         for start in range(0, len(keys), _FORGET_AT_ONCE):
             part = keys[start : start + _FORGET_AT_ONCE]
             calls: list[Call] = [

@@ -135,13 +135,11 @@ class Coherence:
 
     def _take(self, notice: Notice | None) -> None:
         if isinstance(notice, Invalidated):
-            entries: list[str] = []
+            entries = self._names.names_of(notice.keys)
             tags: list[bytes] = []
-            for key in notice.keys:
-                if (name := self._names.name_of(key)) is not None:
-                    entries.append(name)
-                elif (digest := self._names.digest_of(key)) is not None:
-                    tags.append(digest)
+            if len(entries) < len(notice.keys):
+                digests = map(self._names.digest_of, notice.keys)
+                tags = [digest for digest in digests if digest is not None]
             self._counters.notices += len(entries) + len(tags)
             self._table.drop_many(entries)
             if tags:

@@ -31,10 +31,8 @@ Sight = tuple[Reading, Plan]
 Told = tuple[Reading, Plan] | tuple[Any, None]
 """A sight; or a value from L2 that is plainly fresh, where there is nothing to say but that."""
 
-Found = tuple[str, bytes, bytes | None]
-"""An entry, its key in L2, and what is there."""
-
 _NOT_IN_L1 = ABSENT._replace(tier="l1")
+_UNSEEN: Sight = _NOT_IN_L1, Plan.ASK_L2
 _WITHHELD = ABSENT._replace(reason="spooled")
 _L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
@@ -107,21 +105,26 @@ class Sights:
             asked = [key for key in asked if key not in held]
         if asked:
             for key, found in self._ask_many(asked, terms, taggings, timed, values).items():
-                sights[key] = sight = _judged(sights[key][0], found)
+                sights[key] = sight = _judged(sights.get(key, _UNSEEN)[0], found)
                 if sight[1] is _LOAD_ALONE:
                     sights[key] = self._in_need(key, terms, taggings(key), sight)
-        if values:
+        if values and sights:
             sights = {key: sight for key, sight in sights.items() if key not in values}
         return sights
 
     def _near_many(
         self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
     ) -> tuple[dict[str, Sight], list[str]]:
-        """Look into L1, and return what L2 is to be asked for besides."""
-        shared = self._t.store.shared
+        """Look into L1, and return what L2 is to be asked for besides.
+
+        Where nothing can be found here nothing is said of the keys: they are `_UNSEEN`.
+        """
+        shared, looks = self._t.store.shared, terms.level is _EVENTUAL and self._t.table.entries
+        if shared and not looks and not len(self._t.spool):
+            return {}, list(dict.fromkeys(keys))
         absent: Sight = _NOT_IN_L1, plan(Verdict.ABSENT, None, shared=shared)
         sights: dict[str, Sight] = dict.fromkeys(keys, absent)
-        if terms.level is _EVENTUAL and self._t.table.entries:
+        if looks:
             for key in sights:
                 seen = self._in_l1(key, terms, taggings(key))
                 if seen is not _NOT_IN_L1:
@@ -258,19 +261,28 @@ class Sights:
         if taggings is not untagged:
             expected = dict.fromkeys(digest for key in keys for digest in taggings(key).digests)
         unknown = self._t.tags.unknown(expected, terms.level) if expected else []
-        entry, read = self._t.names.entry, self._read
-        l2_keys = [entry(key) for key in keys]
+        l2_keys, read = self._t.names.entries(keys), self._read
         try:
             blobs, versions = self._t.tags.fetch(l2_keys, unknown)
+            if values is not None and not timed:
+                calm = self._t.shelf.calm_frames(
+                    l2_keys, blobs, terms, self._t.store.clocks(l2_keys)
+                )
+                if expected or calm.is_tagged:
+                    stamps, own = calm.stamps(), map(taggings, keys)
+                    versions = self._t.tags.besides(stamps, versions, terms.level)
+                    calm.leave_out(self._t.tags.standing(stamps, own, versions, since))
+                taken = zip(keys, self._t.shelf.values(l2_keys, calm, terms), strict=True)
+                values.update({key: value for key, value in taken if value is not UNREAD})
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
-        found = list(zip(keys, l2_keys, blobs, strict=True))
-        if values is not None and not timed and not expected:
-            found = self._take_values(found, terms, values)
+        if values and len(values) == len(keys):
+            return {}
         readings = {
             key: ABSENT if blob is None else read(key, l2_key, blob, asked_ns, terms, timed)
-            for key, l2_key, blob in found
+            for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
+            if not values or key not in values
         }
         if expected or any(reading.stamps for reading in readings.values()):
             readings = self._verified(readings, terms, taggings, versions, since)
@@ -291,18 +303,6 @@ class Sights:
         return self._t.shelf.read_calm(
             calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=timed
         )
-
-    def _take_values(self, found: list[Found], terms: Terms, values: dict[str, Any]) -> list[Found]:
-        """Read values of which there is nothing to say but that. Return what is left."""
-        l2_keys, blobs = [l2_key for _, l2_key, _ in found], [blob for *_, blob in found]
-        read = self._t.shelf.values(l2_keys, blobs, terms, self._t.store.clocks(l2_keys))
-        left: list[Found] = []
-        for one, value in zip(found, read, strict=True):
-            if value is UNREAD:
-                left.append(one)
-            else:
-                values[one[0]] = value
-        return left
 
     def _verified(
         self,

@@ -28,7 +28,7 @@ from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.errors import StoreUnavailable
-from freshwell.ground.frame import stamp_frame, stamp_in
+from freshwell.ground.frame import stamp_frame, stamp_in, stamps_in
 from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
@@ -43,6 +43,7 @@ _SEEN_FOR_MS = 1_500
 _MAX_KNOWN = 2_000
 """How many questions are remembered."""
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
+_CALM = Reading(L2Word.FRESH)
 _NOTHING = (L2Word.ABSENT, L2Word.DOWN)
 _EVENTUAL = ReadLevel.EVENTUAL
 _ALONE = CoherenceMode.ALONE
@@ -189,14 +190,51 @@ class Tags:
         that caller either. Raises `StoreUnavailable`.
         """
         carried = {digest for reading in readings.values() for digest, _ in reading.stamps}
-        missing = self.unknown(carried.difference(versions), level)
-        if missing:
-            _, more = self.fetch((), missing)
-            versions = {**versions, **more}
+        versions = self._with(carried, versions, level)
         return {
             name: reading if self.stands(reading, taggings(name), versions, since) else OUTDATED
             for name, reading in readings.items()
         }
+
+    def besides(
+        self, stamps: Iterable[bytes | None], versions: Versions, level: ReadLevel
+    ) -> Versions:
+        """Return the versions, and those of tags that entries carry, as far as they are asked for.
+
+        `stamps`: as `CalmFrames.stamps` has them. Raises `StoreUnavailable`.
+        """
+        carried = {digest for one in {*stamps} if one for digest, _ in stamps_in(one)}
+        return self._with(carried, versions, level)
+
+    def standing(
+        self,
+        stamps: Iterable[bytes | None],
+        taggings: Iterable[Tagging],
+        versions: Versions,
+        since: int,
+    ) -> list[bool]:
+        """Tell of each of many entries whether it `stands`. Those that are alike are judged once.
+
+        False as well where there are no stamps (None).
+        """
+        known: dict[tuple[bytes | None, tuple[bytes, ...]], bool] = {}
+        judged: list[bool] = []
+        for one, tagging in zip(stamps, taggings, strict=True):
+            alike = one, tagging.digests
+            stands = known.get(alike)
+            if stands is None:
+                reading = _CALM if not one else _CALM._replace(stamps=stamps_in(one))
+                stands = one is not None and self.stands(reading, tagging, versions, since)
+                known[alike] = stands
+            judged.append(stands)
+        return judged
+
+    def _with(self, carried: set[bytes], versions: Versions, level: ReadLevel) -> Versions:
+        missing = self.unknown(carried.difference(versions), level)
+        if not missing:
+            return versions
+        _, more = self.fetch((), missing)
+        return {**versions, **more}
 
     def needs(self, reading: Reading, versions: Versions, level: ReadLevel) -> bool:
         """Tell whether more versions must be asked for to judge a reading: see `verified`."""
