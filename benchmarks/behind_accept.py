@@ -9,14 +9,11 @@ process takes for each, which is the same on a busy machine as on an idle one.
 from __future__ import annotations
 
 import asyncio
-import random
-import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,15 @@ from redis import Redis
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 
-from benchmarks.behind_bare import AsyncGroupCommit, GroupCommit, InsertCommit
+from benchmarks.behind_bare import (
+    LEAST_SCRIPT,
+    AsyncGroupCommit,
+    Entries,
+    GroupCommit,
+    InsertCommit,
+    least_command,
+)
+from benchmarks.behind_rows import LEAST, Append, Group, Row, interleave, show
 from freshwell import AsyncCache, Cache
 from freshwell._async.stores.journal_places import open_journal
 from freshwell._async.stores.local_journal import LocalJournal
@@ -44,16 +49,12 @@ _PAYLOAD = msgspec.json.encode(VALUE)
 assert len(_PAYLOAD) == 200, len(_PAYLOAD)
 _IDS = 20_000
 _MANY = 10**9
-_TARGET = 1.5
 _OPTIONS: dict[str, Any] = {
     "flusher": False,
     "max_backlog": 10_000_000,
     "max_backlog_bytes": 2**40,
     "drain": 0,
 }
-
-Append = Callable[[int], Any]
-"""Appends for a number, which is the key's. Returns what is to be awaited, where it is."""
 
 
 class Nothing:
@@ -74,30 +75,6 @@ class _Plain:
         return None
 
 
-@dataclass
-class _Row:
-    """A contender, and what its rounds took: medians, 99th percentiles, rates, processor's time."""
-
-    name: str
-    append: Append
-    bare: bool = False
-    medians_us: list[float] = field(default_factory=list)
-    highs_us: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    cpus_us: list[float] = field(default_factory=list)
-
-
-@dataclass
-class _Group:
-    """Contenders at the same durability, and how many at a time; the first is the reference."""
-
-    title: str
-    rows: Sequence[_Row]
-    callers: int
-    each: int
-    run: Callable[[Append, int, int], list[int]]
-
-
 def run(rounds: int, journals: Sequence[str], *, threads: bool = True) -> None:
     """Measure `journals`: "sqlite", "redis", "redis-always", "memory"."""
     for journal in journals:
@@ -108,8 +85,8 @@ def run(rounds: int, journals: Sequence[str], *, threads: bool = True) -> None:
             groups = _async_groups(stack, runner, folder, journal, url)
             if threads:
                 groups += _sync_groups(stack, folder, journal, url)
-            _interleave(groups, rounds)
-            _show(groups)
+            interleave(groups, rounds)
+            show(groups)
 
 
 def _server(stack: ExitStack, journal: str) -> str:
@@ -125,19 +102,15 @@ def _server(stack: ExitStack, journal: str) -> str:
 
 def _async_groups(
     stack: ExitStack, runner: asyncio.Runner, folder: Path, journal: str, url: str
-) -> list[_Group]:
+) -> list[Group]:
     def timed(append: Append, callers: int, each: int) -> list[int]:
         return runner.run(_with_tasks(append, callers, each))
 
     contenders = runner.run(_async_contenders(stack, runner, folder, journal, url))
     return [
-        _Group(
+        Group(
             f"Accept, {journal}, {callers} task(s)",
-            [
-                _Row(name, append, bare)
-                for name, append, bare, most in contenders
-                if callers <= most
-            ],
+            [Row(name, append, bare) for name, append, bare, most in contenders if callers <= most],
             callers,
             each,
             timed,
@@ -171,6 +144,8 @@ async def _async_contenders(
 def _async_to_a_file(stack: ExitStack, runner: asyncio.Runner, folder: Path) -> list[_Contender]:
     group = AsyncGroupCommit(str(folder / "bare.db"))
     stack.callback(group.close)
+    least = AsyncGroupCommit(str(folder / "least.db"), least=True)
+    stack.callback(least.close)
     alone = InsertCommit(str(folder / "alone.db"))
     stack.callback(alone.close)
     journal = LocalJournal(
@@ -188,6 +163,7 @@ def _async_to_a_file(stack: ExitStack, runner: asyncio.Runner, folder: Path) -> 
     return [
         ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
         ("bare: INSERT, COMMIT, no thread", insert, True, 1),
+        (LEAST, lambda i: least.put(i, VALUE), True, _MANY),
         ("the journal alone: LocalJournal.accept", accept, True, _MANY),
         ("AsyncCache.write_behind, put", put, False, _MANY),
     ]
@@ -209,6 +185,13 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
     async def three(i: int) -> None:
         await link.batch(_what_is_written(i))
 
+    sha, entries = _taught(url), Entries()
+
+    async def least(i: int, entry: bool) -> None:
+        await link.batch([least_command(sha, b"least", i, VALUE, entry=entry)])
+        if not entry:
+            entries.drop(f"user:{i}")
+
     async def accept(i: int) -> None:
         await journal.accept([_draft(i)])
 
@@ -216,6 +199,8 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
         ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
         ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, _MANY),
         ("bare: XADD, HSET, SET: record and entry", three, True, _MANY),
+        (f"{LEAST}, apart", lambda i: least(i, False), True, _MANY),
+        (f"{LEAST}, beside", lambda i: least(i, True), True, _MANY),
         ("the journal alone: RedisJournal.accept", accept, True, _MANY),
         (
             "AsyncCache.write_behind, put, apart",
@@ -256,16 +241,12 @@ async def _with_tasks(append: Append, callers: int, each: int) -> list[int]:
 # -- threads ---------------------------------------------------------------------------------
 
 
-def _sync_groups(stack: ExitStack, folder: Path, journal: str, url: str) -> list[_Group]:
+def _sync_groups(stack: ExitStack, folder: Path, journal: str, url: str) -> list[Group]:
     contenders = _sync_contenders(stack, folder, journal, url)
     return [
-        _Group(
+        Group(
             f"Accept, {journal}, {callers} thread(s)",
-            [
-                _Row(name, append, bare)
-                for name, append, bare, most in contenders
-                if callers <= most
-            ],
+            [Row(name, append, bare) for name, append, bare, most in contenders if callers <= most],
             callers,
             each,
             _with_threads,
@@ -278,12 +259,15 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
     if journal == "sqlite":
         group = GroupCommit(str(folder / "bare-sync.db"))
         stack.callback(group.close)
+        least = GroupCommit(str(folder / "least-sync.db"), least=True)
+        stack.callback(least.close)
         alone = InsertCommit(str(folder / "alone-sync.db"))
         stack.callback(alone.close)
         put = _put(stack, Cache(), f"sqlite:///{folder}/pending-sync.db")
         return [
             ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
             ("bare: INSERT, COMMIT, no thread", lambda i: alone.append(_PAYLOAD), True, _MANY),
+            (LEAST, lambda i: least.put(i, VALUE), True, _MANY),
             ("Cache.write_behind, put", put, False, _MANY),
         ]
     if journal == "memory":
@@ -298,6 +282,13 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
     client = stack.enter_context(Redis.from_url(url))
     beside = Cache(url, namespace="bench-behind-sync")
     apart = Cache(namespace="bench-apart-sync")
+    sha, entries = _taught(url), Entries()
+
+    def put_least(i: int, entry: bool) -> None:
+        link.batch([least_command(sha, b"least-sync", i, VALUE, entry=entry)])
+        if not entry:
+            entries.drop(f"user:{i}")
+
     return [
         ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
         ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, _MANY),
@@ -307,6 +298,8 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
             True,
             _MANY,
         ),
+        (f"{LEAST}, apart", lambda i: put_least(i, False), True, _MANY),
+        (f"{LEAST}, beside", lambda i: put_least(i, True), True, _MANY),
         ("Cache.write_behind, put, apart", _put(stack, apart, url), False, _MANY),
         ("Cache.write_behind, put, beside", _put(stack, beside, "redis"), False, _MANY),
     ]
@@ -340,6 +333,12 @@ def _with_threads(append: Append, callers: int, each: int) -> list[int]:
 # -- both ------------------------------------------------------------------------------------
 
 
+def _taught(url: str) -> str:
+    """Return the digest of the least script, which the server knows from now on."""
+    with Redis.from_url(url) as client:
+        return str(client.script_load(LEAST_SCRIPT))
+
+
 def _draft(i: int) -> Draft:
     return Draft(f"user:{i}", b"%d" % i, Kind.PUT, _PAYLOAD, bytes(16))
 
@@ -356,37 +355,3 @@ def _what_is_written(i: int) -> list[tuple[bytes, ...]]:
         (b"HSET", b"raw-latest", name, b"1700000000000-0"),
         (b"SET", b"raw:" + name, bytes(52) + _PAYLOAD, b"PX", b"300000"),
     ]
-
-
-def _interleave(groups: Sequence[_Group], rounds: int) -> None:
-    order = random.Random(1)
-    rows = [(group, row) for group in groups for row in group.rows]
-    for number in range(rounds + 1):
-        for group, row in order.sample(rows, len(rows)):
-            began, cpu_began = time.perf_counter(), time.process_time()
-            taken = sorted(group.run(row.append, group.callers, group.each))
-            seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
-            if number:
-                row.medians_us.append(statistics.median(taken) / 1_000)
-                row.highs_us.append(taken[len(taken) * 99 // 100] / 1_000)
-                row.rates.append(len(taken) / seconds)
-                row.cpus_us.append(cpu_s / len(taken) * 1e6)
-
-
-def _show(groups: Sequence[_Group]) -> None:
-    for group in groups:
-        print(f"\n{group.title}")
-        print(
-            f"  {'':42}{'p50':>10}{'p99':>11}{'a second':>9}{'ratio':>7}{'target':>7}"
-            f"{'cpu':>8}{'ratio':>7}"
-        )
-        reference = statistics.median(group.rows[0].medians_us)
-        least = statistics.median(group.rows[0].cpus_us)
-        for row in group.rows:
-            median, high = statistics.median(row.medians_us), statistics.median(row.highs_us)
-            rate, cpu = statistics.median(row.rates), statistics.median(row.cpus_us)
-            target = "" if row.bare else f"<={_TARGET:g}"
-            print(
-                f"  {row.name:42}{median:>7,.0f} us{high:>8,.0f} us{rate:>9,.0f}"
-                f"{median / reference:>7.2f}{target:>7}{cpu:>5,.0f} us{cpu / least:>7.2f}"
-            )

@@ -139,6 +139,8 @@ def _payload_codec(core: Core, codec: str | Codec | None, type: Any) -> BoundCod
     Without L2 and with nothing installed, as plain JSON. Raises `ConfigurationError` where the
     cache seals or signs, and the journal would not.
     """
+    if codec is None and core.place is not None:
+        return core.bound(type)
     spec = core.given_codec if codec is None else codec
     if spec == "json" and core.place is None and find_spec("msgspec") is None:
         return PlainJsonCodec().bind(type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
@@ -42,15 +42,28 @@ class _Waiting:
         assert loop is not None
         now_s = loop.time()
         for promise in [one for one, until_s in self.until_s.items() if until_s <= now_s]:
-            promise._settle(None, TimeoutError())
+            promise._settle(None, promise._late())
         self._ticks = bool(self.until_s)
         if self._ticks:
             loop.call_later(_TICK_S, self._tick)
 
 
-_waiting: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = (
+_all_waiting: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = (
     weakref.WeakKeyDictionary()
 )
+_lately: list[_Waiting] = []
+"""Of the loop that asked last: nearly always there is one, and this is a tenth of looking it up."""
+
+
+def _waiting_in(loop: asyncio.AbstractEventLoop) -> _Waiting:
+    for waiting in _lately:
+        if waiting._loop() is loop:
+            return waiting
+    found = _all_waiting.get(loop)
+    if found is None:
+        found = _all_waiting[loop] = _Waiting(loop)
+    _lately[:] = (found,)
+    return found
 
 
 class Promise(Generic[T]):
@@ -60,7 +73,7 @@ class Promise(Generic[T]):
     comes when nobody waits any more, or when the loop is closed, is dropped.
     """
 
-    __slots__ = ("_future", "_loop")
+    __slots__ = ("_future", "_late", "_loop")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -74,14 +87,13 @@ class Promise(Generic[T]):
         """Have `wait` raise `error`. From any thread; never waits."""
         deliver_all([(self, None, error)])
 
-    async def wait(self, timeout_s: float) -> T:
-        """Return the answer, or raise it. Raises `TimeoutError` after `timeout_s` seconds.
+    async def wait(self, timeout_s: float, late: Callable[[], Exception] = TimeoutError) -> T:
+        """Return the answer, or raise it. Raises what `late` makes after `timeout_s` seconds.
 
         A fraction of a second later, in truth.
         """
-        waiting = _waiting.get(self._loop)
-        if waiting is None:
-            waiting = _waiting[self._loop] = _Waiting(self._loop)
+        waiting = _waiting_in(self._loop)
+        self._late = late
         waiting.add(self, self._loop.time() + timeout_s)
         try:
             return await self._future
@@ -108,7 +120,12 @@ def deliver_all(answers: Sequence[_Answer]) -> None:
     """
     loops: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
     for answer in answers:
-        loops.setdefault(answer[0]._loop, []).append(answer)
+        loop = answer[0]._loop
+        its = loops.get(loop)
+        if its is None:
+            loops[loop] = [answer]
+        else:
+            its.append(answer)
     for loop, its in loops.items():
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(_settle_all, its)

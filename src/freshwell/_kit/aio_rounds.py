@@ -78,5 +78,6 @@ class Rounds(Generic[K, T, R]):
     ) -> None:
         self._under_way -= 1
         self._tasks.discard(task)
-        for _, result in asked:  # of a loop that ends before its callers do
-            result.cancel()
+        if task.cancelled():  # the loop ends before its callers do
+            for _, result in asked:
+                result.cancel()

@@ -105,7 +105,8 @@ def feed_error(error: Exception) -> StoreUnavailable:
     # redis-py keeps the words of an error, but not the code ERR before them.
     word = str(error).partition(" ")[0]
     unknown = type(error) is ResponseError and not word.isupper()
-    if isinstance(error, NoPermissionError) or unknown:
-        code = "ERR" if unknown else "NOPERM"
+    replied = error.code if isinstance(error, ServerReplied) else ""
+    if isinstance(error, NoPermissionError) or unknown or replied in ("ERR", "NOPERM"):
+        code = replied or ("ERR" if unknown else "NOPERM")
         return TrackingRefused(f"the server refused client tracking ({code})")
     return LinkLost(f"the feed could not connect ({type(error).__name__})")

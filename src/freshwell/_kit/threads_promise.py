@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 __all__ = ["Promise", "deliver_all"]
@@ -36,10 +36,10 @@ class Promise(Generic[T]):
         """Have `wait` raise `error`. From any thread; never waits."""
         self._settle(None, error)
 
-    def wait(self, timeout_s: float) -> T:
-        """Return the answer, or raise it. Raises `TimeoutError` after `timeout_s` seconds."""
+    def wait(self, timeout_s: float, late: Callable[[], Exception] = TimeoutError) -> T:
+        """Return the answer, or raise it. Raises what `late` makes after `timeout_s` seconds."""
         if not self._kept.acquire(timeout=timeout_s):
-            raise TimeoutError
+            raise late()
         self._kept.release()
         if self._error is not None:
             raise self._error

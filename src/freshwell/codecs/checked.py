@@ -17,6 +17,8 @@ class Checked:
     `exact`: equality is not enough, every type must be the same (`difference`). It is for
     types that leave room, where ``"red"`` would come back for ``Colour.RED`` and compare equal.
 
+    What it writes is the same wherever it is kept.
+
     Cost of a write: `write`, `read` and one comparison. Writes follow loads, which cost more.
     """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from freshwell.codecs.base import BoundCodec, flags_of, guarding
+from freshwell.codecs.checked import Checked
 from freshwell.errors import CodecError
 from freshwell.ground.ids import decode_id, encode_id
 from freshwell.ground.records import Kind, Record
@@ -52,6 +53,13 @@ class Paper:
         if self._guard is not None:
             payload = self._mark + self._guard.encode_absent(place + plain)
         return kept, Kind.DELETE, payload
+
+    def payload_at(self, codec: BoundCodec) -> int | None:
+        """Return where in a payload begins what `codec` makes of the same value for an entry.
+
+        None: nowhere. What a codec writes may belong to its place, but for one that only checks.
+        """
+        return len(self._mark) if codec is self._codec and isinstance(codec, Checked) else None
 
     def read(self, record: Record) -> tuple[Any, Any]:
         """Return the id and the value of a record. The value None: it is a deletion.

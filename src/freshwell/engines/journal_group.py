@@ -80,9 +80,9 @@ class Group:
         for draft in drafts:
             size = draft.size
             if not self._has_room(size):
-                break
+                return sequences + [0] * (len(drafts) - len(sequences))
             sequences.append(self._append(draft, size))
-        return sequences + [0] * (len(drafts) - len(sequences))
+        return sequences
 
     def settle(self, settled: Settled) -> int:
         """Note what came of records. Return how many were not there any more."""

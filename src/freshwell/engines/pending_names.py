@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["PendingNames"]
 
@@ -18,25 +18,31 @@ class PendingNames:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._sequences: dict[str, list[int]] = {}
+        # One alone as it is: a list for each name would be work for every collection of garbage.
+        self._sequences: dict[str, int | list[int]] = {}
         self._count = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self._sequences
 
-    def change(self, added: Iterable[tuple[str, int]], gone: Iterable[tuple[str, int]]) -> None:
+    def change(self, added: Sequence[tuple[str, int]], gone: Iterable[tuple[str, int]]) -> None:
         """Note what a transaction has added and taken away. What is not known cannot go."""
         with self._mutex:
             for name, sequence in added:
-                self._sequences.setdefault(name, []).append(sequence)
-                self._count += 1
+                its = self._sequences.setdefault(name, sequence)
+                if isinstance(its, list):
+                    its.append(sequence)
+                elif its != sequence:
+                    self._sequences[name] = [its, sequence]
+            self._count += len(added)
             for name, sequence in gone:
                 self._take_out(name, sequence)
 
     def known(self, name: str) -> list[int]:
         """Return a name's sequences, for `forget`."""
         with self._mutex:
-            return list(self._sequences.get(name, ()))
+            its = self._sequences.get(name, ())
+            return [its] if isinstance(its, int) else list(its)
 
     def forget(self, name: str, sequences: Iterable[int]) -> None:
         """Forget sequences that were known before the journal was asked and found to have none."""
@@ -56,8 +62,10 @@ class PendingNames:
 
     def _take_out(self, name: str, sequence: int) -> None:
         its = self._sequences.get(name)
-        if its is not None and sequence in its:
+        if its == sequence or its == [sequence]:
+            del self._sequences[name]
+        elif isinstance(its, list) and sequence in its:
             its.remove(sequence)
-            self._count -= 1
-            if not its:
-                del self._sequences[name]
+        else:
+            return
+        self._count -= 1

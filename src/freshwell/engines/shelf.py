@@ -224,12 +224,17 @@ class Shelf:
         negative: bool,
         cost_ns: int,
         stamps: tuple[tuple[bytes, bytes], ...] = (),
+        payload: bytes | None = None,
     ) -> bytes | None:
         """Return the frame that stores `value`, or None where it is larger than allowed.
 
-        Raises `CodecError` for a value that the codec cannot write.
+        `payload`: the value as the codec has written it for this key (None: not yet). Raises
+        `CodecError` for a value that the codec cannot write.
         """
-        id, flags, payload = _written(key, value, codec, negative=negative)
+        if payload is None:
+            id, flags, payload = _written(key, value, codec, negative=negative)
+        else:
+            id, flags = codec.id, flags_of(codec)
         if len(payload) > self._max_value_bytes:
             self._incidents.oversize(len(payload), self._max_value_bytes)
             return None

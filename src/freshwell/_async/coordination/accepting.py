@@ -12,17 +12,20 @@ Three ways, by where the journal is:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from threading import Lock
+from typing import Any
 
 from freshwell._async.coordination.keeper import Tiers
-from freshwell._async.coordination.saving import Change, Saves
+from freshwell._async.coordination.saving import NOTHING_SAID, Change, Saves
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.stores.base import Fill
 from freshwell._async.stores.journal import Journal
 from freshwell.errors import InvalidationError, StoreUnavailable
 from freshwell.ground.frame import tombstone_frame
 from freshwell.ground.records import Draft, Durability
+from freshwell.ground.saved import Saved
 
 __all__ = ["Accepting", "Doubts", "accepts_together", "is_local"]
 
@@ -32,6 +35,21 @@ _MOST_DOUBTS = 10_000
 
 class _NoRoom(Exception):
     """The journal has no room for any of the writes."""
+
+
+class _Heard:
+    """What the journal has said: `sequences`, empty until then. If one is 0, no value is left."""
+
+    __slots__ = ("sequences",)
+
+    def __init__(self) -> None:
+        self.sequences: list[int] = []
+
+    def __call__(self, answer: list[int]) -> Mapping[str, Saved[Any]]:
+        self.sequences = answer
+        if 0 in answer:
+            raise _NoRoom
+        return NOTHING_SAID
 
 
 class Doubts:
@@ -71,10 +89,22 @@ def accepts_together(journal: Journal, tiers: Tiers) -> bool:
 
 
 class Accepting:
-    """Acceptance for one journal. Safe for any number of tasks or threads."""
+    """Acceptance for one journal. Safe for any number of tasks or threads.
 
-    def __init__(self, journal: Journal, tiers: Tiers, writes: Writes, saves: Saves) -> None:
+    `payload_at`: where in a draft's payload begins what its entry has for one in L2. None: nowhere.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        tiers: Tiers,
+        writes: Writes,
+        saves: Saves,
+        *,
+        payload_at: int | None = None,
+    ) -> None:
         self._journal = journal
+        self._payload_at = payload_at
         self._t = tiers
         self._writes = writes
         self._saves = saves
@@ -87,38 +117,35 @@ class Accepting:
         else:
             self._way = self._apart
 
-    async def accept(self, drafts: Sequence[Draft], change: Change) -> list[int]:
+    def accept(self, drafts: Sequence[Draft], change: Change) -> Awaitable[list[int]]:
         """Accept writes, one for each of the change's names, and return their sequences.
 
         0: there was no room for it. Raises what `Journal.accept` does; before anything is
         accepted, `StoreUnavailable` and `CodecError` as write-through does; and
         `InvalidationError` where all *is* accepted and L2 may not know.
         """
-        return await self._way(drafts, change)
+        return self._way(drafts, change)
 
     async def _locally(self, drafts: Sequence[Draft], change: Change) -> list[int]:
-        accepted: list[int] = []
-
-        async def act() -> None:
-            accepted.extend(await self._journal.accept(drafts))
-            if 0 in accepted:
-                raise _NoRoom
-
+        heard = _Heard()
+        accepting = Change(change.names, change.values, change.terms, change.taggings, heard)
         try:
-            await self._saves.run(change, act)
+            await self._saves.run(accepting, partial(self._journal.accept, drafts))
         except _NoRoom:
             pass
         except InvalidationError as error:
-            if accepted:
+            if heard.sequences:
                 raise _accepted_all_the_same(error) from error
             raise StoreUnavailable(f"nothing was accepted: {error}") from error
         except BaseException:
             self.doubts.add(change.names)
             raise
-        return accepted
+        return heard.sequences
 
     async def _together(self, drafts: Sequence[Draft], change: Change) -> list[int]:
-        fills = await self._writes.fills(change.values, change.terms, change.taggings)
+        at, values = self._payload_at, change.values
+        known = {} if at is None else {d.name: d.payload[at:] for d in drafts if d.name in values}
+        fills = await self._writes.fills(values, change.terms, change.taggings, known)
         entries = [fills.get(name) or self._tombstone(name) for name in change.names]
         try:
             return await self._journal.accept(drafts, entries)

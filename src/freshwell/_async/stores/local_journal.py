@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from freshwell._async.stores.base import Fill
@@ -75,12 +75,12 @@ class LocalJournal:
         """Raise where the file cannot be opened, or is another's."""
         await self.newest()
 
-    async def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
+    def accept(
+        self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()
+    ) -> Coroutine[Any, Any, list[int]]:
         """Make writes durable and return their sequences. See `Journal.accept`."""
-        if not drafts:
-            return []
-        sequences: list[int] = await self._asked(self._engine.accept, drafts)
-        return sequences
+        accepted: Coroutine[Any, Any, list[int]] = self._asked(self._engine.accept, drafts)
+        return accepted
 
     async def latest(self, names: Sequence[str]) -> list[Record | None]:
         """Return the last unsettled write of each entry. Asks the disk only if there may be one."""
@@ -179,12 +179,10 @@ class LocalJournal:
         found: T = await self._asked(self._engine.read, work)
         return found
 
-    async def _asked(self, ask: Callable[..., None], *arguments: object) -> Any:
+    def _asked(self, ask: Callable[..., None], *arguments: object) -> Coroutine[Any, Any, Any]:
         promise: Promise[Any] = Promise()
         ask(*arguments, promise)
-        try:
-            return await promise.wait(self._timeout_s)
-        except TimeoutError:
-            raise JournalUnavailable(
-                f"the journal did not answer within {self._timeout_s:g} s"
-            ) from None
+        return promise.wait(self._timeout_s, self._late)
+
+    def _late(self) -> Exception:
+        return JournalUnavailable(f"the journal did not answer within {self._timeout_s:g} s")

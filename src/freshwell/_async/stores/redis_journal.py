@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from freshwell._async.stores.base import Fill
@@ -87,11 +88,20 @@ class _Fate(NamedTuple):
     letter: bytes = b""
 
 
-class _Single(NamedTuple):
-    """The one write of a call, and what it leaves in L2 where that is on the same server."""
+class _Write(NamedTuple):
+    """A write as the script is told it, the key of its entry or nothing, and how much that is."""
 
-    draft: Draft
-    entry: Fill | None
+    terms: tuple[bytes | int, ...]
+    key: bytes
+    bytes: int
+
+    @classmethod
+    def of(cls, draft: Draft, entry: Fill | None) -> _Write:
+        terms = told(draft)
+        if entry is None:
+            return cls(terms, b"", draft.size)
+        terms += (entry.frame, entry.fresh_ms, entry.keep_ms)
+        return cls(terms, entry.key, draft.size + len(entry.frame))
 
 
 class RedisJournal:
@@ -122,6 +132,7 @@ class RedisJournal:
         self.shards = layout.shards
         self.together = together
         self._layout = layout
+        self._bounds = layout.part(layout.max_records), layout.part(layout.max_bytes)
         self._shards = Shards(link, JournalKeys(layout.namespace, layout.name))
         self._replicas = replicas
         self._fitness = fitness
@@ -131,7 +142,7 @@ class RedisJournal:
         self._now_ns = now_ns
         self._layout_due_ns = now_ns()
         self._closed = False
-        self._singles: Rounds[int, _Single, int] = Rounds(self._accept_singles)
+        self._singles: Rounds[int, _Write, int] = Rounds(self._accept_singles)
         self._accept = script("journal_accept")
         self._latest = script("journal_latest")
         self._settle = script("journal_settle")
@@ -154,77 +165,59 @@ class RedisJournal:
         if len(drafts) == 1:
             draft, entry = drafts[0], entries[0] if entries else None
             shard = shard_of(draft.name, self.shards)
-            return [await self._singles.run(shard, _Single(draft, entry))]
-        todo = dict(self._parts(drafts, entries))
+            return [await self._singles.run(shard, _Write.of(draft, entry))]
+        writes = list(map(_Write.of, drafts, entries or repeat(None)))
+        todo = dict(self._parts(drafts, writes))
         found: dict[int, int] = {}
         while todo:
             parts = {shard: next(left, None) for shard, left in todo.items()}
             sent = {shard: part for shard, part in parts.items() if part}
-            given = await self._given(list(sent.items()), drafts, entries, b"one")
+            given = await self._given(list(sent.items()), writes, b"one")
             for part, sequences in zip(sent.values(), given, strict=True):
                 found.update(zip(part, sequences, strict=True))
             # What is behind one that was refused must not overtake it.
             todo = {s: todo[s] for s, sequences in zip(sent, given, strict=True) if all(sequences)}
         return [found.get(i, 0) for i in range(len(drafts))]
 
-    async def _accept_singles(self, shard: int, singles: Sequence[_Single]) -> list[int]:
+    async def _accept_singles(self, shard: int, writes: Sequence[_Write]) -> list[int]:
         """Accept single writes of several callers, each whatever becomes of the others."""
-        drafts = [single.draft for single in singles]
-        entries = [single.entry for single in singles if single.entry is not None]
-        parts = [(shard, part) for part in self._pieces(range(len(drafts)), drafts, entries)]
-        given = await self._given(parts, drafts, entries, b"many")
+        parts = [(shard, part) for part in self._pieces(range(len(writes)), writes)]
+        given = await self._given(parts, writes, b"many")
         return [sequence for sequences in given for sequence in sequences]
 
     async def _given(
-        self,
-        parts: Sequence[tuple[int, list[int]]],
-        drafts: Sequence[Draft],
-        entries: Sequence[Fill],
-        whose: bytes,
+        self, parts: Sequence[tuple[int, list[int]]], writes: Sequence[_Write], whose: bytes
     ) -> list[list[int]]:
         """Run the script once for each part, and return the sequences that it gives."""
-        calls = [self._acceptance(shard, part, drafts, entries, whose) for shard, part in parts]
+        calls = [self._acceptance(shard, [writes[i] for i in part], whose) for shard, part in parts]
         replies = await self._shards.run(self._accept, calls, send=self._written)
         return [_sequences(r, len(part)) for r, (_, part) in zip(replies, parts, strict=True)]
 
     def _parts(
-        self, drafts: Sequence[Draft], entries: Sequence[Fill]
+        self, drafts: Sequence[Draft], writes: Sequence[_Write]
     ) -> Iterator[tuple[int, Iterator[list[int]]]]:
-        """Yield each shard and the places of its drafts, in parts that go to it in one piece."""
+        """Yield each shard and the places of its writes, in parts that go to it in one piece."""
         shards: dict[int, list[int]] = {}
         for i, draft in enumerate(drafts):
             shards.setdefault(shard_of(draft.name, self.shards), []).append(i)
         for shard, places in shards.items():
-            yield shard, self._pieces(places, drafts, entries)
+            yield shard, self._pieces(places, writes)
 
     @staticmethod
-    def _pieces(
-        places: Sequence[int], drafts: Sequence[Draft], entries: Sequence[Fill]
-    ) -> Iterator[list[int]]:
-        sizes = [drafts[i].size + (len(entries[i].frame) if entries else 0) for i in places]
-        return pieces(places, sizes, _AT_ONCE, _SEND_BYTES)
+    def _pieces(places: Sequence[int], writes: Sequence[_Write]) -> Iterator[list[int]]:
+        return pieces(places, [writes[i].bytes for i in places], _AT_ONCE, _SEND_BYTES)
 
-    def _acceptance(
-        self,
-        shard: int,
-        part: Sequence[int],
-        drafts: Sequence[Draft],
-        entries: Sequence[Fill],
-        whose: bytes,
-    ) -> Call:
+    def _acceptance(self, shard: int, writes: Sequence[_Write], whose: bytes) -> Call:
         keys = self._shards.of(shard)
-        layout = self._layout
-        bounds = layout.part(layout.max_records), layout.part(layout.max_bytes)
-        terms: list[bytes | int] = [self.shards, shard, *bounds, len(part), whose, b"", b""]
+        terms: list[bytes | int] = [self.shards, shard, *self._bounds]
+        terms += (len(writes), whose, b"", b"")
         filled: list[bytes] = []
-        for i in part:
-            terms += told(drafts[i])
-            if entries:
-                fill = entries[i]
-                filled.append(fill.key)
-                terms += (fill.frame, fill.fresh_ms, fill.keep_ms)
-        own = (keys.records, keys.latest, keys.about, keys.dead, keys.deadkeys)
-        return (*own, *filled), terms
+        for own, key, _ in writes:
+            terms += own
+            if key:
+                filled.append(key)
+        first = (keys.records, keys.latest, keys.about, keys.dead, keys.deadkeys)
+        return (*first, *filled), terms
 
     async def _written(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
         """Send writes once, and wait for replicas where that is asked for."""

@@ -26,6 +26,7 @@ V_co = TypeVar("V_co", covariant=True)
 V = TypeVar("V")
 
 _MANY_AT_ONCE = 16
+_NO_IDS = (list, set, frozenset, dict)
 _OF_ID = inspect.Signature([inspect.Parameter("id", inspect.Parameter.POSITIONAL_ONLY)])
 
 
@@ -131,16 +132,20 @@ class ReadThrough(Generic[V]):
                 raise KeyRejected("two of the ids have the same key: the key must tell them apart")
         return id_of, taggings
 
-    @staticmethod
-    def _checked(ids: Collection[Any]) -> Collection[Any]:
-        """Return ids given one by one. A list of ids is no id, and names nothing."""
+    def _checked(self, ids: Collection[Any]) -> Collection[Any]:
+        """Return ids given one by one."""
         check_count(len(ids))
         for id in ids:
-            if isinstance(id, list | set | frozenset | dict):
-                raise KeyRejected(
-                    f"an id is a {type(id).__name__}: give ids one by one, as in invalidate(*ids)"
-                )
+            self._check_id(id)
         return ids
+
+    @staticmethod
+    def _check_id(id: Any) -> None:
+        """Refuse a list of ids, which is no id, and names nothing."""
+        if isinstance(id, _NO_IDS):
+            raise KeyRejected(
+                f"an id is a {type(id).__name__}: give ids one by one, as in invalidate(*ids)"
+            )
 
     async def _load_all(self, names: Mapping[Any, str], notes: LoadNotes) -> Mapping[Any, Any]:
         ids = list(names)

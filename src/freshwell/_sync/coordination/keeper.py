@@ -111,8 +111,12 @@ class Keeper:
         token: bytes,
         cost_ns: int,
         bonds: Bonds | None = None,
+        payload: bytes | None = None,
     ) -> Fill | None:
-        """Return what is to be sent to L2 for a draft, or None where it is not to be stored."""
+        """Return what is to be sent to L2 for a draft, or None where it is not to be stored.
+
+        `payload`: what the codec has made of the value already, for this place.
+        """
         if draft.times is None:
             return None
         l2_key = self._t.names.entry(key)
@@ -124,6 +128,7 @@ class Keeper:
             negative=draft.negative,
             cost_ns=cost_ns,
             stamps=() if bonds is None else bonds.stamps,
+            payload=payload,
         )
         if frame is None:
             return None

@@ -17,6 +17,7 @@ announcement standing until it runs out, so that what is read meanwhile is not s
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from freshwell._sync.coordination.keeper import Keeper, Tiers
@@ -32,11 +33,13 @@ from freshwell.ground.names import key_tag
 from freshwell.ground.saved import AS_GIVEN, Saved
 from freshwell.ground.tags import Tagging
 
-__all__ = ["Change", "Saves"]
+__all__ = ["NOTHING_SAID", "Change", "Saves"]
+
+NOTHING_SAID: Mapping[str, Any] = MappingProxyType({})
 
 
 def _nothing(answer: Any) -> Mapping[str, Saved[Any]]:
-    return {}
+    return NOTHING_SAID
 
 
 class Change(NamedTuple):
@@ -79,14 +82,12 @@ class Saves:
         either), what `act` raises, and, when the source has changed, what is raised for its
         answer: by `hear`, and as to the values that it says it has stored.
         """
-        if self._t.store.shared:
-            self._run(change, act, None)
-            return
-        writer = self._overlaps.join(change.names)
+        writer = None if self._t.store.shared else self._overlaps.join(change.names)
         try:
             self._run(change, act, writer)
         finally:
-            self._overlaps.leave(writer)
+            if writer is not None and writer.names:
+                self._overlaps.leave(writer)
 
     def _run(
         self, change: Change, act: Callable[[], Any], writer: Writer | None
@@ -108,15 +109,17 @@ class Saves:
             else:
                 self._give_up(intent, error)
             raise
+        stored, versions = change, NOTHING_SAID
         try:
             said = change.hear(answer)
-            stored = self._stored(change, said, intent, bonds)
-            fills = self._refilled(change, stored, intent, bonds, fills)
+            if said:
+                stored = self._stored(change, said, intent, bonds)
+                fills = self._refilled(change, stored, intent, bonds, fills)
+                versions = {n: one.version for n, one in said.items() if one.version is not None}
         except BaseException as error:
             error.add_note("freshwell: the source has the change, and the entries are absent")
             self._give_up(intent, error)
             raise
-        versions = {name: one.version for name, one in said.items() if one.version is not None}
         if writer is None or not change.values:
             self._settle(intent, fills, versions)
         else:
@@ -138,8 +141,11 @@ class Saves:
         return self._t.tags.capture(tags, policy.ttl_ns + policy.stale_ns)
 
     def _own_tags(self, change: Change, name: str, value: Any, intent: Intent) -> list[str]:
-        announced = frozenset(intent.tags) if self._t.store.shared else frozenset()
-        return [t for t in tags_of(value, change.taggings(name)) if t not in announced]
+        own = tags_of(value, change.taggings(name))
+        if own and self._t.store.shared:
+            announced = frozenset(intent.tags)
+            return [tag for tag in own if tag not in announced]
+        return own
 
     def _stored(
         self,

@@ -11,6 +11,7 @@ entries of other versions share: what is changed here is outdated there.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from freshwell._sync.coordination.keeper import Keeper, Tiers
@@ -34,6 +35,7 @@ __all__ = ["Flying", "Writes"]
 
 _TRIES = 5
 _BETWEEN_TRIES_S = 0.5
+_NO_PAYLOADS: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Flying(Protocol):
@@ -96,24 +98,32 @@ class Writes:
             self.drop(list(drafts))
 
     def fills(
-        self, values: Mapping[str, Any], terms: Terms, taggings: Callable[[str], Tagging]
+        self,
+        values: Mapping[str, Any],
+        terms: Terms,
+        taggings: Callable[[str], Tagging],
+        payloads: Mapping[str, bytes] = _NO_PAYLOADS,
     ) -> dict[str, Fill]:
         """Return what makes L2 hold values whatever stands there, and store nothing yet.
 
         Left out are those that must not be held: one of their tags is being changed. Raises as
-        `put` does.
+        `put` does. `payloads`: of those that the codec has written already.
         """
         drafts = {key: self._draft(value, terms) for key, value in values.items()}
-        return self._fills(drafts, terms, taggings)
+        return self._fills(drafts, terms, taggings, payloads)
 
     def _fills(
-        self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
+        self,
+        drafts: Mapping[str, Reading],
+        terms: Terms,
+        taggings: Callable[[str], Tagging],
+        payloads: Mapping[str, bytes] = _NO_PAYLOADS,
     ) -> dict[str, Fill]:
         bonds = self._bonds(drafts, terms, taggings)
         unbound = [key for key, own in bonds.items() if own is None]
         self._t.counters.fills_refused += len(unbound)
         return {
-            key: self._fill(key, draft, terms, bonds.get(key))
+            key: self._fill(key, draft, terms, bonds.get(key), payloads.get(key))
             for key, draft in drafts.items()
             if key not in unbound
         }
@@ -152,7 +162,8 @@ class Writes:
         them even so. `spools` False: the caller has it from L2, or repeats the call.
         """
         self.remember(keys, ())
-        self._t.observing.sent(keys, self._t.now_ns())
+        if self._t.store.shared:
+            self._t.observing.sent(keys, self._t.now_ns())
         try:
             also = [self._t.tags.mark(key_tag(key)) for key in keys if self._t.names.versioned]
             with self._t.observing.spans("invalidate", keys=keys):
@@ -342,8 +353,10 @@ class Writes:
         )
         return Reading(L2Word.FRESH, value, False, times)
 
-    def _fill(self, key: str, draft: Reading, terms: Terms, bonds: Bonds | None) -> Fill:
-        fill = self._keeper.fill_of(key, draft, terms, b"", 0, bonds)
+    def _fill(
+        self, key: str, draft: Reading, terms: Terms, bonds: Bonds | None, payload: bytes | None
+    ) -> Fill:
+        fill = self._keeper.fill_of(key, draft, terms, b"", 0, bonds, payload)
         if fill is None:
             raise CodecError(
                 f"the value for key {short_digest(key)} is larger than max_value_bytes: nothing "

@@ -75,12 +75,12 @@ class LocalJournal:
         """Raise where the file cannot be opened, or is another's."""
         self.newest()
 
-    def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
+    def accept(
+        self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()
+    ) -> list[int]:
         """Make writes durable and return their sequences. See `Journal.accept`."""
-        if not drafts:
-            return []
-        sequences: list[int] = self._asked(self._engine.accept, drafts)
-        return sequences
+        accepted: list[int] = self._asked(self._engine.accept, drafts)
+        return accepted
 
     def latest(self, names: Sequence[str]) -> list[Record | None]:
         """Return the last unsettled write of each entry. Asks the disk only if there may be one."""
@@ -182,9 +182,7 @@ class LocalJournal:
     def _asked(self, ask: Callable[..., None], *arguments: object) -> Any:
         promise: Promise[Any] = Promise()
         ask(*arguments, promise)
-        try:
-            return promise.wait(self._timeout_s)
-        except TimeoutError:
-            raise JournalUnavailable(
-                f"the journal did not answer within {self._timeout_s:g} s"
-            ) from None
+        return promise.wait(self._timeout_s, self._late)
+
+    def _late(self) -> Exception:
+        return JournalUnavailable(f"the journal did not answer within {self._timeout_s:g} s")

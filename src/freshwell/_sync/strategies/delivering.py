@@ -103,6 +103,10 @@ class Delivery:
         """
         return self._paper.written(name, id, value)
 
+    def payload_at(self, codec: BoundCodec) -> int | None:
+        """Return where in a payload begins what an entry has for one. None: see `Paper`."""
+        return self._paper.payload_at(codec)
+
     def _read(self, record: Record) -> Write[Any, Any] | Outcome:
         try:
             id, value = self._paper.read(record)

@@ -123,7 +123,16 @@ class WriteBehind(ReadThrough[V]):
             ConfigurationError: `value` is None, which stands for "there is none": see `delete`.
             KeyRejected: `id` is no id, or of a type that a journal cannot keep.
         """
-        return self._write({id: present(value)})[id]
+        present(value)
+        self._check_id(id)
+        name, tagging = self._call.entry(id)
+        draft = self._draft(name, id, value)
+        change = Change((name,), {name: value}, self._call.terms, lambda name: tagging)
+        parts = self._open()
+        given = parts.accepting.accept((draft,), change)
+        if not given[0]:
+            given = self._when_there_is_room(parts, (draft,), change, given)
+        return Ack(parts.durability, given[0], draft.token.hex())
 
     def put_many(self, values: Mapping[Any, V]) -> dict[Any, Ack]:
         """Accept many values, by their ids, as `put` accepts one.
@@ -151,10 +160,12 @@ class WriteBehind(ReadThrough[V]):
         left = {name: values[id] for name, id in id_of.items() if values[id] is not None}
         change = Change(list(id_of), left, self._call.terms, taggings.__getitem__)
         parts = self._open()
-        sequences = self._accept(parts, drafts, change)
+        given = parts.accepting.accept(drafts, change)
+        if not all(given):
+            given = self._when_there_is_room(parts, drafts, change, given)
         return {
             id: Ack(parts.durability, sequence, draft.token.hex())
-            for id, sequence, draft in zip(id_of.values(), sequences, drafts, strict=True)
+            for id, sequence, draft in zip(id_of.values(), given, drafts, strict=True)
         }
 
     def _draft(self, name: str, id: Any, value: V | None) -> Draft:
@@ -166,12 +177,11 @@ class WriteBehind(ReadThrough[V]):
             )
         return Draft(name, its_id, kind, payload, self._new_token())
 
-    def _accept(self, parts: _Parts, drafts: list[Draft], change: Change) -> list[int]:
-        """Accept writes, waiting for room where that is wanted."""
+    def _when_there_is_room(
+        self, parts: _Parts, drafts: Sequence[Draft], change: Change, given: list[int]
+    ) -> list[int]:
+        """Accept those that were refused, waiting for room where that is wanted."""
         until_ns = time.monotonic_ns() + self._options.full_wait_ns
-        given = parts.accepting.accept(drafts, change)
-        if all(given):
-            return given
         sequences = dict(zip(change.names, given, strict=True))
         pause_s = _FIRST_PAUSE_S
         while refused := [name for name, sequence in sequences.items() if not sequence]:
@@ -300,7 +310,8 @@ class WriteBehind(ReadThrough[V]):
     def _opened(self, engine: Engine) -> _Parts:
         journal = self._open_journal()
         tiers, writes, saves = engine.tiers, engine.writes, engine.saves
-        accepting = Accepting(journal, tiers, writes, saves)
+        payload_at = self._delivery.payload_at(self._call.terms.codec)
+        accepting = Accepting(journal, tiers, writes, saves, payload_at=payload_at)
         settling = Settling(journal, tiers, writes, saves, self._call.terms, accepting.doubts)
         flusher = Flusher(
             journal,
