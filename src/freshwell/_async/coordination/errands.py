@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from freshwell._async.coordination.tags import Tagged
 from freshwell._kit.aio import resolve
 from freshwell.engines.allowance import Allowance
 from freshwell.engines.loading import LoadNotes
 from freshwell.engines.lookups import as_lookup
 from freshwell.engines.results import storable
 from freshwell.engines.shelf import Reading, Terms
+from freshwell.engines.versions import Tagged
 from freshwell.errors import ConfigurationError, LoadTimeout
 from freshwell.ground.tags import UNTAGGED, Tagging
 from freshwell.typing import Lookup

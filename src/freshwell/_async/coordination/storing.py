@@ -12,10 +12,11 @@ from typing import Any
 from freshwell._async.coordination.errands import Course, Errand, Loaded, Run
 from freshwell._async.coordination.heart import Lease
 from freshwell._async.coordination.keeper import Keeper, Tiers
-from freshwell._async.coordination.tags import Tagged, tags_of
+from freshwell._async.coordination.tags import tags_of
 from freshwell._async.stores.base import Fill
 from freshwell.engines.shelf import Reading
 from freshwell.engines.stamps import Bonds
+from freshwell.engines.versions import Tagged
 from freshwell.errors import StoreUnavailable
 
 __all__ = ["Storing"]

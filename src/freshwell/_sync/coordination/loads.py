@@ -22,11 +22,11 @@ from freshwell._sync.coordination.errands import (
 )
 from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.storing import Storing
-from freshwell._sync.coordination.tags import Tagged
 from freshwell._sync.stores.base import Acquired, Grant
 from freshwell.engines.allowance import Allowance
 from freshwell.engines.loading import LoadNotes
 from freshwell.engines.session import CoherenceMode
+from freshwell.engines.versions import Tagged
 from freshwell.errors import LoadShed, StoreUnavailable
 from freshwell.ground.frame import identity_of
 from freshwell.ground.plan import L2Word, ReadLevel

@@ -12,10 +12,11 @@ from typing import Any
 from freshwell._sync.coordination.errands import Course, Errand, Loaded, Run
 from freshwell._sync.coordination.heart import Lease
 from freshwell._sync.coordination.keeper import Keeper, Tiers
-from freshwell._sync.coordination.tags import Tagged, tags_of
+from freshwell._sync.coordination.tags import tags_of
 from freshwell._sync.stores.base import Fill
 from freshwell.engines.shelf import Reading
 from freshwell.engines.stamps import Bonds
+from freshwell.engines.versions import Tagged
 from freshwell.errors import StoreUnavailable
 
 __all__ = ["Storing"]

@@ -18,7 +18,7 @@ been seen.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from freshwell._sync.stores.base import ALONE_STAMP, Mark, Store
 from freshwell.engines.incidents import Incidents
@@ -27,13 +27,14 @@ from freshwell.engines.shelf import ABSENT, Reading
 from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
+from freshwell.engines.versions import Kept, Question, Tagged, Versions
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import stamp_frame, stamp_in, stamps_in
 from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
 
-__all__ = ["OUTDATED", "Tagged", "Tags", "tags_of"]
+__all__ = ["OUTDATED", "Tags", "tags_of"]
 
 _NS_PER_MS = 1_000_000
 _STAMP_MS = 60_000
@@ -49,61 +50,8 @@ _EVENTUAL = ReadLevel.EVENTUAL
 _ALONE = CoherenceMode.ALONE
 _FEED = CoherenceMode.FEED
 
-Versions = Mapping[bytes, bytes | None]
-"""Tags by their digests, and their versions now. None: there is none."""
-
-
-class Kept(NamedTuple):
-    """A version, and until when L2 keeps it."""
-
-    stamp: bytes
-    until_ns: int
-
-
 _KEPT_ALONE = Kept(ALONE_STAMP, 0)
 """Where there is no L2: what an entry lives by is its cell."""
-
-
-class Tagged(NamedTuple):
-    """What was captured before a load. Tags that could not be captured are left out."""
-
-    versions: Mapping[bytes, Kept]
-    life_ns: int
-    since: int
-    """The table's moment before that."""
-    began_ns: int
-    busy_ms: int
-
-
-class Question:
-    """What is asked beside an entry that has certain tags, and how the answer is read.
-
-    What the last answer meant is remembered: most answers are the same as the one before.
-    """
-
-    __slots__ = ("_last", "_owners", "digests", "keys")
-
-    def __init__(self, digests: tuple[bytes, ...], places: Iterable[tuple[bytes, bytes]]) -> None:
-        self.digests = digests
-        self.keys, self._owners = zip(*places, strict=True)
-        self._last: tuple[Sequence[bytes | None], bytes | None] = (), None
-
-    def versions(self, blobs: Sequence[bytes | None]) -> Versions:
-        """Return the versions of the tags."""
-        return dict(zip(self.digests, map(stamp_in, blobs, self._owners), strict=True))
-
-    def stamps(self, blobs: Sequence[bytes | None]) -> bytes | None:
-        """Return the stamps of an entry that stands under these tags and no others.
-
-        None: none does, as one of them has no version.
-        """
-        known, stamps = self._last
-        if blobs != known:
-            found = map(stamp_in, blobs, self._owners)
-            parts = [d + s for d, s in zip(self.digests, found, strict=True) if s is not None]
-            stamps = b"".join(parts) if len(parts) == len(self.digests) else None
-            self._last = blobs, stamps
-        return stamps
 
 
 class Tags:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha1
 from typing import Any
 
-from freshwell._sync.coordination.tags import Tagged, Tags
+from freshwell._sync.coordination.tags import Tags
 from freshwell._sync.coordination.writes import Writes
 from freshwell._sync.stores import redis, scripts
 from freshwell._sync.stores.base import Mark
 from freshwell.engines.session import FOREVER_NS, Session
 from freshwell.engines.table import Table
+from freshwell.engines.versions import Tagged
 from freshwell.ground.tags import Tagging
 
 __all__ = ["CONTROLS", "sabotage"]
