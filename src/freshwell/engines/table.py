@@ -215,15 +215,22 @@ class Table:
         self._plain = AliasedEntry
 
     def attach(
-        self, key: str, aliases: Aliases, alias: Any, kinds: Any, *, tagged: bool = False
+        self,
+        key: str,
+        aliases: Aliases,
+        alias: Any,
+        kinds: Any,
+        *,
+        tagged: bool = False,
+        needed: tuple[bytes, ...] = (),
     ) -> bool:
         """Let ``aliases[alias]`` be the entry under `key` until it leaves the table.
 
         `kinds`: the arguments' types, for the wrapper to compare. The alias is made of builtin
         immutable types only: comparing it must run no foreign code. An entry has one alias at
         a time; one that was made before aliases were expected is replaced by its like.
-        `tagged` tells whether the wrapper looks at tags; it gets entries of that kind only.
-        False: there is no such entry (any more).
+        `tagged` tells whether the wrapper looks at tags; it gets entries of that kind only, and
+        with the tags that are `needed`. False: there is no such entry (any more).
         """
         if key not in self._entries:  # as after a refused fill; needs no lock
             return False
@@ -231,6 +238,8 @@ class Table:
         with self._guard as entered:
             entry = self._entries.get(key)
             if not entered or entry is None or isinstance(entry, TaggedEntry) != tagged:
+                return False
+            if needed and not (isinstance(entry, TaggedEntry) and entry.has_tags(needed)):
                 return False
             if not isinstance(entry, AliasedEntry):
                 old, entry = entry, aliasable(entry)

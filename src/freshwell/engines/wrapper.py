@@ -113,7 +113,7 @@ def _wrapper_text(recipe: Recipe, *, asynchronous: bool, l1: bool, tagged: bool)
     wait = "await " if asynchronous else ""
     lines = [f"{head} _fw_wrapper({_head(recipe.signature)}):"]
     if l1:
-        alias, same_kinds = _alias_of(recipe.sources)
+        alias, same_kinds = _alias_of(_all(recipe))
         current = " and _fw_entry.checked == _fw_stamps.moment" if tagged else ""
         lines += [
             "    try:",

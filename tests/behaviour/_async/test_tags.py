@@ -186,8 +186,8 @@ async def test_callers_who_name_an_entrys_tags_in_another_order_or_fewer_find_it
         assert await cache.get_or_load("a", load, tags=["x"]) == 2, "it had that tag too"
 
 
-async def test_tags_may_follow_from_what_is_no_part_of_the_key(redis_url: str) -> None:
-    async with AsyncCache(redis_url, l1=False) as cache:
+async def test_tags_may_follow_from_what_is_no_part_of_the_key(make: Make) -> None:
+    async with make() as cache:
         calls: list[str] = []
 
         @cache.cached("a:{n}", tags=["team:{team}"], ignore=("team",))

@@ -186,8 +186,8 @@ def test_callers_who_name_an_entrys_tags_in_another_order_or_fewer_find_it(
         assert cache.get_or_load("a", load, tags=["x"]) == 2, "it had that tag too"
 
 
-def test_tags_may_follow_from_what_is_no_part_of_the_key(redis_url: str) -> None:
-    with Cache(redis_url, l1=False) as cache:
+def test_tags_may_follow_from_what_is_no_part_of_the_key(make: Make) -> None:
+    with make() as cache:
         calls: list[str] = []
 
         @cache.cached("a:{n}", tags=["team:{team}"], ignore=("team",))

@@ -189,7 +189,9 @@ class Call:
         """Answer a call that was not found by its arguments, and let the next one be."""
         name, tagging = self._entry(values)
         result = self._engine().aside.get_or_load(name, call, self.terms, tagging)
-        alias = alias_of(values[: self._wide])
+        alias = alias_of(values)
         if alias is not None:
-            self._host.table.attach(name, self._aliases, *alias, tagged=self._tagged)
+            # Where tags need more than the key does, the entry may be another call's by now.
+            needed = tagging.digests if len(values) > self._wide else ()
+            self._host.table.attach(name, self._aliases, *alias, tagged=self._tagged, needed=needed)
         return result
