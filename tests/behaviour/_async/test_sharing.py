@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -326,6 +327,31 @@ async def test_where_tracking_is_forbidden_l1_lives_for_the_bound_only(own_redis
         own_redis.ask("SET", KEY, tombstone_frame(KEY))
         await sleep(0.31)
         assert await cache.get("a") is None
+
+
+async def test_where_tracking_is_forbidden_a_tag_that_changes_during_a_load_is_heard_in_time(
+    own_redis: Server,
+) -> None:
+    own_redis.ask("ACL", "SETUSER", "small", "on", ">word", "~*", "&*", "+@all", "-client|tracking")
+    url = own_redis.url.replace("redis://", "redis://small:word@")
+    async with AsyncCache(url, max_staleness=0.4) as cache, AsyncCache(url) as other:
+        await cache.get("a")
+        await until(lambda: cache.stats().coherence == "ttl-only", "the feed gave up")
+        changed_s = 0.0
+
+        async def load() -> int:
+            nonlocal changed_s
+            await other.invalidate_tags("x")
+            changed_s = monotonic()
+            await sleep(0.3)
+            return 1
+
+        read = partial(cache.get_or_load, "a", load, tags=["x"])
+        await read()
+        loads = cache.stats().loads
+        await sleep(changed_s + 0.41 - monotonic())
+        await read()
+        assert cache.stats().loads == loads + 1
 
 
 def test_secrets_of_the_url_are_in_no_repr() -> None:

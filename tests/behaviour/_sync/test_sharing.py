@@ -5,6 +5,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -326,6 +327,31 @@ def test_where_tracking_is_forbidden_l1_lives_for_the_bound_only(own_redis: Serv
         own_redis.ask("SET", KEY, tombstone_frame(KEY))
         sleep(0.31)
         assert cache.get("a") is None
+
+
+def test_where_tracking_is_forbidden_a_tag_that_changes_during_a_load_is_heard_in_time(
+    own_redis: Server,
+) -> None:
+    own_redis.ask("ACL", "SETUSER", "small", "on", ">word", "~*", "&*", "+@all", "-client|tracking")
+    url = own_redis.url.replace("redis://", "redis://small:word@")
+    with Cache(url, max_staleness=0.4) as cache, Cache(url) as other:
+        cache.get("a")
+        until(lambda: cache.stats().coherence == "ttl-only", "the feed gave up")
+        changed_s = 0.0
+
+        def load() -> int:
+            nonlocal changed_s
+            other.invalidate_tags("x")
+            changed_s = monotonic()
+            sleep(0.3)
+            return 1
+
+        read = partial(cache.get_or_load, "a", load, tags=["x"])
+        read()
+        loads = cache.stats().loads
+        sleep(changed_s + 0.41 - monotonic())
+        read()
+        assert cache.stats().loads == loads + 1
 
 
 def test_secrets_of_the_url_are_in_no_repr() -> None:

@@ -163,9 +163,10 @@ class Keeper:
     ) -> bool:
         """Put a value into L1, unless an invalidation has overtaken it. Tell whether it is there.
 
-        `asked_ns` is when L2 was asked for it, or told of it, and `since` the table's moment
-        before that. `bonds` are what it lives by (None: the tags that it was read with).
-        `voids`: it is the newest, and values asked for earlier are not to replace it.
+        `asked_ns` is when L2 was asked for it, or told of it; of a loaded value with tags, when the
+        source was asked. `since` is the table's moment before that. `bonds` are what it lives by
+        (None: the tags that it was read with). `voids`: it is the newest, and values asked for
+        earlier are not to replace it.
         """
         if bonds is None and reading.stamps:
             bonds = Bonds.of(reading.stamps, since)

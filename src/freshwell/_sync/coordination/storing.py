@@ -100,17 +100,19 @@ class Storing:
         loaded: dict[str, Loaded] = {}
         for key, draft in drafts.items():
             own, alone = bonds.get(key), key in course.alone
+            # That it stood says nothing of its tags, which stand elsewhere.
+            valid_at_ns = sent_ns if key in stood and own is None else run.began_ns
             if draft.times is None:
                 self._t.table.drop(key)  # what it would have replaced is no more right
             elif key in stood:
                 voids = run.newest and not shared
-                self._keeper.keep(key, draft, draft.times, sent_ns, since, terms, own, voids=voids)
+                self._keeper.keep(
+                    key, draft, draft.times, valid_at_ns, since, terms, own, voids=voids
+                )
             if alone and self._t.gutter.is_used:
                 tags = tags_of(draft.value, errand.taggings(key), said_of(key).tags)
                 digests = tuple(map(self._t.names.digest, tags))
                 self._t.gutter.keep(key, draft, run.began_ns, run.since, digests)
-            # That it stood says nothing of its tags, which stand elsewhere.
-            valid_at_ns = sent_ns if key in stood and own is None else run.began_ns
             loaded[key] = Loaded(
                 draft.value, draft.negative, run.began_ns, valid_at_ns, alone=alone
             )
