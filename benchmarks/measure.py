@@ -92,18 +92,22 @@ def timed_async(
 def timed_threads(threads: int, each: int, work: Callable[[int], object]) -> Timed:
     """Return a contender: `threads` threads, each of which calls ``work(i)`` `each` times.
 
-    As with `timed_async`, no two are given the same numbers.
+    As with `timed_async`, no two are given the same numbers. What a call raises ends the run.
     """
 
-    def one(start: threading.Barrier, first: int) -> None:
+    def one(start: threading.Barrier, first: int, failed: list[Exception]) -> None:
         start.wait()
-        for i in range(first, first + each):
-            work(i)
+        try:
+            for i in range(first, first + each):
+                work(i)
+        except Exception as error:  # noqa: BLE001 - raised again where it is seen
+            failed.append(error)
 
     def run() -> float:
-        start = threading.Barrier(threads + 1)
+        start, failed = threading.Barrier(threads + 1), list[Exception]()
         group = [
-            threading.Thread(target=one, args=(start, number * each)) for number in range(threads)
+            threading.Thread(target=one, args=(start, number * each, failed))
+            for number in range(threads)
         ]
         for thread in group:
             thread.start()
@@ -111,6 +115,8 @@ def timed_threads(threads: int, each: int, work: Callable[[int], object]) -> Tim
         began = time.perf_counter_ns()
         for thread in group:
             thread.join()
+        if failed:
+            raise failed[0]
         return (time.perf_counter_ns() - began) / (threads * each)
 
     return run

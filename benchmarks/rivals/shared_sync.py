@@ -74,8 +74,17 @@ class Rivals:
             expiration_time=_TTL_S,
             arguments={"connection_pool": pool, "redis_expiration_time": _TTL_S},
         )
-        self._django = DjangoRedisCache(url, {"KEY_PREFIX": f"d-{prefix}", "TIMEOUT": _TTL_S})
-        self._django_redis = DjangoRedis(url, {"KEY_PREFIX": f"r-{prefix}", "TIMEOUT": _TTL_S})
+        # Pools that wait: by default more threads than connections are an error.
+        waits: dict[str, Any] = {"max_connections": _POOL, "timeout": 30}
+        options: dict[str, Any] = {"pool_class": BlockingConnectionPool, **waits}
+        self._django = DjangoRedisCache(
+            url, {"KEY_PREFIX": f"d-{prefix}", "TIMEOUT": _TTL_S, "OPTIONS": options}
+        )
+        pool_class = "redis.BlockingConnectionPool"
+        options = {"CONNECTION_POOL_CLASS": pool_class, "CONNECTION_POOL_KWARGS": waits}
+        self._django_redis = DjangoRedis(
+            url, {"KEY_PREFIX": f"r-{prefix}", "TIMEOUT": _TTL_S, "OPTIONS": options}
+        )
         self._decorate(value)
         self._fill(value)
 
