@@ -39,9 +39,11 @@ class Question:
 
     __slots__ = ("_last", "_owners", "digests", "keys")
 
-    def __init__(self, digests: tuple[bytes, ...], places: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, digests: Sequence[bytes], places: Iterable[tuple[bytes, bytes]]) -> None:
         self.digests = digests
-        self.keys, self._owners = zip(*places, strict=True)
+        own = [*places]
+        self.keys = tuple(key for key, _ in own)
+        self._owners = tuple(owner for _, owner in own)
         self._last: tuple[Sequence[bytes | None], bytes | None] = (), None
 
     def versions(self, blobs: Sequence[bytes | None]) -> Versions:

@@ -255,7 +255,7 @@ class Sights:
         timed: bool,
         values: dict[str, Any] | None,
     ) -> dict[str, Reading]:
-        timed = timed or self._t.session.mode is not _OFF
+        timed = timed or self._l1
         asked_ns, since = self._t.now_ns(), self._t.table.moment()
         expected: dict[bytes, None] = {}
         if taggings is not untagged:
@@ -286,9 +286,8 @@ class Sights:
         }
         if expected or any(reading.stamps for reading in readings.values()):
             readings = await self._verified(readings, terms, taggings, versions, since)
-        kept = self._t.session.mode is not _OFF
         for key, reading in readings.items():
-            if kept or reading.rest_ms:
+            if self._l1 or reading.rest_ms:
                 self._keep(key, reading, asked_ns, since, terms)
         return readings
 

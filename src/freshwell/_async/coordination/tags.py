@@ -29,7 +29,7 @@ from freshwell.engines.stamps import Bonds
 from freshwell.engines.table import Table
 from freshwell.engines.versions import Kept, Question, Tagged, Versions
 from freshwell.errors import StoreUnavailable
-from freshwell.ground.frame import stamp_frame, stamp_in, stamps_in
+from freshwell.ground.frame import stamp_frame, stamps_in
 from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
@@ -106,21 +106,10 @@ class Tags:
         self, keys: Sequence[bytes], digests: Sequence[bytes]
     ) -> tuple[list[bytes | None], Versions]:
         """Return what is stored under entries' keys, and the versions of tags, in one trip."""
-        blobs = await self._store.fetch_many([*keys, *self.version_keys(digests)])
-        return blobs[: len(keys)], self.versions_in(blobs[len(keys) :], digests)
-
-    def version_keys(self, digests: Sequence[bytes]) -> list[bytes]:
-        """Return the L2 keys of tags' versions."""
-        place = self._names.version_place
-        return [place(digest)[0] for digest in digests]
-
-    def versions_in(self, blobs: Sequence[bytes | None], digests: Sequence[bytes]) -> Versions:
-        """Return the versions of tags that stand under their keys."""
-        place = self._names.version_place
-        return {
-            digest: stamp_in(blob, place(digest)[1])
-            for digest, blob in zip(digests, blobs, strict=True)
-        }
+        # Not remembered: what is asked of many entries at once is seldom asked again.
+        question = Question(digests, map(self._names.version_place, digests))
+        blobs = await self._store.fetch_many([*keys, *question.keys])
+        return blobs[: len(keys)], question.versions(blobs[len(keys) :])
 
     async def verified(
         self,

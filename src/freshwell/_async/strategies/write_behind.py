@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from freshwell._async.coordination.accepting import Accepting
+from freshwell._async.coordination.errands import alike
 from freshwell._async.coordination.flushing import Flusher
 from freshwell._async.coordination.saving import Change
 from freshwell._async.coordination.settling import Settling
@@ -127,7 +128,7 @@ class WriteBehind(ReadThrough[V]):
         self._check_id(id)
         name, tagging = self._call.entry(id)
         draft = self._draft(name, id, value)
-        change = Change((name,), {name: value}, self._call.terms, lambda name: tagging)
+        change = Change((name,), {name: value}, self._call.terms, alike(tagging))
         parts = self._open()
         given = await parts.accepting.accept((draft,), change)
         if not given[0]:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from freshwell._sync.coordination.accepting import Accepting
+from freshwell._sync.coordination.errands import alike
 from freshwell._sync.coordination.flushing import Flusher
 from freshwell._sync.coordination.saving import Change
 from freshwell._sync.coordination.settling import Settling
@@ -127,7 +128,7 @@ class WriteBehind(ReadThrough[V]):
         self._check_id(id)
         name, tagging = self._call.entry(id)
         draft = self._draft(name, id, value)
-        change = Change((name,), {name: value}, self._call.terms, lambda name: tagging)
+        change = Change((name,), {name: value}, self._call.terms, alike(tagging))
         parts = self._open()
         given = parts.accepting.accept((draft,), change)
         if not given[0]:
