@@ -16,17 +16,15 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, LiteralString, Self
+from typing import Any, ClassVar, LiteralString
 
 import psycopg
 
 from tests.support.blocking import blocking_allowed
-from tests.support.servers import ServerMissing, ends_with_us, free_port
+from tests.support.program import Program, signal_to
+from tests.support.servers import ServerMissing
 
 __all__ = ["Postgres", "postgres_programs"]
 
@@ -34,10 +32,6 @@ _DEBIAN = Path("/usr/lib/postgresql")
 _NEEDED = ("initdb", "postgres")
 _USERS = ("postgres", "nobody")
 _READY_LINE = 7
-_START_S = 30.0
-_STOP_S = 10.0
-_POLL_S = 0.02
-_TRIES = 5
 
 
 def postgres_programs() -> Path:
@@ -64,68 +58,24 @@ def _version(name: str) -> int:
     return int(digits[0]) if digits else 0
 
 
-class Postgres:
-    """One PostgreSQL server, started on entering and gone on leaving.
+class Postgres(Program):
+    """One PostgreSQL server. To restart it, or end it, cuts connections and keeps the data."""
 
-    All methods return when what they say is done. They may be called from async tests.
-    """
+    _start_s: ClassVar[float] = 30.0
+    _stop_s: ClassVar[float] = 10.0
+    _last: ClassVar[signal.Signals] = signal.SIGQUIT
+    """Unlike SIGKILL, it leaves no shared memory behind."""
 
     def __init__(self) -> None:
         self._programs = postgres_programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="freshwell-postgres-"))
+        super().__init__("postgres")
         self._data = self.folder / "data"
         self._password = secrets.token_urlsafe(16)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._frozen: list[int] = []
-        self.port = 0
-
-    def __repr__(self) -> str:
-        return f"<Postgres port={self.port} {'up' if self.running else 'down'}>"
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.dispose()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.dispose()
 
     @property
     def url(self) -> str:
         """The URL of its one database, as PostgreSQL's own programs and psycopg read it."""
         return f"postgresql://freshwell:{self._password}@127.0.0.1:{self.port}/postgres"
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """The process's id. Raises `AssertionError` when it is not running."""
-        assert self._process is not None, "the server is not running"
-        return self._process.pid
-
-    def start(self) -> None:
-        """Start the server, on the port and with the data it had before if it had any."""
-        assert not self.running, "the server is running already"
-        assert self.folder.exists(), "the server has been disposed of"
-        with blocking_allowed():
-            if not self._data.exists():
-                self._create()
-            for _ in range(1 if self.port else _TRIES):
-                port = self.port or free_port()
-                if self._start_on(port):
-                    self.port = port
-                    return
-            raise AssertionError(f"the server did not start:\n{self.log()}")
 
     def stop(self) -> None:
         """End the server as an operator would: connections are cut, data is kept. Idempotent."""
@@ -136,26 +86,8 @@ class Postgres:
         if self._process is not None:
             os.kill(self.pid, signal.SIGSTOP)  # it would start others in place of those that died
             for child in self._children():
-                _signal(child, signal.SIGKILL)
+                signal_to(child, signal.SIGKILL)
         self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """Kill the server, and start it anew on the same port."""
-        self.kill()
-        self.start()
-
-    def freeze(self) -> None:
-        """Stop all its processes: connections stay open, and nothing is answered."""
-        os.kill(self.pid, signal.SIGSTOP)
-        self._frozen = [self.pid, *self._children()]
-        for pid in self._frozen:
-            _signal(pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let a frozen server go on. Idempotent."""
-        frozen, self._frozen = self._frozen, []
-        for pid in reversed(frozen):
-            _signal(pid, signal.SIGCONT)
 
     def ask(self, statement: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
         """Run one statement on a connection of its own, and return its rows."""
@@ -172,19 +104,11 @@ class Postgres:
         self.ask("DROP SCHEMA public CASCADE")
         self.ask("CREATE SCHEMA public")
 
-    def log(self) -> str:
-        """Return what the server has written to its log."""
-        path = self.folder / "log"
-        return path.read_text(errors="replace") if path.exists() else "(no log)"
+    # -- what it is --------------------------------------------------------------------------
 
-    def dispose(self) -> None:
-        """End the server and delete its files. It cannot be used again. Idempotent."""
-        self._end(signal.SIGQUIT)  # unlike SIGKILL, it leaves no shared memory behind
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    # -- inside ------------------------------------------------------------------------------
-
-    def _create(self) -> None:
+    def _prepare(self) -> None:
+        if self._data.exists():
+            return
         secret = self.folder / "password"
         secret.touch(mode=0o600)
         secret.write_text(self._password)
@@ -206,31 +130,11 @@ class Postgres:
         secret.unlink()
         assert made.returncode == 0, f"initdb failed:\n{made.stderr}"
 
-    def _start_on(self, port: int) -> bool:
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*ends_with_us(), str(self._programs / "postgres"), *self._options(port)],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                **_as_not_root(),
-            )
-        ready = False
-        try:
-            ready = self._comes_up()
-        finally:
-            if not ready:
-                self._end(signal.SIGQUIT)
-        return ready
+    def _user(self) -> dict[str, Any]:
+        return _as_not_root()
 
-    def _comes_up(self) -> bool:
-        deadline_s = time.monotonic() + _START_S
-        while self.running and time.monotonic() < deadline_s:
-            if self._is_ready():
-                return True
-            time.sleep(_POLL_S)
-        return False
+    def _command(self, port: int) -> list[str]:
+        return [str(self._programs / "postgres"), *self._options(port)]
 
     def _options(self, port: int) -> list[str]:
         settings = {
@@ -244,8 +148,8 @@ class Postgres:
         words = (("-c", f"{name}={value}") for name, value in settings.items())
         return ["-D", str(self._data), "-p", str(port), *(word for pair in words for word in pair)]
 
-    def _is_ready(self) -> bool:
-        """Tell whether this process takes connections, by the file that it keeps for that."""
+    def _answers(self, port: int) -> bool:
+        # It keeps a file that says whether it takes connections.
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -262,20 +166,6 @@ class Postgres:
                     found.append(int(path.parent.name))
         return found
 
-    def _end(self, by: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with blocking_allowed():
-            process.send_signal(by)
-            self.thaw()
-            process.send_signal(signal.SIGCONT)
-            try:
-                process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
 
 def _not_root() -> dict[str, Any]:
     """Return the user to be instead of root, and its group."""
@@ -288,8 +178,3 @@ def _not_root() -> dict[str, Any]:
 
 def _as_not_root() -> dict[str, Any]:
     return {**_not_root(), "extra_groups": []} if os.geteuid() == 0 else {}
-
-
-def _signal(pid: int, by: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, by)

@@ -41,7 +41,7 @@ class Sentinel(Server):
     ) -> None:
         super().__init__(arguments=arguments)
         self._service = service
-        self._file = self._folder / "sentinel.conf"
+        self._file = self.folder / "sentinel.conf"
         self._file.write_text(
             f"sentinel monitor {service} 127.0.0.1 {primary_port} {quorum}\n"
             f"sentinel down-after-milliseconds {service} 500\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["RedisServer", "ServerMissing"]
+__all__ = ["RedisServer", "ServerMissing", "free_port", "server_program"]
 
 _PROGRAMS = ("redis-server", "valkey-server")
 _START_S = 15.0
@@ -36,7 +36,7 @@ class RedisServer:
     """
 
     def __init__(self) -> None:
-        self._program = _program()
+        self._program = server_program()
         self._folder = ""
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -125,7 +125,8 @@ class RedisServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _program() -> str:
+def server_program() -> str:
+    """Return the path of the server program. Raises `ServerMissing`, which says what to do."""
     named = os.environ.get("FRESHWELL_TEST_SERVER")
     for wanted in [named] if named else _PROGRAMS:
         found = shutil.which(wanted)
