@@ -6,7 +6,7 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import pytest
@@ -249,3 +249,95 @@ def test_an_interrupt_before_the_work_began_leaves_no_flight_behind(
     monkeypatch.undo()
     assert len(flights) == 0
     assert flights.run(["a"], lambda keys: {"a": "A"}) == {"a": "A"}
+
+
+# -- gates of threads ------------------------------------------------------------------------
+
+
+def queued(gate: threads.Gate, count: int) -> bool:
+    return len(gate._waiting) == count
+
+
+def until(found: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 5
+    while not found():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.001)
+
+
+def test_threads_enter_a_gate_in_the_order_they_came() -> None:
+    gate, entered = threads.Gate(1), list[int]()
+    assert gate.enter(0)
+
+    def enter(number: int) -> None:
+        assert gate.enter(10)
+        entered.append(number)
+        gate.leave()
+
+    crowd = [threading.Thread(target=enter, args=(number,)) for number in range(8)]
+    for number, thread in enumerate(crowd):
+        thread.start()
+        until(partial(queued, gate, number + 1))
+    gate.leave()
+    for thread in crowd:
+        thread.join(5)
+    assert entered == list(range(8))
+
+
+def test_a_gate_loses_no_slot_to_threads_that_give_up() -> None:
+    gate, inside, most = threads.Gate(2), list[int](), list[int]()
+
+    def come_and_go(number: int) -> None:
+        for i in range(40):
+            if gate.enter((number * i % 4) * 0.0003):
+                inside.append(number)
+                most.append(len(inside))
+                time.sleep(0.0001)
+                inside.pop()
+                gate.leave()
+
+    crowd = [threading.Thread(target=come_and_go, args=(number,)) for number in range(8)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join(20)
+    assert max(most) == 2
+    assert queued(gate, 0)
+    assert [gate.enter(0) for _ in range(3)] == [True, True, False]
+
+
+class Interrupted:
+    """A lock whose wait ends by Ctrl-C, before or after a slot was handed over."""
+
+    def __init__(self, gate: threads.Gate, lock: threading.Lock, *, given: bool) -> None:
+        self._gate = gate
+        self._lock = lock
+        self._given = given
+
+    def acquire(self, timeout: float = -1) -> bool:
+        if timeout < 0:
+            return self._lock.acquire()
+        if self._given:
+            self._gate.leave()
+        raise KeyboardInterrupt
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_an_interrupted_wait_at_a_gate_takes_no_slot_along(
+    given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threads.Gate(1)
+    assert gate.enter(0)
+    lock = Interrupted(gate, threading.Lock(), given=given)
+    monkeypatch.setattr(threading, "Lock", lambda: lock)
+    with pytest.raises(KeyboardInterrupt):
+        gate.enter(10)
+    monkeypatch.undo()
+    if not given:
+        assert not gate.enter(0)
+        gate.leave()
+    assert gate.enter(0)
+    assert not gate.enter(0)

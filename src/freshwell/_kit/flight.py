@@ -12,13 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from freshwell.errors import NestedLoadError
 
 __all__ = [
     "Announced",
-    "Boarding",
     "Crowded",
     "Flight",
     "Late",
@@ -142,14 +141,6 @@ class Announced(Generic[R]):
         self.flight: Flight[R] | None = None
 
 
-class Boarding(NamedTuple, Generic[R]):
-    """What a caller leads and what it joins; and what others wait for in vain, to be landed."""
-
-    led: Flight[R] | None
-    joined: list[Flight[R]]
-    void: list[Flight[R]]
-
-
 class Roster(Generic[R]):
     """The flights under way, by key. Thread-safe; every method is short and never waits.
 
@@ -224,9 +215,10 @@ class Roster(Generic[R]):
 
     def board(
         self, keys: Iterable[str], until_s: float | None = None, marks: Marks | None = None
-    ) -> Boarding[R]:
+    ) -> tuple[Flight[R] | None, list[Flight[R]], list[Flight[R]]]:
         """Start one flight for the keys that have none, and join the flights of the others.
 
+        Returns the one to lead, those to ride in, and what others wait for in vain, to be landed.
         There is none to lead when every key is under way already; one whose time has run out is
         left to its riders. Raises `NestedLoadError`, with nothing changed, when waiting for one of
         them would be waiting for the work that is calling.
@@ -241,17 +233,19 @@ class Roster(Generic[R]):
                     new.append(key)
                 elif flight not in others:
                     others.append(flight)
-            _refuse_circles(caller, others)
+            if caller is not None:
+                _refuse_circles(caller, others)
             led, void = self._started(new, until_s) if new else (None, [])
             for flight in others:
                 flight.riders += 1
             if led is not None:
                 self._flights.update(dict.fromkeys(new, led))
-            for key, its in (marks or {}).items():
-                self._flights[key].mark(key, its)
+            if marks is not None:
+                for key, its in marks.items():
+                    self._flights[key].mark(key, its)
             if caller is not None:
                 caller.waits_for.extend(others if led is None else [*others, led])
-        return Boarding(led, others, void)
+        return led, others, void
 
     def leave(self, flight: Flight[R]) -> bool:
         """Give up waiting for `flight`. True when nobody waits for it any more."""
@@ -305,7 +299,9 @@ class Roster(Generic[R]):
 
         It is the one that was announced, if that has the same keys, and like that no limit.
         """
-        announced = [self._announced.pop(key, None) for key in keys] if self._announced else []
+        if not self._announced:
+            return self._make(keys, until_s), []
+        announced = [self._announced.pop(key, None) for key in keys]
         awaited = [one.flight for one in announced if one is not None and one.flight is not None]
         if awaited and len(keys) == 1 and until_s is None:
             awaited[0].riders += 1
@@ -318,8 +314,8 @@ class Roster(Generic[R]):
                 del self._flights[key]
 
 
-def _refuse_circles(caller: Flight[R] | None, others: Iterable[Flight[R]]) -> None:
-    if caller is not None and any(flight.reaches(caller) for flight in others):
+def _refuse_circles(caller: Flight[R], others: Iterable[Flight[R]]) -> None:
+    if any(flight.reaches(caller) for flight in others):
         raise NestedLoadError(
             "a loader asked for the entry that it is loading (directly, or through another "
             "load that waits for it): call the source inside loaders, or give the inner call "

@@ -11,6 +11,7 @@ import inspect
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -35,6 +36,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+_PLAIN = frozenset({dict, list, tuple, set, str, bytes, int, float, bool, type(None)})
+"""What most loaders return, and nobody can await: to ask `inspect` costs a microsecond."""
+
 ASYNCHRONOUS = False
 """Whether this kit's callers await."""
 
@@ -53,7 +57,7 @@ def home_is_gone(place: object) -> bool:
 
 def resolve(value: T) -> T:
     """Return `value`. An awaitable is refused: nothing here could await it."""
-    if inspect.isawaitable(value):
+    if value.__class__ not in _PLAIN and inspect.isawaitable(value):
         if inspect.iscoroutine(value):
             value.close()
         raise ConfigurationError(
@@ -109,19 +113,47 @@ class Signal:
 
 
 class Gate:
-    """Let at most `slots` callers in at a time."""
+    """Let at most `slots` callers in at a time, first come first served."""
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self._slots = threading.Semaphore(slots)
+        self._free = slots
+        self._mutex = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
 
     def enter(self, timeout_s: float) -> bool:
         """Wait for a slot, at most `timeout_s` seconds. False when none came free."""
-        return self._slots.acquire(timeout=timeout_s)
+        with self._mutex:
+            if self._free:
+                self._free -= 1
+                return True
+            given = threading.Lock()
+            given.acquire()
+            self._waiting.append(given)
+        try:
+            if given.acquire(timeout=timeout_s):
+                return True
+        except BaseException:
+            if not self._withdraws(given):
+                self.leave()
+            raise
+        return not self._withdraws(given)
 
     def leave(self) -> None:
         """Give the slot back. Never waits."""
-        self._slots.release()
+        with self._mutex:
+            if self._waiting:
+                self._waiting.popleft().release()  # whoever waits has it now
+            else:
+                self._free += 1
+
+    def _withdraws(self, given: threading.Lock) -> bool:
+        """Wait no more. False: a slot was given meanwhile."""
+        with self._mutex:
+            if given in self._waiting:
+                self._waiting.remove(given)
+                return True
+            return False
 
 
 class Owner:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from freshwell._kit.flight import (
@@ -28,13 +29,16 @@ R = TypeVar("R")
 
 
 class _Carried(Flight[R]):
-    """A flight carried by its leader's own thread, or by one in the background."""
+    """A flight carried by its leader's own thread, or by one in the background.
 
-    __slots__ = ("landed",)
+    `waiting`: a lock for each rider, who waits for its release. Most flights have no riders.
+    """
+
+    __slots__ = ("waiting",)
 
     def __init__(self, keys: Sequence[str], until_s: float | None = None) -> None:
         super().__init__(keys, until_s)
-        self.landed = threading.Event()
+        self.waiting: list[threading.Lock] = []
 
 
 class Flights(Generic[R]):
@@ -194,21 +198,35 @@ class Flights(Generic[R]):
             self._land(flight)
 
     def _land(self, flight: Flight[R]) -> None:
-        assert isinstance(flight, _Carried)
         self._roster.land(flight)
-        flight.landed.set()
+        _wake(flight)
 
     def _landed(self, flight: Flight[R], until_s: float | None) -> bool:
         """Wait until a flight has landed, or is over. False: it had not by then."""
+        if flight.done:
+            return True
         assert isinstance(flight, _Carried)
         ends = [end_s for end_s in (until_s, flight.until_s) if end_s is not None]
-        if not flight.landed.wait(max(0.0, min(ends) - time.monotonic()) if ends else None):
+        released = threading.Lock()
+        released.acquire()
+        flight.waiting.append(released)
+        # Whoever lands it says so first, and looks for riders afterwards.
+        if not flight.done and not released.acquire(
+            timeout=max(0.0, min(ends) - time.monotonic()) if ends else -1
+        ):
             if not flight.is_over():
                 return False
             if self._roster.overdue(flight):
-                flight.landed.set()
-            flight.landed.wait()
+                _wake(flight)
         return True
+
+
+def _wake(flight: Flight[R]) -> None:
+    """Let the riders of a flight go that is done. Several threads may."""
+    assert isinstance(flight, _Carried)
+    with suppress(IndexError):
+        while True:
+            flight.waiting.pop().release()
 
 
 def _cancelled_inside(error: BaseException) -> LoadCancelled:

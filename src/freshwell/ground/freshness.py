@@ -32,6 +32,8 @@ class Verdict(Enum):
     ABSENT = "absent"
     """Not there, or of no use to the caller."""
 
+    __hash__ = object.__hash__  # of two members none is equal; Enum's own is written in Python
+
 
 class Times(NamedTuple):
     """An entry's times on the reader's monotonic clock."""

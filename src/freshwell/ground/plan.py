@@ -45,6 +45,8 @@ class L2Word(Enum):
     ABSENT = "absent"
     DOWN = "down"
 
+    __hash__ = object.__hash__  # of two members none is equal; Enum's own is written in Python
+
 
 WORDS: Final = {
     Verdict.FRESH: L2Word.FRESH,

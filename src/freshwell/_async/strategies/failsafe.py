@@ -61,9 +61,10 @@ class FailSafe:
 
     def count_resting(self, results: Iterable[Loaded]) -> None:
         """Count what flights brought although it is stale: another process says that it rests."""
-        resting = sum(loaded.stale_since_ns is not None for loaded in results)
-        self._t.counters.stale_serves += resting
-        self._t.counters.stale_on_error += resting
+        for loaded in results:
+            if loaded.stale_since_ns is not None:
+                self._t.counters.stale_serves += 1
+                self._t.counters.stale_on_error += 1
 
     def applies(self, terms: Terms) -> bool:
         """Tell whether a load on these terms may be answered by what is stale."""

@@ -88,7 +88,9 @@ class Answers:
 
     def loaded(self, results: Mapping[str, Loaded]) -> None:
         """Note that flights have answered."""
-        self._t.counters.degraded += sum(loaded.alone for loaded in results.values())
+        for loaded in results.values():
+            if loaded.alone:
+                self._t.counters.degraded += 1
         for trace in self._t.observing.traces.here():
             for key, value in results.items():
                 trace.add(_served_by_load(key, value, self._t.now_ns()))
