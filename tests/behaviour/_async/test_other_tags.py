@@ -86,3 +86,22 @@ async def test_crowds_with_tags_of_their_own_all_get_an_answer(make: Make) -> No
         for caller in crowd:
             assert await caller.result() >= 1
         assert load.calls <= 30
+
+
+async def test_a_call_is_not_answered_by_what_has_taken_its_entrys_place_meanwhile(
+    make: Make,
+) -> None:
+    async with make() as cache:
+        calls: list[int] = []
+
+        @cache.cached("a:{n}", tags=["x"])
+        async def read(n: int) -> str:
+            calls.append(n)
+            if len(calls) == 1:
+                await cache.set("a:1", "set", tags=["y"])
+            return f"loaded {len(calls)}"
+
+        assert await read(1) == "loaded 1"
+        assert await read(1) == "loaded 2", "what was set has not the tag"
+        await cache.invalidate_tags("x")
+        assert await read(1) == "loaded 3"
