@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
-from freshwell import AsyncCache, CacheClosed, CodecError, ConfigurationError, KeyRejected
+from freshwell import AsyncCache, CodecError, ConfigurationError, KeyRejected
 
 cache: Any = AsyncCache()
 cached: Callable[..., Callable[[Any], Any]] = cache.cached
@@ -45,6 +46,16 @@ class Named:
     @staticmethod
     async def still(n: int) -> int:
         return -n
+
+
+class Pages:
+    """What drivers return for a result that is fetched as it is read."""
+
+    def __aiter__(self) -> Pages:
+        return self
+
+    async def __anext__(self) -> int:
+        raise StopAsyncIteration
 
 
 class Louder(Named):
@@ -185,7 +196,16 @@ async def test_generators_are_refused() -> None:
         await cache.get_or_load("using:items", lambda: items(1))
     with pytest.raises(ConfigurationError, match=r"generator.*give a list"):
         await cache.set("using:items", items(1))
+    with pytest.raises(ConfigurationError, match=r"iterator \(map\).*give a list"):
+        await cache.get_or_load("using:items", lambda: map(str, [1]))
+    with pytest.raises(ConfigurationError, match=r"iterator \(Pages\).*give a list"):
+        await cache.set("using:items", Pages())
     assert await cache.get("using:items") is None
+
+
+async def test_a_mock_is_no_iterator_though_it_has_every_method() -> None:
+    answer = MagicMock()
+    assert await cache.get_or_load("using:mock", lambda: answer) is answer
 
 
 @pytest.mark.parametrize("thing", [None, 5, property(len)])
@@ -331,16 +351,6 @@ async def test_a_wrong_option_is_refused_where_the_cache_is_built(
 ) -> None:
     with pytest.raises(ConfigurationError, match=said):
         AsyncCache(**options)
-
-
-async def test_a_closed_cache_is_not_entered_again() -> None:
-    async with new_cache() as own:
-        await own.set("a", 1)
-    with pytest.raises(CacheClosed, match="build a new one"):
-        await own.get("a")
-    with pytest.raises(CacheClosed, match="build a new one"):
-        async with own:
-            pass
 
 
 async def test_stats_show_what_there_is_to_see() -> None:
