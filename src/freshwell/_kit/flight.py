@@ -143,11 +143,15 @@ class Announced(Generic[R]):
 
 
 class Boarding(NamedTuple, Generic[R]):
-    """What a caller leads and what it joins; and what others wait for in vain, to be landed."""
+    """What a caller leads and what it joins; and what others wait for in vain, to be landed.
+
+    `flights`: which of them brings each key. Another may bring it too, which began too early.
+    """
 
     led: Flight[R] | None
     joined: list[Flight[R]]
     void: list[Flight[R]]
+    flights: dict[str, Flight[R]]
 
 
 class Roster(Generic[R]):
@@ -235,23 +239,27 @@ class Roster(Generic[R]):
         with self._mutex:
             new: list[str] = []
             others: list[Flight[R]] = []
+            flights: dict[str, Flight[R]] = {}
             for key in dict.fromkeys(keys):
                 flight = self._under_way(key)
                 if flight is None:
                     new.append(key)
-                elif flight not in others:
+                    continue
+                flights[key] = flight
+                if flight not in others:
                     others.append(flight)
             _refuse_circles(caller, others)
             led, void = self._started(new, until_s) if new else (None, [])
             for flight in others:
                 flight.riders += 1
             if led is not None:
+                flights.update(dict.fromkeys(new, led))
                 self._flights.update(dict.fromkeys(new, led))
             for key, its in (marks or {}).items():
-                self._flights[key].mark(key, its)
+                flights[key].mark(key, its)
             if caller is not None:
                 caller.waits_for.extend(others if led is None else [*others, led])
-        return Boarding(led, others, void)
+        return Boarding(led, others, void, flights)
 
     def leave(self, flight: Flight[R]) -> bool:
         """Give up waiting for `flight`. True when nobody waits for it any more."""
