@@ -125,7 +125,7 @@ def test_what_waits_when_a_journal_is_closed_is_accepted_first(make: Make) -> No
         journal._engine.accept([draft("a")], promise)
     closing = threading.Thread(target=journal.close)
     closing.start()
-    until(lambda: journal._engine._is_closed)
+    until(lambda: journal._engine.is_closed)
     hold.let_go.set()
     closing.join()
     sequences = [promise.wait(20) for promise in kept]

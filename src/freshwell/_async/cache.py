@@ -47,7 +47,8 @@ class AsyncCache(Scope):
     Values are kept as they are in L1: treat what a cache returns as read-only.
 
     One cache belongs to one event loop at a time (`Cache`: to one process; any number of
-    threads); when the loop has been closed (after a fork) it opens anew by itself.
+    threads); when the loop has been closed (after a fork) it opens anew by itself. A cache that
+    was closed opens anew where it is entered again (``async with``).
 
     Args:
         url: ``redis://``, ``rediss://``, ``unix://`` or ``valkey://`` URL;
@@ -223,8 +224,8 @@ class AsyncCache(Scope):
         return f"<{type(self).__name__} {core.options.namespace!r}{version} {where}{state}>"
 
     async def __aenter__(self) -> Self:
-        if self._core.closed:
-            raise self._core.used_closed()
+        """Return the cache. One that was closed can be used again from here on."""
+        self._core.enter()
         return self
 
     async def __aexit__(
@@ -239,7 +240,8 @@ class AsyncCache(Scope):
         """Close the cache: wait for loads under way, up to `drain`, and disconnect.
 
         What is still in the spool then is kept in its file, or lost where it has none, and the log
-        says so. Idempotent. Any use afterwards raises `CacheClosed`.
+        says so. Idempotent. Any use afterwards raises `CacheClosed`, until the cache is entered
+        again (``async with``), with nothing in L1.
         """
         await self._core.aclose()
 

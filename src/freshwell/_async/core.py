@@ -26,6 +26,7 @@ from freshwell.engines.observing import Observing
 from freshwell.engines.seams import Seams
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
+from freshwell.engines.spool import Spool
 from freshwell.engines.table import Table
 from freshwell.errors import CacheClosed, ConfigurationError
 from freshwell.ground.hiding import Hiding
@@ -68,18 +69,13 @@ class Core:
         )
         self.counters = Counters()
         self.observing = Observing(options.namespace)
-        self.spool = new_spool(
-            self.names,
-            options.namespace,
-            None if place is None else options.spool_path,
-            options.max_spool,
-            seams.now_ns(),
-        )
+        self.spool = self._new_spool()
         self.incidents = Incidents(
             self.counters, options.namespace, seams.now_ns, bus=self.observing.bus
         )
         self.opened: Opened | None = None
         self.closed = False
+        self._closers = 0
         self.shown = "<AsyncCache>"
         self._codec = None if place is None else self.resolved(codec)
         self._bindings = Bindings(self._bound_anew)
@@ -89,17 +85,44 @@ class Core:
         self._known_terms: dict[Any, Terms] = {}
         self._known_loads: dict[Any, tuple[Terms, Terms]] = {}
 
+    def enter(self) -> None:
+        """Let a cache that was closed be used again: it opens on first use, as it did before.
+
+        Raises `CacheClosed` while it is being closed, and what a new cache raises for its spool.
+        """
+        with self._mutex:
+            if self._closers:
+                raise self.used_closed()
+            if self.closed and self.spool.file is not None:
+                # It waits for the disk in here: nobody can use the cache before that is done.
+                self.spool = self._new_spool()
+            self.closed = False
+
     async def aclose(self) -> None:
         """Close what is open. Idempotent."""
         with self._mutex:
             opened, self.opened, self.closed = self.opened, None, True
+            self._closers += 1
+        try:
+            await self._end(opened)
+        finally:
+            self.session.restart()
+            self.table.clear()
+            with self._mutex:
+                self._closers -= 1
+
+    async def _end(self, opened: Opened | None) -> None:
         try:
             if opened is not None and not home_is_gone(opened.home):
                 await opened.aclose()
         finally:
             await end_spool(self.spool)
-        self.session.restart()
-        self.table.clear()
+
+    def _new_spool(self) -> Spool:
+        path = None if self.place is None else self.options.spool_path
+        return new_spool(
+            self.names, self.options.namespace, path, self.options.max_spool, self.seams.now_ns()
+        )
 
     def bound(self, type: Any) -> BoundCodec:
         """Return the codec for values of a type."""
@@ -199,8 +222,8 @@ class Core:
     def used_closed(self) -> CacheClosed:
         """Return the error for a use after the close."""
         return CacheClosed(
-            f"{self.shown} was used after its close: a cache lives as long as the service; build "
-            "a new one where that is not so"
+            f"{self.shown} was used after its close: a cache lives as long as the service; where "
+            "that is not so, enter it again in a with block, or build a new one"
         )
 
     def _open(self) -> Opened:

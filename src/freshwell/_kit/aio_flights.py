@@ -97,10 +97,9 @@ class Flights(Generic[R]):
         """
         began_s = time.monotonic()
         until_s = None if limit_s is None else began_s + limit_s
-        led, joined, void = self._roster.board(keys, until_s, marks)
+        led, joined, void, flights = self._roster.board(keys, until_s, marks)
         for flight in void:
             self._land(flight)
-        results: dict[str, R] = {}
         waiting = joined if led is None else [led, *joined]
         if led is not None:
             self._carry(led, work, limit_s)
@@ -112,7 +111,7 @@ class Flights(Generic[R]):
                     await self._landing(waiting[0], wait_until_s)
                     if not waiting[0].done:
                         raise Late(goes_on=goes_on)
-                results.update(waiting[0].outcome())
+                waiting[0].outcome()  # or what it raises
                 self._roster.unhitch(waiting.pop(0))
         except Late as late:
             if late.goes_on:
@@ -122,7 +121,7 @@ class Flights(Generic[R]):
         finally:
             for flight in waiting:
                 self._give_up(flight)
-        return {key: results[key] for key in keys}
+        return {key: flights[key].outcome()[key] for key in keys}
 
     def announce(self, announced: Announced[R]) -> bool:
         """Let others wait (`ride`) while this caller finds out whether a flight is needed.

@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from freshwell.errors import NestedLoadError
 
 __all__ = [
     "Announced",
+    "Boarding",
     "Crowded",
     "Flight",
     "Late",
@@ -141,6 +142,18 @@ class Announced(Generic[R]):
         self.flight: Flight[R] | None = None
 
 
+class Boarding(NamedTuple, Generic[R]):
+    """What a caller leads and what it joins; and what others wait for in vain, to be landed.
+
+    `flights`: which of them brings each key. Another may bring it too, which began too early.
+    """
+
+    led: Flight[R] | None
+    joined: list[Flight[R]]
+    void: list[Flight[R]]
+    flights: dict[str, Flight[R]]
+
+
 class Roster(Generic[R]):
     """The flights under way, by key. Thread-safe; every method is short and never waits.
 
@@ -215,10 +228,9 @@ class Roster(Generic[R]):
 
     def board(
         self, keys: Iterable[str], until_s: float | None = None, marks: Marks | None = None
-    ) -> tuple[Flight[R] | None, list[Flight[R]], list[Flight[R]]]:
+    ) -> Boarding[R]:
         """Start one flight for the keys that have none, and join the flights of the others.
 
-        Returns the one to lead, those to ride in, and what others wait for in vain, to be landed.
         There is none to lead when every key is under way already; one whose time has run out is
         left to its riders. Raises `NestedLoadError`, with nothing changed, when waiting for one of
         them would be waiting for the work that is calling.
@@ -227,11 +239,14 @@ class Roster(Generic[R]):
         with self._mutex:
             new: list[str] = []
             others: list[Flight[R]] = []
+            flights: dict[str, Flight[R]] = {}
             for key in dict.fromkeys(keys):
                 flight = self._under_way(key)
                 if flight is None:
                     new.append(key)
-                elif flight not in others:
+                    continue
+                flights[key] = flight
+                if flight not in others:
                     others.append(flight)
             if caller is not None:
                 _refuse_circles(caller, others)
@@ -239,13 +254,14 @@ class Roster(Generic[R]):
             for flight in others:
                 flight.riders += 1
             if led is not None:
+                flights.update(dict.fromkeys(new, led))
                 self._flights.update(dict.fromkeys(new, led))
             if marks is not None:
                 for key, its in marks.items():
-                    self._flights[key].mark(key, its)
+                    flights[key].mark(key, its)
             if caller is not None:
                 caller.waits_for.extend(others if led is None else [*others, led])
-        return led, others, void
+        return Boarding(led, others, void, flights)
 
     def leave(self, flight: Flight[R]) -> bool:
         """Give up waiting for `flight`. True when nobody waits for it any more."""

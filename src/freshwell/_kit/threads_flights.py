@@ -98,12 +98,11 @@ class Flights(Generic[R]):
         in_background = limit_s is not None or patience_s is not None
         goes_on = patience_s is not None
         wait_until_s = until_s if patience_s is None else began_s + patience_s
-        results: dict[str, R] = {}
         led: Flight[R] | None = None
         waiting: list[Flight[R]] = []
         carried = False
         try:
-            led, joined, void = self._roster.board(keys, until_s, marks)
+            led, joined, void, flights = self._roster.board(keys, until_s, marks)
             for flight in void:
                 self._land(flight)
             waiting = joined if led is None else [led, *joined]
@@ -115,7 +114,7 @@ class Flights(Generic[R]):
             while waiting:
                 if not self._landed(waiting[0], wait_until_s):
                     raise Late(goes_on=goes_on)
-                results.update(waiting[0].outcome())
+                waiting[0].outcome()  # or what it raises
                 self._roster.unhitch(waiting.pop(0))
         except Late as late:
             if late.goes_on:
@@ -129,7 +128,7 @@ class Flights(Generic[R]):
             for flight in waiting:
                 self._roster.unhitch(flight)
                 self._roster.leave(flight)
-        return {key: results[key] for key in keys}
+        return {key: flights[key].outcome()[key] for key in keys}
 
     def announce(self, announced: Announced[R]) -> bool:
         """Let others wait (`ride`) while this caller finds out whether a flight is needed.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freshwell._sync.core import Core
 from freshwell._sync.stores.journal import Journal
@@ -23,6 +23,9 @@ from freshwell.errors import ConfigurationError
 from freshwell.ground.frame import GUARDED, Flag
 from freshwell.ground.journaling import BehindOptions, JournalKind, JournalSpec
 from freshwell.ground.records import Durability
+
+if TYPE_CHECKING:  # it brings SQLite, which most have no use for
+    from freshwell._sync.stores.local_journal import LocalJournal
 
 __all__ = ["delivery_to", "journal_opener"]
 
@@ -61,9 +64,10 @@ def journal_opener(
     wrap: Callable[[Journal], Journal] = partial(core.seams.wrap, "journal")
     if spec.kind is JournalKind.GIVEN:
         given = _checked(spec.place)
-        return _Once(lambda: wrap(given))
+        return lambda: wrap(given)
     if spec.is_local:  # its file has one writer
-        return _Once(lambda: wrap(_local(spec.place, options, owner)))
+        local = _Once(lambda: _local(spec.place, options, owner))
+        return lambda: wrap(local())
     place = core.place if spec.kind is JournalKind.BESIDE else place_of(spec.place)
     assert place is not None
     path = core.options.namespace + (f"/{namespace}" if namespace else "")
@@ -106,21 +110,21 @@ def _checked(journal: Any) -> Journal:
 
 
 class _Once:
-    """Opens a journal that is the same one in every home, closed with its strategy."""
+    """Opens a journal that is the same one in every home, until its strategy closes it."""
 
-    def __init__(self, make: Callable[[], Journal]) -> None:
+    def __init__(self, make: Callable[[], LocalJournal]) -> None:
         self._make = make
         self._mutex = Lock()
-        self._opened: Journal | None = None
+        self._opened: LocalJournal | None = None
 
     def __call__(self) -> Journal:
         with self._mutex:
-            if self._opened is None:
+            if self._opened is None or self._opened.is_closed:
                 self._opened = self._make()
             return self._opened
 
 
-def _local(path: str | None, options: BehindOptions, owner: str) -> Journal:
+def _local(path: str | None, options: BehindOptions, owner: str) -> LocalJournal:
     # Those who use it need sqlite3, which is slow to import.
     from freshwell._sync.stores.local_journal import LocalJournal
 

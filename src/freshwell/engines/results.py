@@ -22,10 +22,12 @@ _SUSPECT: Final = frozenset({AsyncGeneratorType, CoroutineType, GeneratorType, N
 def storable(value: V) -> V:
     """Return `value`, unless it is something that can be read only once.
 
-    Raises `ConfigurationError` for generators, for coroutines that nobody awaited, and for the
-    answer "not modified" of a load that is over.
+    Raises `ConfigurationError` for iterators (generators, ``map``, cursors, open files), for
+    coroutines that nobody awaited, and for the answer "not modified" of a load that is over.
     """
     if value.__class__ not in _SUSPECT:
+        if _is_iterator(value):
+            raise _read_once(f"an iterator ({value.__class__.__name__})")
         return value
     if isinstance(value, NotModified):
         value.check()
@@ -33,8 +35,22 @@ def storable(value: V) -> V:
     if isinstance(value, CoroutineType):
         value.close()
         raise ConfigurationError("the value is a coroutine: await it first")
-    kind = "a generator" if isinstance(value, GeneratorType) else "an async generator"
-    raise ConfigurationError(f"the value is {kind}, which can be read only once: give a list")
+    raise _read_once("a generator" if isinstance(value, GeneratorType) else "an async generator")
+
+
+def _is_iterator(value: Any) -> bool:
+    """Tell whether a loop over `value` uses it up: an iterator's own iterator is itself.
+
+    That it has ``__next__`` does not say so alone: mocks have every method.
+    """
+    kind = value.__class__
+    if hasattr(kind, "__next__"):
+        return iter(value) is value
+    return hasattr(kind, "__anext__") and aiter(value) is value
+
+
+def _read_once(kind: str) -> ConfigurationError:
+    return ConfigurationError(f"the value is {kind}, which can be read only once: give a list")
 
 
 def check_mapping(values: object, method: str) -> None:

@@ -88,7 +88,8 @@ class SqliteJournal:
             "freshwell:journal-reader", self._read_all, self._close_reader
         )
         self._left_to_close = 2
-        self._is_closed = False
+        self.is_closed = False
+        """Whether nothing can be asked any more."""
         self._closers_ticket: object = None
 
     # -- what is asked ----------------------------------------------------------------------
@@ -150,9 +151,9 @@ class SqliteJournal:
         False, and no answer: it is being closed already.
         """
         with self._mutex:
-            if self._is_closed:
+            if self.is_closed:
                 return False
-            self._is_closed = True
+            self.is_closed = True
             self._closers_ticket = ticket
         self._reads.close()
         self._writes.close()
@@ -164,7 +165,7 @@ class SqliteJournal:
         left_to_parent(self._reader)
         self._writer_lock.release()
         self._flusher_lock.release()
-        if not self._is_closed:
+        if not self.is_closed:
             self._begin_anew()
 
     # -- the thread that writes -------------------------------------------------------------

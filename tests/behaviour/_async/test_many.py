@@ -9,7 +9,8 @@ import pytest
 
 from freshwell import AsyncCache
 from freshwell._kit.aio import sleep
-from tests.behaviour._async.parts import Make, of
+from tests.behaviour._async.parts import Held, Make, of
+from tests.support.aio import start, until
 from tests.support.servers import Server
 
 _KEYS = [f"k:{i}" for i in range(12)]
@@ -136,3 +137,27 @@ async def test_each_call_of_many_has_tags_of_its_own(redis_url: str) -> None:
         assert await product.many(range(5)) == list(range(5))
         assert sorted(loaded) == [0, 1, 2, 3, 3, 4]
         assert cache.stats().outdated == 6
+
+
+async def test_who_joins_a_load_of_many_takes_of_it_what_has_not_been_invalidated_since(
+    make: Make,
+) -> None:
+    async with make() as cache:
+        held, version = Held(), 1
+
+        async def old(keys: list[str]) -> dict[str, int]:
+            return dict.fromkeys(keys, await held())
+
+        async def new(keys: list[str]) -> dict[str, int]:
+            return dict.fromkeys(keys, version)
+
+        first = await start(partial(cache.get_or_load_many, ["a", "b"], old))
+        await held.begun.passed()
+        version = 2
+        await cache.invalidate("a")
+        second = await start(partial(cache.get_or_load_many, ["a", "b"], new))
+        await until(lambda: cache.stats().misses == 4, "it waits")
+        held.let_go.open()
+        assert await first.result() == {"a": 1, "b": 1}
+        assert await second.result() == {"a": 2, "b": 1}
+        assert await cache.get("a") in (None, 2)

@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
-from freshwell import AsyncCache, InvalidationError, KeyRejected
-from tests.behaviour._async.parts import Make
+from freshwell import AsyncCache, InvalidationError, KeyRejected, LoadTimeout
+from freshwell._kit.aio import sleep
+from tests.behaviour._async.parts import Held, Make
 from tests.support.aio import Latch, start
 from tests.support.servers import Server
 
@@ -55,6 +56,31 @@ async def test_a_load_under_way_is_void(make: Make) -> None:
         let_go.open()
         assert await reading.result() == "old"
         assert await cache.get("report:1") is None
+
+
+async def test_a_load_that_nobody_joins_any_more_is_void(make: Make) -> None:
+    async with make() as cache:
+        load = Held()
+        tags = [lambda value: f"team:{value}"]
+        reading = await start(partial(cache.get_or_load, "report:1", load, tags=tags))
+        await load.begun.passed()
+        await cache.invalidate_tags("team:2")  # the value may have that tag, and has not
+        await cache.invalidate_pattern("report:*")
+        load.let_go.open()
+        assert await reading.result() == 1
+        assert await cache.get("report:1") is None
+
+
+async def test_a_load_that_took_too_long_is_void(make: Make) -> None:
+    async with make() as cache:
+        load = Held()
+        with pytest.raises(LoadTimeout):
+            await cache.get_or_load("report:1", load, load_timeout=0.05)
+        await cache.invalidate_pattern("report:*")
+        load.let_go.open()  # in a thread it goes on
+        for _ in range(20):
+            assert await cache.get("report:1") is None
+            await sleep(0.005)
 
 
 async def test_what_a_writer_has_announced_stays(redis_url: str) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
-from freshwell import AsyncCache, CacheClosed, CodecError, ConfigurationError, KeyRejected
+from freshwell import AsyncCache, ConfigurationError, KeyRejected
 
 cache: Any = AsyncCache()
 cached: Callable[..., Callable[[Any], Any]] = cache.cached
@@ -45,6 +46,16 @@ class Named:
     @staticmethod
     async def still(n: int) -> int:
         return -n
+
+
+class Pages:
+    """What drivers return for a result that is fetched as it is read."""
+
+    def __aiter__(self) -> Pages:
+        return self
+
+    async def __anext__(self) -> int:
+        raise StopAsyncIteration
 
 
 class Louder(Named):
@@ -185,7 +196,16 @@ async def test_generators_are_refused() -> None:
         await cache.get_or_load("using:items", lambda: items(1))
     with pytest.raises(ConfigurationError, match=r"generator.*give a list"):
         await cache.set("using:items", items(1))
+    with pytest.raises(ConfigurationError, match=r"iterator \(map\).*give a list"):
+        await cache.get_or_load("using:items", lambda: map(str, [1]))
+    with pytest.raises(ConfigurationError, match=r"iterator \(Pages\).*give a list"):
+        await cache.set("using:items", Pages())
     assert await cache.get("using:items") is None
+
+
+async def test_a_mock_is_no_iterator_though_it_has_every_method() -> None:
+    answer = MagicMock()
+    assert await cache.get_or_load("using:mock", lambda: answer) is answer
 
 
 @pytest.mark.parametrize("thing", [None, 5, property(len)])
@@ -333,16 +353,6 @@ async def test_a_wrong_option_is_refused_where_the_cache_is_built(
         AsyncCache(**options)
 
 
-async def test_a_closed_cache_is_not_entered_again() -> None:
-    async with new_cache() as own:
-        await own.set("a", 1)
-    with pytest.raises(CacheClosed, match="build a new one"):
-        await own.get("a")
-    with pytest.raises(CacheClosed, match="build a new one"):
-        async with own:
-            pass
-
-
 async def test_stats_show_what_there_is_to_see() -> None:
     async with new_cache() as own:
         await own.get_or_load("a", lambda: 1)
@@ -351,44 +361,3 @@ async def test_stats_show_what_there_is_to_see() -> None:
     assert shown.startswith("Stats(hit_ratio=0.500, hits_l1=1, misses=1, loads=1, ")
     assert "shed" not in shown
     assert "coherence='alone'" in shown
-
-
-# -- types that are defined later ------------------------------------------------------------
-
-
-async def test_a_method_may_return_objects_of_the_class_that_it_stands_in(redis_url: str) -> None:
-    here = new_cache(redis_url, namespace="using-later")
-    keep: Callable[..., Callable[[Any], Any]] = here.cached
-
-    class Users:
-        @keep("user:{n}")
-        @classmethod
-        async def load(cls, n: int) -> Later:
-            return Later(n)
-
-    assert await Users.load(1) == Later(1)
-    async with new_cache(redis_url, namespace="using-later") as there:
-        assert await there.get("user:1", type=Later) == Later(1)
-    assert (await Users.load.lookup(1)).value == Later(1)
-    assert await here.get("user:1", read="fresh", type=Later) == Later(1)
-    await here.aclose()
-
-
-async def test_an_annotation_that_is_for_type_checkers_only_leaves_plain_values(
-    redis_url: str,
-) -> None:
-    async with new_cache(redis_url, namespace="using-missing") as here:
-        keep: Callable[..., Callable[[Any], Any]] = here.cached
-
-        @keep("value:{n}")
-        async def value(n: int) -> Missing:  # type: ignore[name-defined]  # noqa: F821
-            return Later(n) if n else {"plain": True}
-
-        assert await value(0) == {"plain": True}
-        with pytest.raises(CodecError, match="value' cannot be resolved: import what it names"):
-            await value(1)
-
-
-@dataclass
-class Later:
-    n: int

@@ -9,7 +9,8 @@ import pytest
 
 from freshwell import Cache
 from freshwell._kit.threads import sleep
-from tests.behaviour._sync.parts import Make, of
+from tests.behaviour._sync.parts import Held, Make, of
+from tests.support.threads import start, until
 from tests.support.servers import Server
 
 _KEYS = [f"k:{i}" for i in range(12)]
@@ -136,3 +137,27 @@ def test_each_call_of_many_has_tags_of_its_own(redis_url: str) -> None:
         assert product.many(range(5)) == list(range(5))
         assert sorted(loaded) == [0, 1, 2, 3, 3, 4]
         assert cache.stats().outdated == 6
+
+
+def test_who_joins_a_load_of_many_takes_of_it_what_has_not_been_invalidated_since(
+    make: Make,
+) -> None:
+    with make() as cache:
+        held, version = Held(), 1
+
+        def old(keys: list[str]) -> dict[str, int]:
+            return dict.fromkeys(keys, held())
+
+        def new(keys: list[str]) -> dict[str, int]:
+            return dict.fromkeys(keys, version)
+
+        first = start(partial(cache.get_or_load_many, ["a", "b"], old))
+        held.begun.passed()
+        version = 2
+        cache.invalidate("a")
+        second = start(partial(cache.get_or_load_many, ["a", "b"], new))
+        until(lambda: cache.stats().misses == 4, "it waits")
+        held.let_go.open()
+        assert first.result() == {"a": 1, "b": 1}
+        assert second.result() == {"a": 2, "b": 1}
+        assert cache.get("a") in (None, 2)

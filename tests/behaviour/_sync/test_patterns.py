@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
-from freshwell import Cache, InvalidationError, KeyRejected
-from tests.behaviour._sync.parts import Make
+from freshwell import Cache, InvalidationError, KeyRejected, LoadTimeout
+from freshwell._kit.threads import sleep
+from tests.behaviour._sync.parts import Held, Make
 from tests.support.threads import Latch, start
 from tests.support.servers import Server
 
@@ -55,6 +56,31 @@ def test_a_load_under_way_is_void(make: Make) -> None:
         let_go.open()
         assert reading.result() == "old"
         assert cache.get("report:1") is None
+
+
+def test_a_load_that_nobody_joins_any_more_is_void(make: Make) -> None:
+    with make() as cache:
+        load = Held()
+        tags = [lambda value: f"team:{value}"]
+        reading = start(partial(cache.get_or_load, "report:1", load, tags=tags))
+        load.begun.passed()
+        cache.invalidate_tags("team:2")  # the value may have that tag, and has not
+        cache.invalidate_pattern("report:*")
+        load.let_go.open()
+        assert reading.result() == 1
+        assert cache.get("report:1") is None
+
+
+def test_a_load_that_took_too_long_is_void(make: Make) -> None:
+    with make() as cache:
+        load = Held()
+        with pytest.raises(LoadTimeout):
+            cache.get_or_load("report:1", load, load_timeout=0.05)
+        cache.invalidate_pattern("report:*")
+        load.let_go.open()  # in a thread it goes on
+        for _ in range(20):
+            assert cache.get("report:1") is None
+            sleep(0.005)
 
 
 def test_what_a_writer_has_announced_stays(redis_url: str) -> None:

@@ -93,9 +93,10 @@ class Loads:
                 if entry is not None:
                     value, negative = entry.value, entry.negative
                     fresh = now_ns < entry.fresh_until_ns - within_ns
-                    if fresh and table.is_current(entry, errand.taggings(key).digests):
+                    tags = errand.taggings(key).digests
+                    if fresh and table.is_current(entry, tags):
                         seen_ns = now_ns - self._t.session.max_staleness_ns
-                        found[key] = Loaded(value, negative, -1, seen_ns)
+                        found[key] = Loaded(value, negative, -1, seen_ns, digests=tags)
         return found
 
     # -- leases ------------------------------------------------------------------------------
@@ -191,7 +192,10 @@ class Loads:
                     self._t.rests.end([key])
                 value, negative, times = reading.value, reading.negative, reading.times
                 since_ns = times.fresh_until_ns if reading.word is L2Word.STALE else None
-                found[key] = Loaded(value, negative, -1, asked_ns, stale_since_ns=since_ns)
+                tags = errand.taggings(key).digests
+                found[key] = Loaded(
+                    value, negative, -1, asked_ns, stale_since_ns=since_ns, digests=tags
+                )
         return found
 
     def _pause_s(self, waits: int) -> float:

@@ -40,14 +40,17 @@ class Sweeps:
         Without L2, those of L1 are counted. Raises `InvalidationError` where L2 does not answer
         any more: some entries may be gone, and others not.
         """
-        here = self._here(namespace, glob)
         if not self._t.store.shared:
+            # Loads that nobody can join any more go on all the same, and are not listed here.
+            self._t.table.void_fills()
+            here = self._here(namespace, glob)
             self._writes.drop(here)
             if progress is not None:
                 progress(len(here))
             self._t.counters.invalidations += len(here)
             self._t.observing.invalidated("pattern", len(here))
             return len(here)
+        here = self._here(namespace, glob)
         gone, is_meant = 0, self._t.names.matcher(namespace, glob)
         try:
             for pattern in self._t.names.patterns(namespace, glob):

@@ -63,6 +63,11 @@ class LocalJournal:
         """Return what people call it."""
         return self._shown
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes and tells nothing any more."""
+        return self._engine.is_closed
+
     def is_pending(self, name: str) -> bool:
         """Tell whether an entry may have a write that is not settled. Never waits; False is sure.
 

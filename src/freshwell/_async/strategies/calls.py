@@ -191,7 +191,8 @@ class Call:
         result = await self._engine().aside.get_or_load(name, call, self.terms, tagging)
         alias = alias_of(values)
         if alias is not None:
-            # Where tags need more than the key does, the entry may be another call's by now.
-            needed = tagging.digests if len(values) > self._wide else ()
-            self._host.table.attach(name, self._aliases, *alias, tagged=self._tagged, needed=needed)
+            # The entry may be another's by now, who has other tags.
+            self._host.table.attach(
+                name, self._aliases, *alias, tagged=self._tagged, needed=tagging.digests
+            )
         return result

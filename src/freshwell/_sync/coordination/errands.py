@@ -54,7 +54,7 @@ class Loaded(NamedTuple):
     `began_ns` is when its load began (-1: it was found in a tier); `valid_at_ns` is an instant
     at which it is known to have been current. Both are by the cache's clock. `alone`: L2 had no
     part in it, and does not have it. `stale_since_ns`: it is past its TTL since then, and its
-    source is left alone.
+    source is left alone. `digests`: the tags by which its load was watched, or it was judged.
     """
 
     value: Any
@@ -64,6 +64,7 @@ class Loaded(NamedTuple):
     found: bool = True
     alone: bool = False
     stale_since_ns: int | None = None
+    digests: tuple[bytes, ...] = ()
 
 
 def untagged(name: str) -> Tagging:

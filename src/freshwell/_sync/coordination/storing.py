@@ -114,7 +114,12 @@ class Storing:
                 digests = tuple(map(self._t.names.digest, tags))
                 self._t.gutter.keep(key, draft, run.began_ns, run.since, digests)
             loaded[key] = Loaded(
-                draft.value, draft.negative, run.began_ns, valid_at_ns, alone=alone
+                draft.value,
+                draft.negative,
+                run.began_ns,
+                valid_at_ns,
+                alone=alone,
+                digests=errand.taggings(key).digests,
             )
         return loaded
 

@@ -68,7 +68,7 @@ class SharedLoads:
         serves = True
         try:
             loaded = self.flights.ride(key, marks=_marks(tagging), limit_s=_limit_s(terms))
-            serves = loaded is not None and self._serves(loaded, terms, began_ns)
+            serves = loaded is not None and self._serves(loaded, terms, tagging, began_ns)
         except Exception as raised:  # noqa: BLE001 - raised again, if nothing is at hand
             error = self._timed_out(terms) if isinstance(raised, Late) else raised
             errand = Errand(single(key, loader), terms, alike(tagging))
@@ -156,11 +156,11 @@ class SharedLoads:
         caller already knows of. The next flight begins after this call, so two rounds suffice.
         """
         results: dict[str, Loaded] = {}
-        todo, terms = list(keys), errand.terms
+        todo, terms, tagging = list(keys), errand.terms, errand.taggings
         while todo:
             loaded = self.fly(self.flights, todo, errand, patience_s)
             results.update(loaded)
-            todo = [key for key in todo if not self._serves(results[key], terms, began_ns)]
+            todo = [k for k in todo if not self._serves(results[k], terms, tagging(k), began_ns)]
         self._safe.count_resting(results.values())
         self._answers.loaded(results)
         return results
@@ -203,11 +203,15 @@ class SharedLoads:
         self._t.incidents.load_late((terms.policy.limit_ns or 0) / _NS_PER_S)
         return error
 
-    def _serves(self, loaded: Loaded, terms: Terms, began_ns: int) -> bool:
-        """Tell whether a flight's value may be given to a caller who asked at `began_ns`."""
+    def _serves(self, loaded: Loaded, terms: Terms, tagging: Tagging, began_ns: int) -> bool:
+        """Tell whether a flight's value may be given to a caller who asked at `began_ns`.
+
+        Of a tag that its leader did not name it is not known when it was invalidated.
+        """
         if not self._safe.accepts(loaded, terms):
             return False
-        if terms.level is _SOURCE:
+        known, own = loaded.digests, tagging.digests
+        if terms.level is _SOURCE or (own != known and not set(known).issuperset(own)):
             return loaded.began_ns >= began_ns
         if not self._t.store.shared:
             return True

@@ -271,6 +271,8 @@ class WriteBehind(ReadThrough[V]):
         return held
 
     def __enter__(self) -> Self:
+        with self._mutex:
+            self._closed = False
         self.start()
         return self
 
@@ -287,7 +289,8 @@ class WriteBehind(ReadThrough[V]):
 
         `drain` None: what `write_behind` was given. Returns None where the journal did not answer,
         or was not open. What is left is flushed by the next process that opens the journal; of
-        one in memory it is lost. Idempotent; other uses afterwards raise `CacheClosed`.
+        one in memory it is lost. Idempotent; other uses afterwards raise `CacheClosed`, until it is
+        entered again (``with``).
         """
         drain_ns = self._options.drain_ns
         if drain is not None:
@@ -303,7 +306,10 @@ class WriteBehind(ReadThrough[V]):
             return parts
         with self._mutex:
             if self._closed:
-                raise CacheClosed(f"{self!r} was used after its close: build a new one")
+                raise CacheClosed(
+                    f"{self!r} was used after its close, or that of its cache: enter it again in "
+                    "a with block, or build a new one"
+                )
             if self._parts is None or self._parts.engine is not engine:
                 self._parts = self._opened(engine)
             return self._parts
