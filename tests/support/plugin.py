@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import asyncio
+import os
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+import uvloop
 from _pytest.mark import ParameterSet
 
 from tests.support import (
@@ -209,6 +212,14 @@ def clock() -> FakeClock:
 
 
 # -- every test -----------------------------------------------------------------------------
+
+
+if os.environ.get("FRESHWELL_TEST_LOOP") == "uvloop":
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+        """Run every async test in one of uvloop's event loops."""
+        return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_configure() -> None:
