@@ -273,10 +273,22 @@ def test_a_value_whose_comparison_fails_is_refused(codec: Codec) -> None:
         codec.bind(Grumpy).encode(Grumpy(1), KEY)
 
 
+class StandIn:
+    """Has what another has, as proxies do."""
+
+    def __init__(self, other: object) -> None:
+        self._other = other
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._other, name)
+
+
 def test_codecs_are_found_by_name() -> None:
     assert isinstance(resolve_codec("json"), JsonCodec)
     assert isinstance(resolve_codec("msgpack"), MsgpackCodec)
     assert resolve_codec(MSGPACK) is MSGPACK
+    stand_in = StandIn(MSGPACK)
+    assert resolve_codec(stand_in) is stand_in
     for wrong in ("pickle", "yaml", 7):
         with pytest.raises(ConfigurationError):
             resolve_codec(wrong)  # type: ignore[arg-type]

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from freshwell.engines.journal_file import open_file
-from freshwell.engines.sqlite_file import begin_writing
+from freshwell.engines.sqlite_file import begin_writing, connect
 from tests.support.threads import until
 
 _WRITES_S = 0.06
@@ -87,3 +89,30 @@ def test_a_turn_is_not_waited_for_for_ever(tmp_path: Path) -> None:
         begin_writing(holder)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             begin_writing(other)
+
+
+class Noted(sqlite3.Connection):
+    """A connection that tells whether it was closed."""
+
+    made: ClassVar[list[Noted]] = []
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.made.append(self)
+        self.closed = False
+
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        raise sqlite3.OperationalError("database is locked")
+
+    def close(self) -> None:
+        self.closed = True
+        super().close()
+
+
+def test_a_file_that_was_busy_when_it_was_opened_is_closed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Noted))
+    with pytest.raises(sqlite3.OperationalError):
+        connect(":memory:")
+    assert [connection.closed for connection in Noted.made] == [True]

@@ -63,7 +63,9 @@ def site(tmp_path: Path) -> Path:
     """Give a folder of packages in which freshwell is installed, as far as pytest sees."""
     facts = tmp_path / "site" / "freshwell_as_installed-1.dist-info"
     facts.mkdir(parents=True)
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: freshwell-as-installed\n")
+    (facts / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: freshwell-as-installed\nVersion: 1\n"
+    )
     lines = [f"{name} = {value}\n" for name, value in OURS["entry-points"]["pytest11"].items()]
     (facts / "entry_points.txt").write_text("[pytest11]\n" + "".join(lines))
     return facts.parent

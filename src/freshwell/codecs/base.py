@@ -103,6 +103,7 @@ def narrowed(codec: Codec, max_bytes: int) -> Codec:
     return made
 
 
+_PARTS: Final = ("name", "id", "bind")
 _BUILT_IN: Final = {
     "json": ("freshwell.codecs.json", "JsonCodec"),
     "msgpack": ("freshwell.codecs.msgpack", "MsgpackCodec"),
@@ -120,7 +121,7 @@ def check_codec(spec: str | Codec) -> None:
         if spec not in _BUILT_IN:
             names = ", ".join(repr(name) for name in _BUILT_IN)
             raise ConfigurationError(f"codec is {spec!r}: use one of {names}, or a codec object")
-    elif isinstance(spec, type) or not isinstance(spec, Codec):
+    elif isinstance(spec, type) or not all(hasattr(spec, part) for part in _PARTS):
         name = spec.__name__ if isinstance(spec, type) else type(spec).__name__
         what = f"the class {name}" if isinstance(spec, type) else f"an object of type {name}"
         raise ConfigurationError(f"codec is {what}: give a name or a codec object")

@@ -90,14 +90,18 @@ def connect(path: str) -> sqlite3.Connection:
     It waits for nobody: whoever writes waits in `begin_writing`.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    for setting in (
-        "busy_timeout=0",
-        "synchronous=FULL",
-        "fullfsync=ON",
-        "wal_autocheckpoint=2000",
-        "journal_size_limit=67108864",
-    ):
-        connection.execute(f"PRAGMA {setting}")
+    try:
+        for setting in (
+            "busy_timeout=0",
+            "synchronous=FULL",
+            "fullfsync=ON",
+            "wal_autocheckpoint=2000",
+            "journal_size_limit=67108864",
+        ):
+            connection.execute(f"PRAGMA {setting}")
+    except BaseException:  # where another is making the file, it is busy already
+        connection.close()
+        raise
     return connection
 
 
