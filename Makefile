@@ -11,8 +11,9 @@ KILLS := 50
 TOPOLOGY := all
 SECONDS := 60
 TARGETS :=
+WORLD :=
 
-.PHONY: help demo test quick check bench bench-full rivals policies torture kills outage fuzz twin setup setup-demo setup-rivals servers
+.PHONY: help demo test quick check bench bench-full rivals policies torture anything kills outage fuzz twin setup setup-demo setup-rivals servers
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -58,6 +59,9 @@ bench-full: setup setup-rivals servers  ## all benchmarks at length; tables in b
 
 torture: setup servers  ## look for stale reads while everything breaks (MINUTES=10 SEED= TOPOLOGY=)
 	@$(PY) -m tests.faults.checker --minutes $(MINUTES) --seed $(SEED) --topology $(TOPOLOGY)
+
+anything: setup servers  ## callers who do anything at once, and a judge of their answers (SECONDS=60 SEED= WORLD=)
+	@$(PY) -m tests.races --seconds $(SECONDS) --seed $(SEED) --world "$(WORLD)"
 
 kills: setup servers  ## kill what writes and flushes behind, and look for lost writes (KILLS=50 SEED=)
 	@$(PY) -m tests.faults.behind --kills $(KILLS) --seed $(SEED)

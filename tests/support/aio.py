@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-__all__ = ["Latch", "Running", "all_of", "start", "until"]
+__all__ = ["Latch", "Running", "all_of", "start", "unless_late", "until"]
 
 T = TypeVar("T")
 
@@ -73,6 +73,15 @@ async def all_of(*calls: Callable[[], Awaitable[T]]) -> list[T]:
     """Run the calls at the same time and return their results in order."""
     running = [await start(call) for call in calls]
     return [await one.result() for one in running]
+
+
+async def unless_late(call: Callable[[], Awaitable[T]], seconds: float) -> T | None:
+    """Return what a call returns; where it takes longer, cancel it and return None."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call()
+    except TimeoutError:
+        return None
 
 
 async def until(holds: Callable[[], bool], what: str = "the condition") -> None:

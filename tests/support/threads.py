@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-__all__ = ["Latch", "Running", "all_of", "start", "until"]
+__all__ = ["Latch", "Running", "all_of", "start", "unless_late", "until"]
 
 T = TypeVar("T")
 
@@ -79,6 +79,11 @@ def all_of(*calls: Callable[[], T]) -> list[T]:
     """Run the calls at the same time and return their results in order."""
     running = [start(call) for call in calls]
     return [one.result() for one in running]
+
+
+def unless_late(call: Callable[[], T], seconds: float) -> T | None:
+    """Return what a call returns. No thread can be cancelled: that is for the other half."""
+    return call()
 
 
 def until(holds: Callable[[], bool], what: str = "the condition") -> None:

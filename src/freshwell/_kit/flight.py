@@ -157,32 +157,40 @@ class Boarding(NamedTuple, Generic[R]):
 class Roster(Generic[R]):
     """The flights under way, by key. Thread-safe; every method is short and never waits.
 
-    Of a key, either a flight is under way or one is announced, or neither.
+    Of a key, either a flight is under way or one is announced, or neither. Beside that there may
+    be a *quiet* one, for which nobody waits. Who would lead another joins it, and it is quiet no
+    more.
     """
 
     def __init__(self, make: Callable[[Sequence[str], float | None], Flight[R]]) -> None:
         self._make = make
         self._mutex = Lock()
         self._flights: dict[str, Flight[R]] = {}
+        self._quiet: dict[str, Flight[R]] = {}
         self._announced: dict[str, Announced[R]] = {}
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._flights) + len(self._quiet)
 
     def __contains__(self, key: object) -> bool:
         return key in self._flights
 
+    def carries(self, key: str) -> bool:
+        """Tell whether a flight of a key is under way, a quiet one included."""
+        return key in self._flights or key in self._quiet
+
     def keys(self) -> list[str]:
         """Return the keys of all flights under way."""
         with self._mutex:
-            return list(self._flights)
+            return [*self._flights, *self._quiet]
 
     def marked(self, marks: Collection[bytes]) -> list[str]:
         """Return the keys under way that a caller gave any of these marks."""
         with self._mutex:
             return [
                 key
-                for key, flight in self._flights.items()
+                for flights in (self._flights, self._quiet)
+                for key, flight in flights.items()
                 if not flight.marks.get(key, _NO_MARKS).isdisjoint(marks)
             ]
 
@@ -227,13 +235,19 @@ class Roster(Generic[R]):
         return flight
 
     def board(
-        self, keys: Iterable[str], until_s: float | None = None, marks: Marks | None = None
+        self,
+        keys: Iterable[str],
+        until_s: float | None = None,
+        marks: Marks | None = None,
+        *,
+        quiet: bool = False,
     ) -> Boarding[R]:
         """Start one flight for the keys that have none, and join the flights of the others.
 
         There is none to lead when every key is under way already; one whose time has run out is
-        left to its riders. Raises `NestedLoadError`, with nothing changed, when waiting for one of
-        them would be waiting for the work that is calling.
+        left to its riders. A `quiet` one is started, and none is joined. Raises `NestedLoadError`,
+        with nothing changed, when waiting for one of them would be waiting for the work that is
+        calling.
         """
         caller: Flight[R] | None = current_flight.get()  # type: ignore[assignment]
         with self._mutex:
@@ -241,24 +255,31 @@ class Roster(Generic[R]):
             others: list[Flight[R]] = []
             flights: dict[str, Flight[R]] = {}
             for key in dict.fromkeys(keys):
-                flight = self._under_way(key)
+                flight = self._under_way(key) or _going(self._quiet, key)
                 if flight is None:
                     new.append(key)
-                    continue
-                flights[key] = flight
-                if flight not in others:
-                    others.append(flight)
+                elif not quiet:
+                    flights[key] = flight
+                    if flight not in others:
+                        others.append(flight)
             if caller is not None:
                 _refuse_circles(caller, others)
-            led, void = self._started(new, until_s) if new else (None, [])
+            void = self._promoted(flights) if self._quiet else []
+            led = None
+            if quiet and new:
+                led = self._make(new, until_s)
+            elif new:
+                led, in_vain = self._started(new, until_s)
+                void += in_vain
             for flight in others:
                 flight.riders += 1
             if led is not None:
                 flights.update(dict.fromkeys(new, led))
-                self._flights.update(dict.fromkeys(new, led))
+                (self._quiet if quiet else self._flights).update(dict.fromkeys(new, led))
             if marks is not None:
                 for key, its in marks.items():
-                    flights[key].mark(key, its)
+                    if key in flights:
+                        flights[key].mark(key, its)
             if caller is not None:
                 caller.waits_for.extend(others if led is None else [*others, led])
         return Boarding(led, others, void, flights)
@@ -290,11 +311,12 @@ class Roster(Generic[R]):
 
     def forget(self, keys: Iterable[str]) -> None:
         """Let later callers of these keys start anew; flights under way go on for their riders."""
-        if not self._flights:  # most often, where writes forget
+        if not self._flights and not self._quiet:  # most often, where writes forget
             return
         with self._mutex:
             for key in keys:
                 self._flights.pop(key, None)
+                self._quiet.pop(key, None)
 
     def unhitch(self, flight: Flight[R]) -> None:
         """End the calling flight's note that it waits for `flight`."""
@@ -305,8 +327,21 @@ class Roster(Generic[R]):
                     caller.waits_for.remove(flight)
 
     def _under_way(self, key: str) -> Flight[R] | None:
-        flight = self._flights.get(key)
-        return None if flight is None or flight.is_over() else flight
+        return _going(self._flights, key)
+
+    def _promoted(self, joined: Mapping[str, Flight[R]]) -> list[Flight[R]]:
+        """Let what is joined be quiet no more. Returns those that were announced in its place."""
+        keys = [key for key in joined if self._quiet.get(key) is joined[key]]
+        for key in keys:
+            self._flights[key] = self._quiet.pop(key)
+        return self._awaited(keys)
+
+    def _awaited(self, keys: Sequence[str]) -> list[Flight[R]]:
+        """End announcements. Returns what others wait for."""
+        if not self._announced:
+            return []
+        announced = [self._announced.pop(key, None) for key in keys]
+        return [one.flight for one in announced if one is not None and one.flight is not None]
 
     def _started(
         self, keys: Sequence[str], until_s: float | None
@@ -315,10 +350,7 @@ class Roster(Generic[R]):
 
         It is the one that was announced, if that has the same keys, and like that no limit.
         """
-        if not self._announced:
-            return self._make(keys, until_s), []
-        announced = [self._announced.pop(key, None) for key in keys]
-        awaited = [one.flight for one in announced if one is not None and one.flight is not None]
+        awaited = self._awaited(keys)
         if awaited and len(keys) == 1 and until_s is None:
             awaited[0].riders += 1
             return awaited[0], []
@@ -326,8 +358,15 @@ class Roster(Generic[R]):
 
     def _detach(self, flight: Flight[R]) -> None:
         for key in flight.keys:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            for flights in (self._flights, self._quiet):
+                if flights.get(key) is flight:
+                    del flights[key]
+
+
+def _going(flights: Mapping[str, Flight[R]], key: str) -> Flight[R] | None:
+    """Return the flight of a key, unless its time has run out."""
+    flight = flights.get(key)
+    return None if flight is None or flight.is_over() else flight
 
 
 def _refuse_circles(caller: Flight[R], others: Iterable[Flight[R]]) -> None:

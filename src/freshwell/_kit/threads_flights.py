@@ -61,6 +61,10 @@ class Flights(Generic[R]):
     def __contains__(self, key: object) -> bool:
         return key in self._roster
 
+    def carries(self, key: str) -> bool:
+        """Tell whether a key is under way, though it be quietly."""
+        return self._roster.carries(key)
+
     def keys(self) -> list[str]:
         """Return what is under way."""
         return self._roster.keys()
@@ -81,8 +85,12 @@ class Flights(Generic[R]):
         marks: Marks | None = None,
         limit_s: float | None = None,
         patience_s: float | None = None,
+        quiet: bool = False,
     ) -> dict[str, R]:
         """Return a result for each of `keys`: lead where none is under way, ride where one is.
+
+        `quiet`: lead where none is under way, and for the other keys return nothing. Nobody rides
+        along who would not lead otherwise.
 
         `work` gets the keys that this call leads, and returns a result for each of them. By the
         `marks` of each key its flight is found (`marked`).
@@ -102,7 +110,7 @@ class Flights(Generic[R]):
         waiting: list[Flight[R]] = []
         carried = False
         try:
-            led, joined, void, flights = self._roster.board(keys, until_s, marks)
+            led, joined, void, flights = self._roster.board(keys, until_s, marks, quiet=quiet)
             for flight in void:
                 self._land(flight)
             waiting = joined if led is None else [led, *joined]
@@ -128,7 +136,7 @@ class Flights(Generic[R]):
             for flight in waiting:
                 self._roster.unhitch(flight)
                 self._roster.leave(flight)
-        return {key: flights[key].outcome()[key] for key in keys}
+        return {key: flight.outcome()[key] for key, flight in flights.items()}
 
     def announce(self, announced: Announced[R]) -> bool:
         """Let others wait (`ride`) while this caller finds out whether a flight is needed.

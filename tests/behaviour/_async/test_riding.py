@@ -9,7 +9,7 @@ import pytest
 from freshwell import AsyncCache
 from freshwell._kit.aio import sleep
 from freshwell.testing import Chaos
-from tests.behaviour._async.parts import Held, Loader, Make, listening, of
+from tests.behaviour._async.parts import Held, Loader, Make, listening, of, rests
 from tests.support.aio import Running, start, until
 
 _CALLERS = 20
@@ -123,3 +123,28 @@ async def test_who_could_not_use_anothers_load_leases_its_own(make: Make) -> Non
         assert await first.result() == 1
         assert await second.result() == 2
         assert cache.stats().loads_alone == 0
+
+
+async def test_who_asks_l2_is_not_given_what_a_leader_has_judged_by_memory(redis_url: str) -> None:
+    chaos, old, new = Chaos(), Held(), Loader()
+    async with of(redis_url) as other, of(redis_url, max_staleness=10) as cache:
+        chaos.into(cache)
+        await listening(cache)
+        await cache.get_or_load("b", Loader(), tags=["x"])
+        await rests(cache, "b")  # so it remembers the tag
+        heard = chaos.calls["feed.receive"]
+        chaos.delay("feed.receive", 3, times=1)
+        await other.set("c", 1)
+        await until(lambda: chaos.calls["feed.receive"] > heard, "it hears nothing more")
+        lessee = await start(partial(other.get_or_load, "a", old, tags=["x"]))
+        await old.begun.passed()
+        waits = cache.stats().lease_waits
+        leader = await start(partial(cache.get_or_load, "a", new, tags=["x"]))
+        await until(lambda: cache.stats().lease_waits > waits, "it waits for the other")
+        old.let_go.open()
+        assert await lessee.result() == 1
+        new.calls = 1  # the source changes
+        await other.invalidate_tags("x")
+        rider = await start(partial(cache.get_or_load, "a", new, tags=["x"], read="fresh"))
+        assert await leader.result() in (1, 2)
+        assert await rider.result() == 2

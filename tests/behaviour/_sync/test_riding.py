@@ -9,7 +9,7 @@ import pytest
 from freshwell import Cache
 from freshwell._kit.threads import sleep
 from freshwell.testing import Chaos
-from tests.behaviour._sync.parts import Held, Loader, Make, listening, of
+from tests.behaviour._sync.parts import Held, Loader, Make, listening, of, rests
 from tests.support.threads import Running, start, until
 
 _CALLERS = 20
@@ -123,3 +123,28 @@ def test_who_could_not_use_anothers_load_leases_its_own(make: Make) -> None:
         assert first.result() == 1
         assert second.result() == 2
         assert cache.stats().loads_alone == 0
+
+
+def test_who_asks_l2_is_not_given_what_a_leader_has_judged_by_memory(redis_url: str) -> None:
+    chaos, old, new = Chaos(), Held(), Loader()
+    with of(redis_url) as other, of(redis_url, max_staleness=10) as cache:
+        chaos.into(cache)
+        listening(cache)
+        cache.get_or_load("b", Loader(), tags=["x"])
+        rests(cache, "b")  # so it remembers the tag
+        heard = chaos.calls["feed.receive"]
+        chaos.delay("feed.receive", 3, times=1)
+        other.set("c", 1)
+        until(lambda: chaos.calls["feed.receive"] > heard, "it hears nothing more")
+        lessee = start(partial(other.get_or_load, "a", old, tags=["x"]))
+        old.begun.passed()
+        waits = cache.stats().lease_waits
+        leader = start(partial(cache.get_or_load, "a", new, tags=["x"]))
+        until(lambda: cache.stats().lease_waits > waits, "it waits for the other")
+        old.let_go.open()
+        assert lessee.result() == 1
+        new.calls = 1  # the source changes
+        other.invalidate_tags("x")
+        rider = start(partial(cache.get_or_load, "a", new, tags=["x"], read="fresh"))
+        assert leader.result() in (1, 2)
+        assert rider.result() == 2

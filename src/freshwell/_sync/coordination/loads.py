@@ -192,9 +192,12 @@ class Loads:
                     self._t.rests.end([key])
                 value, negative, times = reading.value, reading.negative, reading.times
                 since_ns = times.fresh_until_ns if reading.word is L2Word.STALE else None
-                tags = errand.taggings(key).digests
+                valid_at_ns, tags = asked_ns, errand.taggings(key).digests
+                if reading.stamps and terms.level is _EVENTUAL:
+                    # What is remembered of its tags may be as old as that.
+                    valid_at_ns -= self._t.session.max_staleness_ns
                 found[key] = Loaded(
-                    value, negative, -1, asked_ns, stale_since_ns=since_ns, digests=tags
+                    value, negative, -1, valid_at_ns, stale_since_ns=since_ns, digests=tags
                 )
         return found
 

@@ -24,7 +24,7 @@ from freshwell._sync.coordination.sights import Sight, Sights
 from freshwell._sync.strategies.answers import Answers
 from freshwell._sync.strategies.failsafe import FailSafe
 from freshwell._sync.strategies.sharing import ANY_TAG, SharedLoads
-from freshwell._kit.threads_flights import Announced, Flights
+from freshwell._kit.threads_flights import Announced
 from freshwell.engines.shelf import Reading, Terms
 from freshwell.ground.freshness import left_ms
 from freshwell.ground.plan import REFRESHING, SERVING, L2Word, Plan, ReadLevel
@@ -58,17 +58,15 @@ class CacheAside:
         most = _CARRIED_PER_SLOT * tiers.gate.slots
         self._shared = SharedLoads(tiers, self.loads, self._safe, self._answers, most)
         self._flights = self._shared.flights
-        self._refreshes: Flights[Loaded] = Flights(most)
 
     @property
     def in_flight(self) -> int:
         """How many keys are being loaded now."""
-        return len(self._flights) + len(self._refreshes)
+        return len(self._flights)
 
     def forget(self, keys: Sequence[str]) -> None:
         """Let callers from now on start loads of their own for `keys`."""
         self._flights.forget(keys)
-        self._refreshes.forget(keys)
         self._t.rests.end(keys)
 
     def forget_tagged(self, digests: Sequence[bytes]) -> None:
@@ -77,16 +75,15 @@ class CacheAside:
         Where tags follow from the value, any load may bring one that has it.
         """
         changed = {*digests, ANY_TAG}
-        self.forget([*self._flights.marked(changed), *self._refreshes.marked(changed)])
+        self.forget(self._flights.marked(changed))
 
     def names(self) -> list[str]:
         """Return what is being loaded."""
-        return [*self._flights.keys(), *self._refreshes.keys()]
+        return self._flights.keys()
 
     def close(self, drain_s: float) -> None:
         """Wait for loads under way, then end them."""
         self._flights.close(drain_s)
-        self._refreshes.close(drain_s)
 
     # -- with a loader -----------------------------------------------------------------------
 
@@ -211,7 +208,7 @@ class CacheAside:
         keys = [
             key
             for key in due
-            if key not in self._refreshes and not self._t.rests.resting(key, now_ns)
+            if not self._flights.carries(key) and not self._t.rests.resting(key, now_ns)
         ]
         if not keys:
             return
@@ -228,7 +225,7 @@ class CacheAside:
 
     def _refresh(self, keys: Sequence[str], errand: Errand) -> None:
         try:
-            self._shared.fly(self._refreshes, keys, errand)
+            self._shared.fly(keys, errand, quiet=True)
         except Exception as error:  # noqa: BLE001 - nobody waits for it; the entry goes on as it was
             self._t.incidents.refresh_failed(error)
             self.loads.failed(keys, error, errand)

@@ -158,7 +158,7 @@ class SharedLoads:
         results: dict[str, Loaded] = {}
         todo, terms, tagging = list(keys), errand.terms, errand.taggings
         while todo:
-            loaded = self.fly(self.flights, todo, errand, patience_s)
+            loaded = self.fly(todo, errand, patience_s)
             results.update(loaded)
             todo = [k for k in todo if not self._serves(results[k], terms, tagging(k), began_ns)]
         self._safe.count_resting(results.values())
@@ -167,24 +167,26 @@ class SharedLoads:
 
     def fly(
         self,
-        flights: Flights[Loaded],
         keys: Sequence[str],
         errand: Errand,
         patience_s: float | None = None,
+        *,
+        quiet: bool = False,
     ) -> dict[str, Loaded]:
-        """Lead or join flights, for as long as the caller may wait.
+        """Lead or join flights, for as long as the caller may wait; or lead a `quiet` one.
 
         Raises what the loads raise, `LoadTimeout`, `LoadShed`, and `Late` where `patience_s` is
         over.
         """
         tagged = errand.taggings
         try:
-            return flights.run(
+            return self.flights.run(
                 keys,
                 lambda led: self._loads.do(led, errand),
                 marks=None if tagged is untagged else {key: _marks(tagged(key)) for key in keys},
                 limit_s=_limit_s(errand.terms),
                 patience_s=patience_s,
+                quiet=quiet,
             )
         except Late as late:
             if late.goes_on:
@@ -208,7 +210,7 @@ class SharedLoads:
 
         Of a tag that its leader did not name it is not known when it was invalidated.
         """
-        if not self._safe.accepts(loaded, terms):
+        if not loaded.found or not self._safe.accepts(loaded, terms):
             return False
         known, own = loaded.digests, tagging.digests
         if terms.level is _SOURCE or (own != known and not set(known).issuperset(own)):
