@@ -149,7 +149,7 @@ class BacklogLeft(JournalError):
     Nothing is lost: flushing goes on, in this process or the next, but for a journal in memory.
     """
 
-    def __init__(self, message: str, records: int, dead: int) -> None:
+    def __init__(self, message: str, records: int = 0, dead: int = 0) -> None:
         super().__init__(message)
         self.records = records
         self.dead = dead
