@@ -143,7 +143,7 @@ function draw() {
         label, stroke: color(`--series${i + 1}`), width: 2, dash: [[], [6, 3], [2, 3]][i],
         value: (u, v) => (v === null || v === undefined ? "-" : number(v, 2)),
       }))],
-      scales: { x: { range: (u, first, last) => [first, Math.max(last, first + 10)] }, y: { range: (u, low, high) => range || [0, Math.max(high || 0, 1)] } },
+      scales: { x: { range: (u, low, high) => [low, looks.length > 1 ? high : low + 10] }, y: { range: (u, low, high) => range || [0, Math.max(high || 0, 1)] } },
       axes: [{ ...axis, space: 80, values: (u, times) => times.map(clock) }, { ...axis, size: 56, ...(values ? { values } : {}) }],
       cursor: { y: false },
     }, data(lines), place);
