@@ -10,7 +10,7 @@
     │   ├── NestedLoadError               a loader waits for its own entry
     │   ├── LoadShed                      no load slot came free in time
     │   ├── LoadTimeout (TimeoutError)    a load took longer than it may
-    │   └── LoadCancelled                 a loader was cancelled from inside
+    │   └── LoadCancelled                 a loader was cancelled from inside, or by the close
     ├── StoreUnavailable                  L2 did not answer, or answered with an error
     │   └── InvalidationError             L2 may still hold what was to be invalidated
     ├── JournalError                      a write was not accepted, or not yet flushed
@@ -92,7 +92,7 @@ class LoadTimeout(LoadError, TimeoutError):
 
 
 class LoadCancelled(LoadError):
-    """A loader was cancelled from inside while callers were still waiting for it."""
+    """A loader was cancelled, from inside or by the close of its cache, while callers waited."""
 
 
 class StoreUnavailable(FreshwellError):
@@ -149,7 +149,7 @@ class BacklogLeft(JournalError):
     Nothing is lost: flushing goes on, in this process or the next, but for a journal in memory.
     """
 
-    def __init__(self, message: str, records: int, dead: int) -> None:
+    def __init__(self, message: str, records: int = 0, dead: int = 0) -> None:
         super().__init__(message)
         self.records = records
         self.dead = dead

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import threading
 
 import pytest
 import redis
 
-from freshwell import AsyncCache, Cache, ConfigurationError
+import freshwell
+from freshwell import AsyncCache, BacklogLeft, Cache, ConfigurationError
 
 SECRETS = [
     "redis://:hush/tail@localhost:1/0",
@@ -86,3 +88,22 @@ def test_a_second_event_loop_is_told_to_build_a_cache_of_its_own() -> None:
 
     asyncio.run(use())
     assert "another running event loop: build one cache for each loop" in said[0]
+
+
+ERRORS = [
+    found
+    for found in map(vars(freshwell).__getitem__, freshwell.__all__)
+    if isinstance(found, type) and issubclass(found, Exception)
+]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_reaches_another_process(kind: type[Exception]) -> None:
+    """A pool whose worker's exception cannot be read breaks down, and says nothing of it."""
+    there = pickle.loads(pickle.dumps(kind("said")))
+    assert (type(there), str(there)) == (kind, "said")
+
+
+def test_an_error_keeps_its_facts_on_the_way() -> None:
+    left = pickle.loads(pickle.dumps(BacklogLeft("said", 7, 2)))
+    assert (left.records, left.dead) == (7, 2)

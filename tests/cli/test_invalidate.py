@@ -128,6 +128,7 @@ def test_what_takes_much_is_refused_without_a_terminal_unless_told(
         ((), "nothing to invalidate"),
         (("a", "--tag", "t"), "KEY and --tag are given: give one kind at a time"),
         (("--pattern", "a*", "--namespace", "n"), "--pattern and --namespace are given"),
+        (("a", "--namespace", "shop"), "what code gives as Cache(namespace=NAME) is --cache"),
         (("--tag", "t", "--in-namespace", "n"), "tags belong to the whole cache"),
         (("--namespace", "n", "--in-namespace", "m"), "--namespace a/b"),
         (("a", "--cache", "a b"), "--cache: namespace is 'a b'"),

@@ -218,6 +218,8 @@ def test_a_refusal_names_types_and_never_values(codec: Codec) -> None:
         assert refused.value.__suppress_context__ or refused.value.__context__ is None
     with pytest.raises(CodecError, match="a tuple comes back as a list"):
         codec.bind(Any).encode({"a": (1, 2)}, KEY)
+    with pytest.raises(CodecError, match=r"^an object does not survive"):
+        codec.bind(Any).encode(object(), KEY)
 
 
 @each_codec

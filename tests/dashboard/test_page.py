@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,9 @@ def test_values_move_while_a_workload_runs(cache: Cache, site: Site) -> None:
         assert text(page, "hot") != before
         assert len(page.find_elements(By.CSS_SELECTOR, ".chart canvas")) == 5
         until(lambda: int(page.execute_script("return looks.length")) > 3)
+        times = page.execute_script("return charts[0].plot.axes[0]._values")
+        assert times
+        assert all(re.fullmatch(r"\d\d:\d\d:\d\d", time) for time in times)  # side by side
         shoot(page, "wide")
         assert errors(page) == []
 

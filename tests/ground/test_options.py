@@ -308,3 +308,9 @@ def test_a_clock_that_tells_no_nanoseconds_is_refused(clock: Any) -> None:
 
 def test_a_clock_that_tells_nanoseconds_is_taken() -> None:
     assert check_clock(time.monotonic_ns) is time.monotonic_ns
+
+
+def test_an_option_that_does_not_exist_is_named_with_those_that_do() -> None:
+    options: Any = {"expire": 5}
+    with pytest.raises(TypeError, match=r"no option 'expire': .* have ttl, stale_ttl, .*timeout$"):
+        EntryPolicy(SECOND, DAY).narrowed(**options)

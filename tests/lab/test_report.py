@@ -85,6 +85,8 @@ def test_notes_say_what_the_table_does_not() -> None:
     told = list(notes([OUTCOME], SETTINGS))
     assert any("Without --redis each process has a cache of its own" in note for note in told)
     assert not any("requests failed" in note for note in told)
+    assert any("saves loads here and no time" in note for note in told)
+    assert not any("no time" in note for note in notes([OUTCOME], replace(SETTINGS, delay_s=0.005)))
     failed = replace(OUTCOME, contender="no cache", errors=2, first_error="TimeoutError")
     told = list(notes([failed], replace(SETTINGS, redis="redis://localhost")))
     assert not any("Without --redis" in note for note in told)

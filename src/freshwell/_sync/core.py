@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, Never
 
 from freshwell._sync.assembly import Opened, open_here
 from freshwell._sync.coordination.spooling import end_spool, new_spool
@@ -84,6 +84,12 @@ class Core:
         self.plain_terms = self._new_terms(Any, None, {})
         self._known_terms: dict[Any, Terms] = {}
         self._known_loads: dict[Any, tuple[Terms, Terms]] = {}
+
+    def __reduce__(self) -> Never:
+        raise TypeError(
+            f"{self.shown} has connections and locks, and cannot be pickled or copied: build it in "
+            "each process, such as in a module that all of them import"
+        )
 
     def enter(self) -> None:
         """Let a cache that was closed be used again: it opens on first use, as it did before.

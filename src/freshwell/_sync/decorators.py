@@ -208,6 +208,13 @@ class _Bound(_Helpers):
     def __hash__(self) -> int:
         return hash((id(self._call), *map(id, self._bound)))
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Be pickled as any method is: by its object and name, or by its class's name."""
+        function = self._call.function
+        return (
+            (getattr, (*self._bound, function.__name__)) if self._bound else function.__qualname__
+        )
+
     def __repr__(self) -> str:
         return f"<cached method {shown_name(self._call.function)}>"
 

@@ -111,7 +111,8 @@ def _check_one_kind(
     if not kinds:
         raise UsageFault("nothing to invalidate: give keys, --tag, --pattern or --namespace")
     if len(kinds) > 1:
-        raise UsageFault(f"{' and '.join(kinds)} are given: give one kind at a time")
+        hint = "" if namespace is None else " (what code gives as Cache(namespace=NAME) is --cache)"
+        raise UsageFault(f"{' and '.join(kinds)} are given: give one kind at a time{hint}")
 
 
 def _keys(target: Target, keys: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from freshwell.codecs.faithful import difference, is_plain
+from freshwell.codecs.faithful import a_kind, difference, is_plain
 from freshwell.errors import CodecError
 
 __all__ = ["Checked"]
@@ -68,7 +68,7 @@ class Checked:
 
     def _refusal(self, value: Any, why: str) -> str:
         return (
-            f"a {type(value).__name__} does not survive {self._format} ({why}): annotate the "
+            f"{a_kind(value)} does not survive {self._format} ({why}): annotate the "
             "function with the type that it returns (or give type=), return plain values, or "
             "use another codec"
         )

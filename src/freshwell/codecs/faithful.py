@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-__all__ = ["difference", "is_plain"]
+__all__ = ["a_kind", "difference", "is_plain"]
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
@@ -40,6 +40,12 @@ def is_plain(value: Any) -> bool:
     return True
 
 
+def a_kind(value: Any) -> str:
+    """Return the name of a value's type with its article: what messages call the value."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOaeiou' else 'a'} {name}"
+
+
 def difference(value: Any, back: Any) -> str:
     """Say how what came back differs from what was written; empty where it is alike.
 
@@ -54,18 +60,18 @@ def difference(value: Any, back: Any) -> str:
         return compare(value, back)
     fields = _fields(value)
     if fields is None:
-        return "" if value == back else f"a {kind.__name__} comes back as another"
+        return "" if value == back else f"{a_kind(value)} comes back as another"
     return _of_fields(value, back, fields)
 
 
 def _of_other_type(value: Any, back: Any) -> str:
     if type(value) is int and type(back) is float and -_EXACT_IN_FLOAT <= value <= _EXACT_IN_FLOAT:
         return "" if value == back else "an int comes back as another number"
-    return f"a {type(value).__name__} comes back as a {type(back).__name__}"
+    return f"{a_kind(value)} comes back as {a_kind(back)}"
 
 
 def _of_plain(value: Any, back: Any) -> str:
-    return "" if value == back else f"a {type(value).__name__} comes back as another"
+    return "" if value == back else f"{a_kind(value)} comes back as another"
 
 
 def _of_floats(value: float, back: float) -> str:
@@ -75,7 +81,7 @@ def _of_floats(value: float, back: float) -> str:
 
 def _of_items(value: Any, back: Any) -> str:
     if len(value) != len(back):
-        return f"a {type(value).__name__} comes back with another length"
+        return f"{a_kind(value)} comes back with another length"
     for item, item_back in zip(value, back, strict=True):
         # Most items are text; looking here saves a call for each.
         if type(item) is str and type(item_back) is str and item == item_back:

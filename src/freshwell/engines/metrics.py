@@ -261,7 +261,8 @@ METRICS: tuple[Metric, ...] = (
         "freshwell.journal.records",
         "gauge",
         "{write}",
-        "Writes that wait in a journal, as of the last backlog() or publish().",
+        "Writes that wait in a journal, as this process saw it last: who flushes looks every 10 s, "
+        "backlog() and publish() look too.",
         journal("records"),
         ("journal",),
     ),

@@ -24,6 +24,7 @@ class FlushOptions:
       another try, the shard waits with it.
     - `beat_ns`: how often the ownership of shards is renewed, and asked for where another has it.
     - `trust_ns`: how long it is relied on without renewal. Shorter than a journal lets it stand.
+    - `look_ns`: how often the journal is asked how much waits.
     """
 
     batch: int = 500
@@ -39,3 +40,4 @@ class FlushOptions:
     window_bytes: int = 64 * 2**20
     beat_ns: int = _NS_PER_S
     trust_ns: int = 3 * _NS_PER_S
+    look_ns: int = 10 * _NS_PER_S

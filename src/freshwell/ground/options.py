@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Never
 
 from freshwell.errors import ConfigurationError
 from freshwell.ground.durations import duration_ns, format_ns
@@ -80,11 +80,15 @@ class EntryPolicy:
         stale_throttle: Duration | None = None,
         load_soft_timeout: Duration | None = _UNSAID,
         load_timeout: Duration | None = _UNSAID,
+        **unknown: Never,
     ) -> EntryPolicy:
         """Return this policy with the options given (None: as it is; of a time limit: none).
 
-        Raises `ConfigurationError` for a value out of bounds.
+        Raises `ConfigurationError` for a value out of bounds, and `TypeError` for an option that
+        does not exist, in words that name none of ours.
         """
+        if unknown:
+            raise TypeError(_unknown_option(*unknown))
         changes: dict[str, Any] = {}
         if ttl is not None:
             changes["ttl_ns"] = ttl_ns(ttl, name="ttl", max_ns=self.max_ttl_ns)
@@ -238,6 +242,11 @@ class CacheOptions:
             spool_path=spool_path(spool),
             max_spool=bounded_int(max_spool, "max_spool", 1),
         )
+
+
+def _unknown_option(name: str, *_: str) -> str:
+    known = ", ".join(EntryPolicy.narrowed.__kwdefaults__ or ())
+    return f"there is no option {name!r}: entries and their loads have {known}"
 
 
 def ttl_ns(value: Duration, *, name: str, max_ns: int) -> int:

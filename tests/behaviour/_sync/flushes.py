@@ -13,6 +13,7 @@ from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.window import Handout
 from freshwell.ground.batches import STORED, Outcome
+from freshwell.ground.downs import is_down as by_default
 from freshwell.ground.flushes import FlushOptions
 from freshwell.ground.records import Record, Settled
 from tests.behaviour._sync.journals import Ledger, MemoryJournal, draft
@@ -136,7 +137,7 @@ class Fleet:
             incidents=Incidents(self.counters, "tests"),
             now_ns=now_ns,
             uniform=lambda: 0.0,
-            **({} if is_down is None else {"is_down": is_down}),
+            is_down=is_down or by_default,
         )
         self._flushers.append(flusher)
         return flusher

@@ -36,6 +36,13 @@ class Shelved:
         raise AssertionError("nothing is flushed here")
 
 
+class Down(Shelved):
+    """A source that is away."""
+
+    async def save_many(self, batch: Batch[int, Any]) -> None:
+        raise ConnectionError
+
+
 async def test_counts_sizes_and_hot_keys_are_published_and_end_by_themselves(
     own_redis: Server,
 ) -> None:
@@ -136,6 +143,18 @@ async def test_what_waits_in_a_journal_is_a_metric_once_it_was_asked(own_redis: 
         assert cache.observe().journals == {}
         await users.backlog()
         assert cache.observe().journals["users"].records == 1
+
+
+async def test_what_waits_is_a_metric_without_being_asked_where_it_is_flushed() -> None:
+    source = Down()
+    async with AsyncCache(namespace="shop") as cache:
+        users = cache.write_behind(source, key="user:{}", journal="memory", name="users", drain=0)
+        await users.put(1, {"name": "Ada"})
+        await until(lambda: "users" in cache.observe().journals)
+        held = cache.observe().journals["users"]
+        assert (held.records, held.source_down) == (1, True)
+        await users.aclose()
+        assert cache.observe().journals == {}
 
 
 async def test_the_age_of_the_session_grows_while_the_feed_is_silent(own_redis: Server) -> None:

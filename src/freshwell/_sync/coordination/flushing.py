@@ -12,6 +12,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -24,7 +25,7 @@ from freshwell.engines.breaker import Breaker, Passage
 from freshwell.engines.counters import Counters
 from freshwell.engines.incidents import Incidents
 from freshwell.engines.window import Handout
-from freshwell.errors import JournalError
+from freshwell.errors import FreshwellError, JournalError
 from freshwell.ground.backoff import backoff_ns
 from freshwell.ground.downs import is_down
 from freshwell.ground.flushes import FlushOptions
@@ -46,7 +47,8 @@ class Flusher:
 
     Safe for any number of tasks of one loop, or threads. Nothing waits without a limit but the
     source's own calls. `settle` is awaited when the source has been called: what it raises leaves
-    the records where they are, to be delivered again.
+    the records where they are, to be delivered again. `look` is awaited now and then: it sees how
+    much waits, for those who watch.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Flusher:
         counters: Counters,
         incidents: Incidents,
         is_down: Callable[[BaseException], bool] = is_down,
+        look: Callable[[], object] | None = None,
         now_ns: Callable[[], int] = time.monotonic_ns,
         uniform: Callable[[], float] = random.random,
     ) -> None:
@@ -84,6 +87,9 @@ class Flusher:
         self._works = Owner("flusher", len(self._lanes))
         self._beats = Owner("flusher", 1)
         self._stop_beat = Signal()
+        self._look = look
+        self._looks = Owner("flusher", 1)
+        self._stop_looking = Signal()
         self.begun = False
         """Whether this flushes, or has."""
         self._stopping = self._drained = False
@@ -91,6 +97,7 @@ class Flusher:
         self._idle_s = min(max(options.flush_every_ns / _NS_PER_S, low_s), high_s)
         self._poll_s = max(self._idle_s / 4, low_s)
         self._beat_s = options.beat_ns / _NS_PER_S
+        self._look_s = options.look_ns / _NS_PER_S
 
     @property
     def parked(self) -> int:
@@ -112,6 +119,8 @@ class Flusher:
                 self._works.spawn("lane", partial(self._run, lane))
         if not len(self._beats):
             self._beats.spawn("beat", self._beat)
+        if self._look is not None and not len(self._looks):
+            self._looks.spawn("look", partial(self._look_again, self._look))
 
     def flush_now(self) -> None:
         """Flush without waiting for a batch to fill. Returns at once."""
@@ -171,7 +180,9 @@ class Flusher:
                 lane.close()
             self._works.close(max(deadline_s - time.monotonic(), _GRACE_S))
             self._stop_beat.notify()
+            self._stop_looking.notify()
             self._beats.close(_GRACE_S)
+            self._looks.close(_GRACE_S)
             self._release()
         return self._drained
 
@@ -184,6 +195,14 @@ class Flusher:
             except Exception as error:  # noqa: BLE001 - the beat must go on
                 self._incidents.flush_failed(error)
             self.start()
+
+    def _look_again(self, look: Callable[[], object]) -> None:
+        """Look now and then, apart from the beat: a slow journal must not cost the shards."""
+        pause_s = self._beat_s  # the first look comes soon, for who watches a start
+        while not self._stop_looking.wait(pause_s):
+            with suppress(FreshwellError):  # the lanes say what the journal does not answer
+                look()
+            pause_s = self._look_s
 
     def _run(self, lane: Lane) -> None:
         if not lane.begin():

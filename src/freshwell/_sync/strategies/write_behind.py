@@ -297,7 +297,12 @@ class WriteBehind(ReadThrough[V]):
             drain_ns = duration_ns(drain, name="drain", allow_zero=True)
         with self._mutex:
             parts, self._parts, self._closed = self._parts, None, True
-        return None if parts is None else _ended(parts, drain_ns / _NS_PER_S)
+        if parts is None:
+            return None
+        try:
+            return _ended(parts, drain_ns / _NS_PER_S)
+        finally:  # nobody looks any more: who watches must not take the last look for the present
+            parts.engine.tiers.observing.journals.pop(self.journal_name, None)
 
     def _open(self) -> _Parts:
         """Return what is open in the caller's home; open it on first use."""
@@ -328,6 +333,7 @@ class WriteBehind(ReadThrough[V]):
             counters=tiers.counters,
             incidents=tiers.incidents,
             is_down=self._delivery.is_down,
+            look=self.backlog,
         )
         parts = _Parts(engine, journal, journal.durability.value, accepting, flusher)
         engine.attach(self)

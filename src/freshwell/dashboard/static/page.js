@@ -37,6 +37,9 @@ const number = (value, digits = 0) =>
     : value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
 const share = (value) => (value === null || value === undefined ? "-" : `${number(100 * value, 1)} %`);
 
+const clock = (seconds) =>
+  seconds === null || seconds === undefined ? "-" : new Date(1000 * seconds).toLocaleTimeString("en-GB");
+
 function size(value) {
   const units = ["B", "KB", "MB", "GB"];
   let unit = 0;
@@ -136,12 +139,12 @@ function draw() {
     const place = byId(id);
     const plot = new uPlot({
       width: place.clientWidth, height: 200,
-      series: [{}, ...lines.map(([label], i) => ({
+      series: [{ value: (u, at) => clock(at) }, ...lines.map(([label], i) => ({
         label, stroke: color(`--series${i + 1}`), width: 2, dash: [[], [6, 3], [2, 3]][i],
         value: (u, v) => (v === null || v === undefined ? "-" : number(v, 2)),
       }))],
-      scales: { y: { range: (u, low, high) => range || [0, Math.max(high || 0, 1)] } },
-      axes: [axis, { ...axis, size: 56, ...(values ? { values } : {}) }],
+      scales: { x: { range: (u, low, high) => [low, looks.length > 1 ? high : low + 10] }, y: { range: (u, low, high) => range || [0, Math.max(high || 0, 1)] } },
+      axes: [{ ...axis, space: 80, values: (u, times) => times.map(clock) }, { ...axis, size: 56, ...(values ? { values } : {}) }],
       cursor: { y: false },
     }, data(lines), place);
     return { plot, lines, place };
