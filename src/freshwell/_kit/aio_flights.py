@@ -136,6 +136,8 @@ class Flights(Generic[R]):
         """End an announcement, if it stands. Never waits."""
         flight = self._roster.call_off(announced)
         if flight is not None:
+            if announced.instead is not None:
+                flight.succeed({announced.key: announced.instead})
             self._land(flight)
 
     async def ride(
@@ -145,7 +147,7 @@ class Flights(Generic[R]):
 
         What `run` comes to for a caller who does not lead, in few steps: in a stampede that is
         everyone but one. Raises as `run` does. Without a limit, a flight that is announced is
-        waited for, too. None then: it was called off.
+        waited for, too, and may bring something `instead`. None then: it was called off.
         """
         flight = self._roster.join(key, marks, early=limit_s is None)
         if flight is None:

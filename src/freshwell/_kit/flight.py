@@ -132,14 +132,16 @@ class Flight(Generic[R]):
 class Announced(Generic[R]):
     """A flight that may come: its first caller is finding out whether one is needed.
 
-    `flight` is what others wait for meanwhile, if there are any.
+    `flight` is what others wait for meanwhile, if there are any. `instead` is what they get where
+    none is needed; None: nothing.
     """
 
-    __slots__ = ("flight", "key")
+    __slots__ = ("flight", "instead", "key")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.flight: Flight[R] | None = None
+        self.instead: R | None = None
 
 
 class Boarding(NamedTuple, Generic[R]):

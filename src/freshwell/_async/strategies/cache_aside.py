@@ -102,7 +102,7 @@ class CacheAside:
             if terms.level is not _SOURCE:
                 reading, step = self._sights.near(key, terms, tagging, self._flights)
                 if step is _ASK_L2 and self._shares(terms, began_ns):
-                    announced = Announced(key)
+                    announced, since = Announced(key), self._t.table.moment()
                     if not self._flights.announce(announced):
                         announced = None
                         loaded = await self._shared.ride(
@@ -116,6 +116,8 @@ class CacheAside:
                     told, step = await self._sights.beyond(key, reading, terms, tagging)
                     if step is None:
                         self._answers.plain(key)
+                        if announced is not None:
+                            self._shared.offer(announced, told, terms, tagging, asked_ns, since)
                         return told
                     reading = told
                 if step in SERVING:

@@ -189,9 +189,10 @@ class Call:
         """Answer a call that was not found by its arguments, and let the next one be."""
         name, tagging = self._entry(values)
         result = await self._engine().aside.get_or_load(name, call, self.terms, tagging)
-        alias = alias_of(values)
+        table = self._host.table
+        alias = alias_of(values) if name in table else None
         if alias is not None:
             # Where tags need more than the key does, the entry may be another call's by now.
             needed = tagging.digests if len(values) > self._wide else ()
-            self._host.table.attach(name, self._aliases, *alias, tagged=self._tagged, needed=needed)
+            table.attach(name, self._aliases, *alias, tagged=self._tagged, needed=needed)
         return result

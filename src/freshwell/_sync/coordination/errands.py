@@ -26,6 +26,7 @@ __all__ = [
     "Load",
     "Loaded",
     "Loader",
+    "Look",
     "Run",
     "Taggings",
     "alike",
@@ -48,13 +49,24 @@ Taggings = Callable[[str], Tagging]
 """The tags of each entry of a call."""
 
 
+class Look(NamedTuple):
+    """On whose terms, and for an entry with which tags, somebody has looked into L2.
+
+    `since` is the table's moment before that.
+    """
+
+    terms: Terms
+    digests: tuple[bytes, ...]
+    since: int
+
+
 class Loaded(NamedTuple):
     """A value that a flight brings back.
 
     `began_ns` is when its load began (-1: it was found in a tier); `valid_at_ns` is an instant
     at which it is known to have been current. Both are by the cache's clock. `alone`: L2 had no
     part in it, and does not have it. `stale_since_ns`: it is past its TTL since then, and its
-    source is left alone.
+    source is left alone. `look`: there was no load, and this has found it.
     """
 
     value: Any
@@ -64,6 +76,7 @@ class Loaded(NamedTuple):
     found: bool = True
     alone: bool = False
     stale_since_ns: int | None = None
+    look: Look | None = None
 
 
 def untagged(name: str) -> Tagging:
