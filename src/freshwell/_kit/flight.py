@@ -8,7 +8,7 @@ in the bookkeeping, which is here and is plain, locked and shared.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
@@ -155,20 +155,19 @@ class Boarding(NamedTuple, Generic[R]):
 class Roster(Generic[R]):
     """The flights under way, by key. Thread-safe; every method is short and never waits.
 
-    Of a key, either a flight is under way or one is announced, or neither.
+    Of a key, either a flight is under way or one is announced, or neither. `under_way`: the keys of
+    those that are.
     """
 
     def __init__(self, make: Callable[[Sequence[str], float | None], Flight[R]]) -> None:
         self._make = make
         self._mutex = Lock()
         self._flights: dict[str, Flight[R]] = {}
+        self.under_way: Container[str] = self._flights
         self._announced: dict[str, Announced[R]] = {}
 
     def __len__(self) -> int:
         return len(self._flights)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._flights
 
     def keys(self) -> list[str]:
         """Return the keys of all flights under way."""
@@ -185,10 +184,16 @@ class Roster(Generic[R]):
             ]
 
     def announce(self, announced: Announced[R]) -> bool:
-        """Let others wait for a flight that may come. False: one has, or is announced."""
+        """Let others wait (`Flights.ride`) while this caller finds out whether one is needed.
+
+        That ends when somebody leads one, and by `call_off`, which is safe to call in any case.
+        False: a flight is under way, or announced by somebody else.
+        """
         key = announced.key
         with self._mutex:
-            if key in self._announced or self._under_way(key) is not None:
+            if key in self._announced:
+                return False
+            if key in self._flights and self._under_way(key) is not None:
                 return False
             self._announced[key] = announced
         return True

@@ -104,7 +104,7 @@ class SharedLoads:
 
         `asked_ns`, `since`: when it began, by the clock and by the table.
         """
-        if announced.flight is not None and announced.key not in self._t.table:
+        if announced.key not in self._t.table:
             look = Look(terms, tagging.digests, since)
             announced.instead = Loaded(value, False, -1, asked_ns, look=look)
 
