@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from freshwell.engines.entry import ENTRY_BYTES, Aliases, Entry
-from freshwell.engines.sizes import estimate_bytes
 from freshwell.engines.table import Table
 from freshwell.testing import FakeClock
 from tests.engines.parts import NS, fill, make_table, serve
@@ -56,22 +55,6 @@ def test_a_value_too_large_to_replace_an_older_one_ends_the_older_one(clock: Fak
     assert serve(table, clock, "k") is None
     assert old is not None
     assert not old.alive
-
-
-@pytest.mark.parametrize("max_bytes", [1, 10_000])
-def test_a_value_that_is_larger_than_the_table_is_refused_early(
-    clock: FakeClock, max_bytes: int
-) -> None:
-    table = make_table(clock, max_bytes=max_bytes)
-    if max_bytes > 1:
-        size = table.room_for("k", "small")
-        assert size == estimate_bytes("small")
-        fill(table, clock, "k", "small", size_bytes=size)
-    assert table.room_for("k", "x" * 10_000) is None
-    assert table.refused == 1
-    assert "k" not in table, "what it would have replaced is no more right"
-    assert table.entries == table.bytes == table.evictions == 0
-    table.check()
 
 
 def test_a_table_of_no_entries_refuses_every_fill(clock: FakeClock) -> None:

@@ -156,9 +156,10 @@ class Table:
         """Return the present moment, for `put`. Ask for it before the source or L2 is asked."""
         return self._drops.count
 
-    def dropped_since(self, since: int, key: str | bytes) -> bool:
-        """Tell whether `key`, or a tag's digest, was dropped after `since`, or may have been."""
-        return self._drops.overtook(since, key)
+    def dropped_since(self, since: int, *names: str | bytes) -> bool:
+        """Tell whether any of some keys, or tags' digests, was dropped after `since`, or may be."""
+        drops = self._drops
+        return drops.count > since and any(drops.overtook(since, name) for name in names)
 
     def put(
         self,
@@ -222,8 +223,7 @@ class Table:
         if room > 0 and (size_bytes := estimate_bytes(value)) <= room:
             return size_bytes
         self.refused += 1
-        old = self._entries.get(key)
-        if old is not None:
+        if (old := self._entries.get(key)) is not None:
             self._discard(old)
         return None
 

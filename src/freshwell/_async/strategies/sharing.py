@@ -121,8 +121,7 @@ class SharedLoads:
             and look.digests == tagging.digests
             and now_ns < t.session.live_until_ns
             and now_ns < t.session.cap_ns(found.valid_at_ns)
-            and not t.table.dropped_since(look.since, key)
-            and not any(t.table.dropped_since(look.since, digest) for digest in look.digests)
+            and not t.table.dropped_since(look.since, key, *look.digests)
             and not t.spool.limit
             and not t.observing.traces.running
         )
