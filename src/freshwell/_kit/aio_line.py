@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -68,33 +68,44 @@ class _Pending:
 
 
 class _Question:
-    """An MGET of what a tick's callers want to know beside their keys. Nobody waits for it.
+    """An MGET of what callers want to know beside their keys, or one caller's key as well.
 
-    Their own commands are behind it, and replies come in order: so what it brings is among the
-    `answers` when they are answered. `at`: its place among what has not left yet, to be packed
-    when nobody can add to it any more.
+    Replies come in order: so what it brings is among the `answers` when commands behind it are
+    answered. `asker`: gets the value of the last key. `at`: its place among what has not left
+    yet, to be packed when nobody can add to it any more.
     """
 
-    __slots__ = ("answers", "at", "keys", "sent_ns")
+    __slots__ = ("answers", "asker", "at", "keys", "sent_ns")
 
     wanted = 1
 
-    def __init__(self, answers: Answers, at: int, sent_ns: int) -> None:
+    def __init__(
+        self,
+        keys: list[bytes],
+        answers: Answers,
+        sent_ns: int,
+        *,
+        at: int = 0,
+        asker: _Pending | None = None,
+    ) -> None:
+        self.keys = keys
         self.answers = answers
-        self.at = at
         self.sent_ns = sent_ns
-        self.keys: list[bytes] = []
+        self.at = at
+        self.asker = asker
 
     def resolve(self, reply: Reply) -> None:
         try:
-            values = values_of(reply, len(self.keys))
+            values: list[Reply] = [*values_of(reply, len(self.keys))]
         except ServerReplied as error:
-            self.answers.update(dict.fromkeys(self.keys, error))
-        else:
-            self.answers.update(zip(self.keys, values, strict=True))
+            values = [error] * len(self.keys)
+        self.answers.update(zip(self.keys, values, strict=True))
+        if self.asker is not None:
+            self.asker.resolve(values[-1])
 
     def fail(self, error: Exception) -> None:
-        return None
+        if self.asker is not None:
+            self.asker.fail(error)
 
 
 class Line(asyncio.Protocol):
@@ -132,7 +143,8 @@ class Line(asyncio.Protocol):
         """GET. Equal keys asked for in one tick share one command, while it has not left."""
         same = self._gets.get(key)
         if same is None:
-            pending = self._append(pack_get(key), 1)
+            pending = _Pending(self._loop.create_future(), 1, self._now_ns())
+            self._append(pack_get(key), pending)
             if self._unsent and not pending.future.done():
                 self._gets[key] = pending
             return pending.future
@@ -149,28 +161,30 @@ class Line(asyncio.Protocol):
         answers, same = self._answers, self._asked.get(key)
         if same is not None and same[0] == beside:
             return same[1].joined(self._loop.create_future()), answers
-        idle = not self._pending
         own = [other for other in beside if other not in answers]
-        if own and self.lost is None and len(self._pending) < _MAX_PENDING:
-            self._ask(own, answers)
-        pending = self._append(pack_get(key), 1)
-        if idle:
-            self._flush()  # as `_append` would write, had nothing been asked for in front of it
-        elif not pending.future.done():
+        pending = _Pending(self._loop.create_future(), 1, self._now_ns())
+        if own and not self._pending:  # it leaves at once, and nobody shares it
+            question = _Question([*own, key], {}, pending.sent_ns, asker=pending)
+            self._append(pack_mget(question.keys), question)
+            return pending.future, question.answers
+        if own:
+            self._ask(own, pending.sent_ns)
+        self._append(pack_get(key), pending)
+        if self._unsent and not pending.future.done():
             self._asked[key] = beside, pending
         return pending.future, answers
 
-    def _ask(self, keys: Sequence[bytes], answers: Answers) -> None:
+    def _ask(self, keys: list[bytes], now_ns: int) -> None:
         """Add keys to what this tick asks for."""
         question = self._question
-        if question is not None and len(question.keys) >= _MAX_ASKED:
+        if question is None or len(question.keys) >= _MAX_ASKED:
             self._close_question()
-            question = None
-        if question is None:
-            question = self._question = _Question(answers, len(self._unsent), self._now_ns())
-            self._give(b"", question)
+            question = _Question([], self._answers, now_ns, at=len(self._unsent))
+            if not self._append(b"", question):
+                return  # nor will the command for the key itself
+            self._question = question
         question.keys += keys
-        answers.update(dict.fromkeys(keys))
+        self._answers.update(dict.fromkeys(keys))
 
     def _close_question(self) -> None:
         """Pack what was asked for: nobody adds to it any more."""
@@ -180,33 +194,31 @@ class Line(asyncio.Protocol):
 
     def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
         """Send commands that have `wanted` replies. One: the reply itself, else a list."""
-        return self._append(data, wanted).future
-
-    def _append(self, data: bytes, wanted: int) -> _Pending:
         pending = _Pending(self._loop.create_future(), wanted, self._now_ns())
+        self._append(data, pending)
+        return pending.future
+
+    def _append(self, data: bytes, pending: _Pending | _Question) -> bool:
+        """Let commands leave. False: they cannot, and whoever waits for them is told."""
         if self.lost is not None:
             pending.fail(self.lost)
-        elif len(self._pending) >= _MAX_PENDING:
+            return False
+        if len(self._pending) >= _MAX_PENDING:
             pending.fail(LinkTimeout(f"{_MAX_PENDING:,} commands are waiting for their replies"))
+            return False
+        if not self._pending:
+            # Nothing is under way: waiting for company would only cost time.
+            self._transport.write(data)
+            if pending.sent_ns >= self._clock_due_ns:
+                self._loop.call_soon(self._flush)
         else:
-            if self._pending:
-                self._give(data, pending)
-            else:
-                # Nothing is under way: waiting for company would only cost time.
-                self._transport.write(data)
-                self._pending.append(pending)
-                if pending.sent_ns >= self._clock_due_ns:
-                    self._loop.call_soon(self._flush)
-            if self._timer is None:
-                self._timer = self._loop.call_later(self._timeout_ns / _NS_PER_S, self._check)
-        return pending
-
-    def _give(self, data: bytes, pending: _Pending | _Question) -> None:
-        """Let commands leave with the others of this tick."""
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        self._unsent.append(data)
+            if not self._unsent:
+                self._loop.call_soon(self._flush)
+            self._unsent.append(data)
         self._pending.append(pending)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._timeout_ns / _NS_PER_S, self._check)
+        return True
 
     def _flush(self) -> None:
         """Write what was given in this tick, and now and then ask for the server's clock."""
