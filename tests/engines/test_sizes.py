@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from freshwell.engines import sizes
 from freshwell.engines.sizes import estimate_bytes
+from freshwell.testing import FakeClock
+from tests.engines.parts import fill, make_table
 
 _VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -178,3 +180,17 @@ def test_a_class_that_lies_about_itself_is_estimated() -> None:
 def test_parts_of_hostile_containers_are_counted_all_the_same() -> None:
     assert estimate_bytes(_HostileList(["x" * 1_000])) > 1_000
     assert estimate_bytes(_HostileDict(a="x" * 1_000)) > 1_000
+
+
+@pytest.mark.parametrize("max_bytes", [1, 10_000])
+def test_a_value_that_is_larger_than_its_table_is_refused_by_its_size_alone(max_bytes: int) -> None:
+    clock = FakeClock(0)
+    table = make_table(clock, max_bytes=max_bytes)
+    if max_bytes > 1:
+        assert table.room_for("k", "small") == estimate_bytes("small")
+        fill(table, clock, "k", "small", size_bytes=None)
+    assert table.room_for("k", "x" * 10_000) is None
+    assert table.refused == 1
+    assert "k" not in table, "what it would have replaced is no more right"
+    assert table.entries == table.bytes == table.evictions == 0
+    table.check()

@@ -52,6 +52,25 @@ def test_a_dropped_tag_ends_all_its_entries_and_no_others() -> None:
     own.check()
 
 
+def test_what_an_entry_of_tags_carries_is_known_until_one_of_them_changes() -> None:
+    own = table(2)
+    written = own.stamps.written
+    assert written((X,)) is None
+    put(own, "a", X, Y)
+    assert written((X, Y)) == written((X, Y)) == X + b"1" + Y + b"1"
+    assert written((Y, X)) == Y + b"1" + X + b"1"
+    assert written((X, Z)) is None
+    own.drop_tags([X])
+    assert written((X, Y)) is None
+    assert written((Y,)) == Y + b"1"
+    put(own, "b", X, stamp=b"2")
+    assert written((X, Y)) == X + b"2" + Y + b"1"
+    put(own, "c", Z)
+    assert written((X, Y)) is None, "the oldest was forgotten for lack of room"
+    own.clear()
+    assert written((Z,)) is None
+
+
 def test_dropping_a_tag_costs_the_same_whatever_it_has() -> None:
     own = table(10_000)
     for number in range(5_000):

@@ -13,13 +13,13 @@ def test_nobody_rides_quietly_but_who_would_lead_another_joins() -> None:
     flights = roster()
     led = flights.board(["a", "b"], quiet=True).led
     assert led is not None
-    assert (len(flights), flights.carries("a"), "a" in flights) == (2, True, False)
+    assert (len(flights), flights.carries("a"), "a" in flights.under_way) == (2, True, False)
     assert flights.join("a", (), early=True) is None
     boarding = flights.board(["a", "c"])
     assert boarding.joined == [led]
     assert boarding.flights == {"a": led, "c": boarding.led}
     assert flights.join("a", (), early=False) is led, "it is quiet no more"
-    assert (len(flights), "a" in flights, "b" in flights) == (3, True, False)
+    assert (len(flights), "a" in flights.under_way, "b" in flights.under_way) == (3, True, False)
     flights.land(led)
     assert flights.keys() == ["c"]
 

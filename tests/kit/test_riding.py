@@ -168,6 +168,18 @@ async def test_who_waits_for_an_announced_flight_is_told_that_it_does_not_come()
     assert not flights.announce(Announced("a")), "who was first does not end what is another's"
 
 
+async def test_who_waits_for_an_announced_flight_may_get_something_instead() -> None:
+    flights: aio_flights.Flights[str] = aio_flights.Flights()
+    announced: Announced[str] = Announced("a")
+    assert flights.announce(announced)
+    riders = await parked(flights, 3)
+    announced.instead = "found"
+    flights.call_off(announced)
+    assert await asyncio.gather(*riders) == ["found"] * 3
+    assert await flights.ride("a") is None
+    assert flights.announce(Announced("a"))
+
+
 @pytest.mark.parametrize("flight", ["with a limit", "of two keys"])
 async def test_a_flight_of_another_kind_ends_the_announcement(flight: str) -> None:
     flights: aio_flights.Flights[str] = aio_flights.Flights()

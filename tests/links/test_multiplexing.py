@@ -82,7 +82,9 @@ async def test_closing_tells_those_who_wait() -> None:
 
 
 def asked_for(command: list[bytes]) -> bytes:
-    """Answer an MGET by the names of its keys."""
+    """Answer a GET or an MGET by the names of its keys."""
+    if command[0] == b"GET":
+        return b"$%d\r\n%b\r\n" % (len(command[1]), command[1])
     values = [b"$%d\r\n%b\r\n" % (len(key), key) for key in command[1:]]
     return b"*%d\r\n%b" % (len(values), b"".join(values))
 
@@ -98,8 +100,10 @@ async def test_callers_of_one_tick_share_one_question_about_a_key_beside_theirs(
         found = await asyncio.gather(*(read(i) for i in range(20)))
         assert found == [(b"k:%d" % i, [b"both", b"own:%d" % i]) for i in range(20)]
         commands = server.commands[1:]
-        assert [len(command) for command in commands] == [4, 4, *[3] * 18]
-        assert sum(b"both" in command for command in commands) == 2, "the first left at once"
+        assert commands[0] == [b"MGET", b"both", b"own:0", b"k:0"], "the first left at once"
+        others = [b"own:%d" % i for i in range(1, 20)]
+        assert commands[1] == [b"MGET", b"both", *others], "and those of all others together"
+        assert commands[2:] == [[b"GET", b"k:%d" % i] for i in range(1, 20)]
         await own.aclose()
 
 
@@ -109,13 +113,15 @@ async def test_equal_questions_with_keys_beside_are_one_command() -> None:
         await own.get_many([b"warm"])
         tasks = [asyncio.create_task(own.get_beside(b"k", [b"a", b"b"])) for _ in range(20)]
         await asyncio.sleep(0)
-        tasks[1].cancel()  # the one that asks for the others; the first left at once
+        tasks[1].cancel()  # the one that asks for all; the first left at once
         found = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(one) for one in found].count(asyncio.CancelledError) == 1
         assert [one for one in found if isinstance(one, tuple)] == [(b"k", [b"a", b"b"])] * 19
-        assert server.commands[1:] == [[b"MGET", b"a", b"b", b"k"]] * 2
+        at_once, *later = server.commands[1:]
+        assert at_once == [b"MGET", b"a", b"b", b"k"]
+        assert later == [[b"MGET", b"a", b"b"], [b"GET", b"k"]]
         assert await own.get_beside(b"k", [b"a"]) == (b"k", [b"a"])
-        assert len(server.commands) == 4
+        assert server.commands[4:] == [[b"MGET", b"a", b"k"]]
         await own.aclose()
 
 
@@ -158,7 +164,19 @@ async def test_who_shares_a_question_has_its_error() -> None:
         calls = (own.get_beside(b"k:%d" % i, [b"tag"]) for i in range(4))
         found = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(one) for one in found] == [ServerReplied] * 4
-        assert [b"tag" in command for command in server.commands[1:]] == [True, True, False, False]
+        asked = [b"tag" in command for command in server.commands[1:]]
+        assert asked == [True, True, False, False, False]
+        await own.aclose()
+
+
+async def test_questions_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("freshwell._kit.aio_line._MAX_ASKED", 3)
+    with impostor(asked_for) as server:
+        own = Link(Endpoint.of(server.url))
+        await own.get_many([b"warm"])
+        calls = (own.get_beside(b"k:%d" % i, [b"own:%d" % i]) for i in range(8))
+        assert await asyncio.gather(*calls) == [(b"k:%d" % i, [b"own:%d" % i]) for i in range(8)]
+        assert [len(c) - 1 for c in server.commands[1:] if c[0] == b"MGET"] == [2, 3, 3, 1]
         await own.aclose()
 
 

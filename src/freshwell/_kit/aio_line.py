@@ -17,6 +17,7 @@ __all__ = ["Line"]
 _CLOCK_EVERY_NS = 5_000_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_PENDING = 100_000
+_MAX_ASKED = 500
 _TIME = b"*1\r\n$4\r\nTIME\r\n"
 
 
@@ -27,7 +28,7 @@ Answers = dict[bytes, Reply]
 class _Pending:
     """Commands in flight. Whoever waits for their replies has a future of their own."""
 
-    __slots__ = ("answers", "beside", "future", "others", "replies", "sent_ns", "wanted")
+    __slots__ = ("future", "others", "replies", "sent_ns", "wanted")
 
     def __init__(self, future: asyncio.Future[Any], wanted: int, sent_ns: int) -> None:
         self.future = future
@@ -35,8 +36,6 @@ class _Pending:
         self.sent_ns = sent_ns
         self.replies: list[Reply] | None = None
         self.others: list[asyncio.Future[Any]] | None = None
-        self.beside: list[bytes] = []
-        self.answers: Answers | None = None
 
     def collected(self, reply: Reply) -> list[Reply] | None:
         """Return all replies once the last of them is here. None: not yet."""
@@ -53,9 +52,6 @@ class _Pending:
         return future
 
     def resolve(self, outcome: Any) -> None:
-        if self.answers is not None and self.beside:
-            # Even where its own caller was cancelled: others wait for these too.
-            outcome = self._hand_out(outcome, self.answers)
         if not self.future.done():
             self.future.set_result(outcome)
         if self.others is not None:
@@ -63,23 +59,53 @@ class _Pending:
                 if not other.done():
                     other.set_result(outcome)
 
-    def _hand_out(self, reply: Reply, answers: Answers) -> Reply:
-        """Put the values of an MGET among the answers, but for the last, and return that."""
-        try:
-            values = values_of(reply, len(self.beside) + 1)
-        except ServerReplied as error:
-            answers.update(dict.fromkeys(self.beside, error))
-            return error
-        last = values.pop()
-        answers.update(zip(self.beside, values, strict=True))
-        return last
-
     def fail(self, error: Exception) -> None:
         for future in (self.future, *(self.others or ())):
             if not future.done():
                 future.set_exception(error)
                 # Its caller may have been cancelled.
                 future.exception()
+
+
+class _Question:
+    """An MGET of what callers want to know beside their keys, or one caller's key as well.
+
+    Replies come in order: so what it brings is among the `answers` when commands behind it are
+    answered. `asker`: gets the value of the last key. `at`: its place among what has not left
+    yet, to be packed when nobody can add to it any more.
+    """
+
+    __slots__ = ("answers", "asker", "at", "keys", "sent_ns")
+
+    wanted = 1
+
+    def __init__(
+        self,
+        keys: list[bytes],
+        answers: Answers,
+        sent_ns: int,
+        *,
+        at: int = 0,
+        asker: _Pending | None = None,
+    ) -> None:
+        self.keys = keys
+        self.answers = answers
+        self.sent_ns = sent_ns
+        self.at = at
+        self.asker = asker
+
+    def resolve(self, reply: Reply) -> None:
+        try:
+            values: list[Reply] = [*values_of(reply, len(self.keys))]
+        except ServerReplied as error:
+            values = [error] * len(self.keys)
+        self.answers.update(zip(self.keys, values, strict=True))
+        if self.asker is not None:
+            self.asker.resolve(values[-1])
+
+    def fail(self, error: Exception) -> None:
+        if self.asker is not None:
+            self.asker.fail(error)
 
 
 class Line(asyncio.Protocol):
@@ -103,10 +129,11 @@ class Line(asyncio.Protocol):
         self._clock_answered = clock_answered
         self._clock_due_ns = now_ns() + _CLOCK_EVERY_NS if timed else sys.maxsize
         self._unsent: list[bytes] = []
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[_Pending | _Question] = deque()
         self._gets: dict[bytes, _Pending] = {}
         self._answers: Answers = {}
-        self._asked: dict[tuple[bytes, tuple[bytes, ...]], _Pending] = {}
+        self._asked: dict[bytes, tuple[tuple[bytes, ...], _Pending]] = {}
+        self._question: _Question | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.lost: Exception | None = None
         self._transport.set_protocol(self)
@@ -116,7 +143,8 @@ class Line(asyncio.Protocol):
         """GET. Equal keys asked for in one tick share one command, while it has not left."""
         same = self._gets.get(key)
         if same is None:
-            pending = self._append(pack_get(key), 1)
+            pending = _Pending(self._loop.create_future(), 1, self._now_ns())
+            self._append(pack_get(key), pending)
             if self._unsent and not pending.future.done():
                 self._gets[key] = pending
             return pending.future
@@ -125,49 +153,72 @@ class Line(asyncio.Protocol):
     def get_beside(
         self, key: bytes, beside: tuple[bytes, ...]
     ) -> tuple[asyncio.Future[Reply], Answers]:
-        """Ask for `key`, and for those `beside` it that no command of this tick asks for yet.
+        """Ask for `key`, and for those `beside` it that nobody of this tick asks for yet.
 
-        Equal questions of one tick are one. Replies come in order, so what earlier commands ask
-        for is among the answers when the reply to this one is there.
+        What is asked for beside keys in one tick is one command, in front of those for the keys. So
+        it is among the answers when the reply for `key` is there. Equal calls are one.
         """
-        name, answers = (key, beside), self._answers
-        same = self._asked.get(name)
-        if same is not None:
-            return same.joined(self._loop.create_future()), answers
+        answers, same = self._answers, self._asked.get(key)
+        if same is not None and same[0] == beside:
+            return same[1].joined(self._loop.create_future()), answers
         own = [other for other in beside if other not in answers]
-        pending = self._append(pack_mget([*own, key]) if own else pack_get(key), 1)
-        pending.beside, pending.answers = own, answers
-        if not self._unsent:
-            self._answers = {}  # it has left, or never will: later callers are not to share it
-        elif not pending.future.done():
-            answers.update(dict.fromkeys(own))
-            self._asked[name] = pending
+        pending = _Pending(self._loop.create_future(), 1, self._now_ns())
+        if own and not self._pending:  # it leaves at once, and nobody shares it
+            question = _Question([*own, key], {}, pending.sent_ns, asker=pending)
+            self._append(pack_mget(question.keys), question)
+            return pending.future, question.answers
+        if own:
+            self._ask(own, pending.sent_ns)
+        self._append(pack_get(key), pending)
+        if self._unsent and not pending.future.done():
+            self._asked[key] = beside, pending
         return pending.future, answers
+
+    def _ask(self, keys: list[bytes], now_ns: int) -> None:
+        """Add keys to what this tick asks for."""
+        question = self._question
+        if question is None or len(question.keys) >= _MAX_ASKED:
+            self._close_question()
+            question = _Question([], self._answers, now_ns, at=len(self._unsent))
+            if not self._append(b"", question):
+                return  # nor will the command for the key itself
+            self._question = question
+        question.keys += keys
+        self._answers.update(dict.fromkeys(keys))
+
+    def _close_question(self) -> None:
+        """Pack what was asked for: nobody adds to it any more."""
+        question, self._question = self._question, None
+        if question is not None:
+            self._unsent[question.at] = pack_mget(question.keys)
 
     def send(self, data: bytes, wanted: int) -> asyncio.Future[Any]:
         """Send commands that have `wanted` replies. One: the reply itself, else a list."""
-        return self._append(data, wanted).future
-
-    def _append(self, data: bytes, wanted: int) -> _Pending:
         pending = _Pending(self._loop.create_future(), wanted, self._now_ns())
+        self._append(data, pending)
+        return pending.future
+
+    def _append(self, data: bytes, pending: _Pending | _Question) -> bool:
+        """Let commands leave. False: they cannot, and whoever waits for them is told."""
         if self.lost is not None:
             pending.fail(self.lost)
-        elif len(self._pending) >= _MAX_PENDING:
+            return False
+        if len(self._pending) >= _MAX_PENDING:
             pending.fail(LinkTimeout(f"{_MAX_PENDING:,} commands are waiting for their replies"))
+            return False
+        if not self._pending:
+            # Nothing is under way: waiting for company would only cost time.
+            self._transport.write(data)
+            if pending.sent_ns >= self._clock_due_ns:
+                self._loop.call_soon(self._flush)
         else:
-            if not self._pending:
-                # Nothing is under way: waiting for company would only cost time.
-                self._transport.write(data)
-                if pending.sent_ns >= self._clock_due_ns:
-                    self._loop.call_soon(self._flush)
-            else:
-                if not self._unsent:
-                    self._loop.call_soon(self._flush)
-                self._unsent.append(data)
-            self._pending.append(pending)
-            if self._timer is None:
-                self._timer = self._loop.call_later(self._timeout_ns / _NS_PER_S, self._check)
-        return pending
+            if not self._unsent:
+                self._loop.call_soon(self._flush)
+            self._unsent.append(data)
+        self._pending.append(pending)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._timeout_ns / _NS_PER_S, self._check)
+        return True
 
     def _flush(self) -> None:
         """Write what was given in this tick, and now and then ask for the server's clock."""
@@ -184,6 +235,7 @@ class Line(asyncio.Protocol):
             self._pending.append(asked)
             self._unsent.append(_TIME)
         if self._unsent:
+            self._close_question()
             self._transport.write(b"".join(self._unsent))
             self._unsent.clear()
 
@@ -198,6 +250,7 @@ class Line(asyncio.Protocol):
             while (reply := reader.gets()) is not False:
                 pending = pendings[0]
                 if pending.wanted > 1:
+                    assert isinstance(pending, _Pending)
                     reply = pending.collected(reply)
                     if reply is None:
                         continue
@@ -230,6 +283,7 @@ class Line(asyncio.Protocol):
             pending.fail(error)
         self._pending.clear()
         self._unsent.clear()
+        self._question = None
         self._transport.abort()
         # redis-py warns of a connection that still has its streams when it is collected.
         self._connection._close()

@@ -8,7 +8,7 @@ in the bookkeeping, which is here and is plain, locked and shared.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
@@ -132,14 +132,16 @@ class Flight(Generic[R]):
 class Announced(Generic[R]):
     """A flight that may come: its first caller is finding out whether one is needed.
 
-    `flight` is what others wait for meanwhile, if there are any.
+    `flight` is what others wait for meanwhile, if there are any. `instead` is what they get where
+    none is needed; None: nothing.
     """
 
-    __slots__ = ("flight", "key")
+    __slots__ = ("flight", "instead", "key")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.flight: Flight[R] | None = None
+        self.instead: R | None = None
 
 
 class Boarding(NamedTuple, Generic[R]):
@@ -159,21 +161,19 @@ class Roster(Generic[R]):
 
     Of a key, either a flight is under way or one is announced, or neither. Beside that there may
     be a *quiet* one, for which nobody waits. Who would lead another joins it, and it is quiet no
-    more.
+    more. `under_way`: the keys of those that are, and are not quiet.
     """
 
     def __init__(self, make: Callable[[Sequence[str], float | None], Flight[R]]) -> None:
         self._make = make
         self._mutex = Lock()
         self._flights: dict[str, Flight[R]] = {}
+        self.under_way: Container[str] = self._flights
         self._quiet: dict[str, Flight[R]] = {}
         self._announced: dict[str, Announced[R]] = {}
 
     def __len__(self) -> int:
         return len(self._flights) + len(self._quiet)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._flights
 
     def carries(self, key: str) -> bool:
         """Tell whether a flight of a key is under way, a quiet one included."""
@@ -195,10 +195,16 @@ class Roster(Generic[R]):
             ]
 
     def announce(self, announced: Announced[R]) -> bool:
-        """Let others wait for a flight that may come. False: one has, or is announced."""
+        """Let others wait (`Flights.ride`) while this caller finds out whether one is needed.
+
+        That ends when somebody leads one, and by `call_off`, which is safe to call in any case.
+        False: a flight is under way, or announced by somebody else.
+        """
         key = announced.key
         with self._mutex:
-            if key in self._announced or self._under_way(key) is not None:
+            if key in self._announced:
+                return False
+            if key in self._flights and self._under_way(key) is not None:
                 return False
             self._announced[key] = announced
         return True

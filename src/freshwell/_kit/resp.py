@@ -45,6 +45,9 @@ def pack_get(key: bytes) -> bytes:
 
 def pack_mget(keys: Sequence[bytes]) -> bytes:
     """Return an MGET as the server reads it."""
+    if len(keys) == 2:  # as of an entry and the version of its own tag: five times as fast
+        a, b = keys
+        return b"*3\r\n$4\r\nMGET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(a), a, len(b), b)
     return _packer()((b"MGET", *keys))
 
 

@@ -48,18 +48,22 @@ class Flights(Generic[R]):
       it may not wait for ever, it runs in a thread in the background and a copy of its context.
     - The work's exception reaches every rider, as the same object, unwrapped.
 
+    `under_way`: the keys that are.
     `limit` is how many run in the background at a time.
     """
 
     def __init__(self, limit: int = 0) -> None:
         self._roster: Roster[R] = Roster(_Carried)
+        # The roster's own, since each call in between costs every look into L2.
+        self.under_way = self._roster.under_way
+        self.announce = self._roster.announce
         self._owner = Owner("freshwell", limit)
 
     def __len__(self) -> int:
         return len(self._roster)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._roster
+        return key in self.under_way
 
     def carries(self, key: str) -> bool:
         """Tell whether a key is under way, though it be quietly."""
@@ -138,18 +142,12 @@ class Flights(Generic[R]):
                 self._roster.leave(flight)
         return {key: flight.outcome()[key] for key, flight in flights.items()}
 
-    def announce(self, announced: Announced[R]) -> bool:
-        """Let others wait (`ride`) while this caller finds out whether a flight is needed.
-
-        That ends when somebody leads one, and by `call_off`, which is safe to call in any case.
-        False: a flight is under way, or announced by somebody else.
-        """
-        return self._roster.announce(announced)
-
     def call_off(self, announced: Announced[R]) -> None:
         """End an announcement, if it stands. Never waits."""
         flight = self._roster.call_off(announced)
         if flight is not None:
+            if announced.instead is not None:
+                flight.succeed({announced.key: announced.instead})
             self._land(flight)
 
     def ride(
@@ -159,7 +157,7 @@ class Flights(Generic[R]):
 
         What `run` comes to for a caller who does not lead, in few steps: in a stampede that is
         everyone but one. Raises as `run` does. Without a limit, a flight that is announced is
-        waited for, too. None then: it was called off.
+        waited for, too, and may bring something `instead`. None then: it was called off.
         """
         flight = self._roster.join(key, marks, early=limit_s is None)
         if flight is None:

@@ -96,7 +96,4 @@ class Gutter:
             self._kept.clear()
 
     def _is_void(self, key: str, kept: _Kept) -> bool:
-        dropped_since = self._l1.dropped_since
-        return dropped_since(kept.since, key) or any(
-            dropped_since(kept.since, digest) for digest in kept.digests
-        )
+        return self._l1.dropped_since(kept.since, key, *kept.digests)

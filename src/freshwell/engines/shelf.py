@@ -39,7 +39,9 @@ from freshwell.ground.ttl import EARLIEST_COSTS
 __all__ = ["ABSENT", "DOWN", "UNREAD", "Calm", "CalmFrames", "Reading", "Shelf", "Terms"]
 
 _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
-_FRESH: Final = L2Word.FRESH  # to look a member up takes Python 3.11 as long as a hash of the key
+# Members of enumerations: to look one up takes Python 3.11 as long as a hash of the key.
+_FRESH: Final = L2Word.FRESH
+_EVENTUAL: Final = ReadLevel.EVENTUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,17 @@ class Terms:
     """How the frames begin that these terms mostly meet."""
     early_ms_per_us: float = field(init=False)
     """How long before its end a value may be refreshed, for each microsecond its load took."""
+    shares: bool = field(init=False)
+    """Whether a caller may wait for what another is about to find in L2, or to load.
+
+    Not where L1 is not asked, nor where one has more to see to while it waits.
+    """
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plain", plain_start(self.codec.id, flags_of(self.codec)))
         object.__setattr__(self, "early_ms_per_us", self.policy.beta * _EARLIEST_MS_PER_US)
+        patient = self.policy.stale_ns == 0 and self.policy.limit_ns is None
+        object.__setattr__(self, "shares", patient and self.level is _EVENTUAL)
 
 
 class Reading(NamedTuple):

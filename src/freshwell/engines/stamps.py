@@ -19,6 +19,9 @@ from freshwell.engines.drops import Drops
 
 __all__ = ["Bonds", "Cell", "Stamped", "Stamps"]
 
+_MAX_WRITTEN = 2_000
+"""Of how many sets of tags it is remembered how their versions are written."""
+
 Stamped = tuple[tuple[bytes, bytes], ...]
 """Tags by their digests, and their versions."""
 
@@ -62,7 +65,7 @@ class Stamps:
     - `moment`: counts the cells that have ended.
     """
 
-    __slots__ = ("_cells", "_drops", "_limit", "known", "moment")
+    __slots__ = ("_cells", "_drops", "_limit", "_written", "known", "moment")
 
     def __init__(self, drops: Drops, limit: int) -> None:
         self._drops = drops
@@ -71,9 +74,28 @@ class Stamps:
         self._cells: OrderedDict[bytes, Cell] = OrderedDict()
         self.known: Callable[[bytes], Cell | None] = self._cells.get
         self.moment = 0
+        self._written: dict[tuple[bytes, ...], tuple[int, bytes]] = {}
 
     def __len__(self) -> int:
         return len(self._cells)
+
+    def written(self, digests: tuple[bytes, ...]) -> bytes | None:
+        """Return the stamps of an entry that has these tags and no others, as frames carry them.
+
+        None: not all versions are known here. Needs no lock. What was found is true for as long
+        as no cell has ended, and is worked out anew for each set of tags where one has.
+        """
+        moment, known = self.moment, self._written.get(digests)  # the moment before the cells
+        if known is not None and known[0] == moment:
+            return known[1]
+        cells = [cell for digest in digests if (cell := self.known(digest)) is not None]
+        if len(cells) < len(digests):
+            return None
+        stamps = b"".join([cell.digest + cell.stamp for cell in cells])
+        if len(self._written) >= _MAX_WRITTEN:
+            self._written.clear()
+        self._written[digests] = moment, stamps
+        return stamps
 
     # -- inside the table's sections ---------------------------------------------------------
 

@@ -111,6 +111,9 @@ class Table:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.entries} entries, {self.bytes} bytes>"
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
     @property
     def entries(self) -> int:
         """How many entries there are."""
@@ -153,9 +156,10 @@ class Table:
         """Return the present moment, for `put`. Ask for it before the source or L2 is asked."""
         return self._drops.count
 
-    def dropped_since(self, since: int, key: str | bytes) -> bool:
-        """Tell whether `key`, or a tag's digest, was dropped after `since`, or may have been."""
-        return self._drops.overtook(since, key)
+    def dropped_since(self, since: int, *names: str | bytes) -> bool:
+        """Tell whether any of some keys, or tags' digests, was dropped after `since`, or may be."""
+        drops = self._drops
+        return drops.count > since and any(drops.overtook(since, name) for name in names)
 
     def put(
         self,
@@ -209,6 +213,19 @@ class Table:
         if dead:
             let_go(dead)
         return entry if stored else None
+
+    def room_for(self, key: str, value: Any) -> int | None:
+        """Return the size of a value, for `put`. None: it is refused, as larger than the table.
+
+        For those who are to know so early: what else `put` needs costs more than to refuse it.
+        """
+        room = self.max_bytes - len(key) - ENTRY_BYTES
+        if room > 0 and (size_bytes := estimate_bytes(value)) <= room:
+            return size_bytes
+        self.refused += 1
+        if (old := self._entries.get(key)) is not None:
+            self._discard(old)
+        return None
 
     def expect_aliases(self) -> None:
         """Make room for an alias in the entries to come. Those without take 32 bytes less."""
@@ -426,7 +443,7 @@ class Table:
         return True
 
     def _discard(self, entry: Entry) -> None:
-        """Remove an entry whose tags have changed, if it is still there."""
+        """Remove an entry that is of no use any more, if it is still there."""
         dead: list[Entry] = []
         with self._guard as entered:
             if entered and self._entries.get(entry.key) is entry:

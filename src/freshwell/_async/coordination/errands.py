@@ -26,6 +26,7 @@ __all__ = [
     "Load",
     "Loaded",
     "Loader",
+    "Look",
     "Run",
     "Taggings",
     "alike",
@@ -48,6 +49,17 @@ Taggings = Callable[[str], Tagging]
 """The tags of each entry of a call."""
 
 
+class Look(NamedTuple):
+    """On whose terms, and for an entry with which tags, somebody has looked into L2.
+
+    `since` is the table's moment before that.
+    """
+
+    terms: Terms
+    digests: tuple[bytes, ...]
+    since: int
+
+
 class Loaded(NamedTuple):
     """A value that a flight brings back.
 
@@ -55,6 +67,7 @@ class Loaded(NamedTuple):
     at which it is known to have been current. Both are by the cache's clock. `alone`: L2 had no
     part in it, and does not have it. `stale_since_ns`: it is past its TTL since then, and its
     source is left alone. `digests`: the tags by which its load was watched, or it was judged.
+    `look`: there was no load, and this has found it.
     """
 
     value: Any
@@ -65,6 +78,7 @@ class Loaded(NamedTuple):
     alone: bool = False
     stale_since_ns: int | None = None
     digests: tuple[bytes, ...] = ()
+    look: Look | None = None
 
 
 def untagged(name: str) -> Tagging:

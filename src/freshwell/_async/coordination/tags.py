@@ -84,9 +84,9 @@ class Tags:
     def question(self, digests: tuple[bytes, ...], level: ReadLevel) -> Question | None:
         """Return what is to be asked beside an entry with these tags, to read on this level."""
         if level is _EVENTUAL and self._is_told():
-            digests = tuple(self.unknown(digests, level))
-            if not digests:
+            if self._table.stamps.written(digests) is not None:
                 return None
+            digests = tuple(self.unknown(digests, level))
         question = self._questions.get(digests)
         if question is None:
             question = Question(digests, map(self._names.version_place, digests))
@@ -94,6 +94,20 @@ class Tags:
                 self._questions.clear()
             self._questions[digests] = question
         return question
+
+    def stamps(
+        self, digests: tuple[bytes, ...], question: Question | None, answer: Sequence[bytes | None]
+    ) -> bytes | None:
+        """Return what an entry carries that stands under these tags and no others.
+
+        `question`: what was asked beside it, and the answer; None: the versions are known here.
+        None: it is not as simple as that; ask `stands`.
+        """
+        if self._spool.limit:
+            return None
+        if question is None:
+            return self._table.stamps.written(digests)
+        return question.stamps(answer) if len(question.digests) == len(digests) else None
 
     def unknown(self, digests: Iterable[bytes], level: ReadLevel) -> list[bytes]:
         """Return the tags whose versions must be asked for, to read on this level."""

@@ -39,7 +39,6 @@ _CARRIED_PER_SLOT = 4
 
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
 _ASK_L2 = Plan.ASK_L2
-_EVENTUAL = ReadLevel.EVENTUAL
 _SOURCE = ReadLevel.SOURCE
 _STALE = L2Word.STALE
 _FRESH = (L2Word.FRESH, L2Word.EARLY)
@@ -58,6 +57,7 @@ class CacheAside:
         most = _CARRIED_PER_SLOT * tiers.gate.slots
         self._shared = SharedLoads(tiers, self.loads, self._safe, self._answers, most)
         self._flights = self._shared.flights
+        self._loading = self._flights.under_way
 
     @property
     def in_flight(self) -> int:
@@ -97,9 +97,10 @@ class CacheAside:
         announced: Announced[Loaded] | None = None
         try:
             if terms.level is not _SOURCE:
-                reading, step = self._sights.near(key, terms, tagging, self._flights)
-                if step is _ASK_L2 and self._shares(terms, began_ns):
-                    announced = Announced(key)
+                reading, step = self._sights.near(key, terms, tagging, self._loading)
+                # Who shares waits for what L1 may answer with then.
+                if step is _ASK_L2 and terms.shares and began_ns < self._t.session.live_until_ns:
+                    announced, since = Announced(key), self._t.table.moment()
                     if not self._flights.announce(announced):
                         announced = None
                         loaded = await self._shared.ride(
@@ -108,11 +109,13 @@ class CacheAside:
                         if loaded is not None:
                             return loaded.value
                         asked_ns = self._t.now_ns()
-                        reading, step = self._sights.near(key, terms, tagging, self._flights)
+                        reading, step = self._sights.near(key, terms, tagging, self._loading)
                 if step is _ASK_L2:
                     told, step = await self._sights.beyond(key, reading, terms, tagging)
                     if step is None:
                         self._answers.plain(key)
+                        if announced is not None and announced.flight is not None:
+                            self._shared.offer(announced, told, terms, tagging, asked_ns, since)
                         return told
                     reading = told
                 if step in SERVING:
@@ -125,7 +128,7 @@ class CacheAside:
                     old = {key: reading}
             self._answers.missed([key])
             spent_ns = self._t.now_ns() - asked_ns
-            if not old and key in self._flights:
+            if not old and key in self._loading:
                 loaded = await self._shared.ride(key, loader, terms, tagging, began_ns)
                 if loaded is not None:
                     return loaded.value
@@ -137,18 +140,6 @@ class CacheAside:
         finally:
             if announced is not None:
                 self._flights.call_off(announced)
-
-    def _shares(self, terms: Terms, now_ns: int) -> bool:
-        """Tell whether a caller may wait for what another is about to find in L2, or to load.
-
-        Not where L1 would not have it then, nor where one has more to see to while it waits.
-        """
-        return (
-            now_ns < self._t.session.live_until_ns
-            and terms.level is _EVENTUAL
-            and terms.policy.stale_ns == 0
-            and terms.policy.limit_ns is None
-        )
 
     async def get_or_load_many(
         self, keys: Sequence[str], load: Load, terms: Terms, taggings: Taggings = untagged

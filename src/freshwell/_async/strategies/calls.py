@@ -104,7 +104,7 @@ class Call:
         self._tags = tags
         self._wide = len(recipe.sources)
         self._tagged = tags is not NO_TAGS or host.tagging("", (), ()) is not UNTAGGED
-        self._known: dict[str, Tagging] = {}
+        self._known: dict[str, tuple[str, Tagging]] = {}
         self._aliases = Aliases()
         self._values = key_function(recipe)
         in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
@@ -164,21 +164,20 @@ class Call:
         return self._host.checked(self._render(values[: self._wide]))
 
     def _entry(self, values: tuple[Any, ...]) -> tuple[str, Tagging]:
-        name = self._name(self._render(values[: self._wide]))
+        key = self._render(values[: self._wide])
         if not self._tagged:
-            return name, UNTAGGED
-        tagging = self._known.get(name)
-        return name, self._tags_of(name, values) if tagging is None else tagging
+            return self._name(key), UNTAGGED
+        return self._known.get(key) or self._tagged_entry(key, values)
 
-    def _tags_of(self, name: str, values: tuple[Any, ...]) -> Tagging:
-        """Work out the tags of an entry. The same name has the same, unless they need more."""
-        tags = self._tags
-        tagging = self._host.tagging(name, tags.render(values), tags.functions)
+    def _tagged_entry(self, key: str, values: tuple[Any, ...]) -> tuple[str, Tagging]:
+        """Name an entry and work out its tags. The same key has the same, unless they need more."""
+        name, tags = self._name(key), self._tags
+        entry = name, self._host.tagging(name, tags.render(values), tags.functions)
         if len(values) == self._wide:
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
-            self._known[name] = tagging
-        return tagging
+            self._known[key] = entry
+        return entry
 
     def _straight(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Awaitable[Any]:
         """Answer a call that is never found by its arguments."""
@@ -189,10 +188,9 @@ class Call:
         """Answer a call that was not found by its arguments, and let the next one be."""
         name, tagging = self._entry(values)
         result = await self._engine().aside.get_or_load(name, call, self.terms, tagging)
-        alias = alias_of(values)
+        table = self._host.table
+        alias = alias_of(values) if name in table else None
         if alias is not None:
             # The entry may be another's by now, who has other tags.
-            self._host.table.attach(
-                name, self._aliases, *alias, tagged=self._tagged, needed=tagging.digests
-            )
+            table.attach(name, self._aliases, *alias, tagged=self._tagged, needed=tagging.digests)
         return result

@@ -159,14 +159,15 @@ class Keeper:
         terms: Terms,
         bonds: Bonds | None = None,
         *,
+        size_bytes: int | None = None,
         voids: bool = False,
     ) -> bool:
         """Put a value into L1, unless an invalidation has overtaken it. Tell whether it is there.
 
         `asked_ns` is when L2 was asked for it, or told of it; of a loaded value with tags, when the
         source was asked. `since` is the table's moment before that. `bonds` are what it lives by
-        (None: the tags that it was read with). `voids`: it is the newest, and values asked for
-        earlier are not to replace it.
+        (None: the tags that it was read with). `size_bytes`: the value's, where it is known.
+        `voids`: it is the newest, and values asked for earlier are not to replace it.
         """
         if bonds is None and reading.stamps:
             bonds = Bonds.of(reading.stamps, since)
@@ -185,6 +186,7 @@ class Keeper:
             stale_until_ns=times.stale_until_ns,
             born_ns=times.born_ns,
             cost_ns=times.cost_ns,
+            size_bytes=size_bytes,
             negative=reading.negative,
             since=since,
             bonds=bonds,

@@ -216,7 +216,7 @@ class Loads:
         self._t.counters.lease_waits += 1
         signal = self._t.watch.expect(keys)
         try:
-            if not any(self._t.table.dropped_since(since, key) for key in keys):
+            if not self._t.table.dropped_since(since, *keys):
                 signal.wait(timeout_s)
         finally:
             self._t.watch.dismiss(keys, signal)

@@ -284,7 +284,7 @@ class Saves:
         """
         now, since = self._t.table.moment(), bonds.since or 0
         others = (digest for digest, _ in bonds.stamps if digest != own)
-        if any(self._t.table.dropped_since(since, digest) for digest in others):
+        if self._t.table.dropped_since(since, *others):
             return None
         return bonds._replace(since=now)
 

@@ -14,7 +14,7 @@ from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.tags import OUTDATED
 from freshwell.engines.entry import TaggedEntry
 from freshwell.engines.session import CoherenceMode
-from freshwell.engines.shelf import ABSENT, DOWN, UNREAD, Reading, Terms
+from freshwell.engines.shelf import ABSENT, DOWN, UNREAD, Calm, Reading, Terms
 from freshwell.engines.table import Entry
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.freshness import Times, Verdict, judge
@@ -207,12 +207,12 @@ class Sights:
         """
         t = self._t
         asked_ns, since, l2_key = self._now_ns(), t.table.moment(), self._entry(key)
-        question = t.tags.question(tagging.digests, terms.level) if tagging.digests else None
-        stamps: bytes | None = b""
+        digests = tagging.digests
+        question = t.tags.question(digests, terms.level) if digests else None
+        others: Sequence[bytes | None] = ()
         try:
             if question is not None:
                 blob, others = self._store.fetch_beside(l2_key, question.keys)
-                stamps = None if self._l1 or t.spool.limit else question.stamps(others)
             elif t.observing.spans.opener is None:
                 blob = self._store.fetch(l2_key)
             else:
@@ -228,12 +228,16 @@ class Sights:
         calm = self._calm(l2_key, blob, terms, server_ms)
         if calm is None:
             reading = self._keeper.read(key, blob, terms)
-        elif self._l1 or calm[1][3] != stamps or t.observing.traces.running:
+        else:
+            stamps = t.tags.stamps(digests, question, others) if digests else b""
+            if calm[1][3] == stamps and not t.observing.traces.running:
+                if self._l1:
+                    teaches = question is not None
+                    self._keep_calm(key, calm, asked_ns, server_ms, since, terms, teaches=teaches)
+                return calm[0], None
             reading = t.shelf.read_calm(
                 calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=self._l1
             )
-        else:
-            return calm[0], None
         versions = {} if question is None else question.versions(others)
         if reading.stamps or tagging.digests:
             if t.tags.needs(reading, versions, terms.level):
@@ -319,6 +323,35 @@ class Sights:
             return dict.fromkeys(readings, DOWN)
         self._t.counters.outdated += sum(found is OUTDATED for found in judged.values())
         return judged
+
+    def _keep_calm(
+        self,
+        key: str,
+        calm: Calm,
+        asked_ns: int,
+        server_ms: int,
+        since: int,
+        terms: Terms,
+        *,
+        teaches: bool,
+    ) -> None:
+        """Keep a value that is plainly fresh.
+
+        Where L1 has no room for any such thing that is told early, unless it `teaches` L1
+        versions of tags.
+        """
+        table, size_bytes = self._t.table, None
+        if not teaches:
+            size_bytes = table.room_for(key, calm[0])
+            if size_bytes is None:
+                return
+        reading = self._t.shelf.read_calm(
+            calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=True
+        )
+        assert reading.times is not None
+        self._keeper.keep(
+            key, reading, reading.times, asked_ns, since, terms, size_bytes=size_bytes
+        )
 
     def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
         if reading.rest_ms:

@@ -3,12 +3,14 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from freshwell._sync.coordination.errands import (
     Errand,
     Load,
     Loaded,
     Loader,
+    Look,
     Taggings,
     alike,
     single,
@@ -20,7 +22,7 @@ from freshwell._sync.coordination.loads import Loads
 from freshwell._sync.strategies.answers import LOAD_FAILED, Answers
 from freshwell._sync.strategies.failsafe import FailSafe
 from freshwell._kit.threads import in_flight
-from freshwell._kit.threads_flights import Crowded, Flights, Late
+from freshwell._kit.threads_flights import Announced, Crowded, Flights, Late
 from freshwell.engines.shelf import Reading, Terms
 from freshwell.errors import LoadShed, LoadTimeout
 from freshwell.ground.plan import ReadLevel
@@ -63,11 +65,18 @@ class SharedLoads:
         """Wait for a load that another caller has begun. None: there is none that serves this one.
 
         The short way of `load` for who has seen nothing that is stale: in a stampede that is
-        everyone but one. `counts`: that it is a miss is known, and counted, by its end only.
+        everyone but one. `counts`: that it is a miss is known, and counted, by its end only; it may
+        turn out to be a hit, if there was no load but a look that had something to `offer`.
         """
         serves = True
         try:
             loaded = self.flights.ride(key, marks=_marks(tagging), limit_s=_limit_s(terms))
+            if loaded is not None and loaded.look is not None:
+                serves = False
+                if not self._shows(key, loaded, loaded.look, terms, tagging):
+                    return None
+                self._answers.plain(key)
+                return loaded
             serves = loaded is not None and self._serves(loaded, terms, tagging, began_ns)
         except Exception as raised:  # noqa: BLE001 - raised again, if nothing is at hand
             error = self._timed_out(terms) if isinstance(raised, Late) else raised
@@ -81,6 +90,41 @@ class SharedLoads:
         self._safe.count_resting((loaded,))
         self._answers.loaded({key: loaded})
         return loaded
+
+    def offer(
+        self,
+        announced: Announced[Loaded],
+        value: Any,
+        terms: Terms,
+        tagging: Tagging,
+        asked_ns: int,
+        since: int,
+    ) -> None:
+        """Leave what a look has found to those who wait for it, where L1 does not have it for them.
+
+        `asked_ns`, `since`: when it began, by the clock and by the table.
+        """
+        if announced.key not in self._t.table:
+            look = Look(terms, tagging.digests, since)
+            announced.instead = Loaded(value, False, -1, asked_ns, look=look)
+
+    def _shows(self, key: str, found: Loaded, look: Look, terms: Terms, tagging: Tagging) -> bool:
+        """Tell whether what another's look has found may be given to a caller who waited for it.
+
+        It may where L1 might have answered with it now: so nothing of it was dropped since before
+        L2 was asked, and the feed would have told. And where this caller's own look would have
+        come to the same.
+        """
+        t, now_ns = self._t, self._t.now_ns()
+        return (
+            look.terms is terms
+            and look.digests == tagging.digests
+            and now_ns < t.session.live_until_ns
+            and now_ns < t.session.cap_ns(found.valid_at_ns)
+            and not t.table.dropped_since(look.since, key, *look.digests)
+            and not t.spool.limit
+            and not t.observing.traces.running
+        )
 
     def load(
         self,
