@@ -33,7 +33,7 @@ from freshwell.ground.names import key_tag
 from freshwell.ground.saved import AS_GIVEN, Saved
 from freshwell.ground.tags import Tagging
 
-__all__ = ["NOTHING_SAID", "Change", "Saves"]
+__all__ = ["NOTHING_SAID", "Change", "Saves", "Written"]
 
 NOTHING_SAID: Mapping[str, Any] = MappingProxyType({})
 
@@ -54,6 +54,20 @@ class Change(NamedTuple):
     terms: Terms
     taggings: Callable[[str], Tagging]
     hear: Callable[[Any], Mapping[str, Saved[Any]]] = _nothing
+
+
+class Written(NamedTuple):
+    """A value that is to stand in L1 as soon as its change is known to be made.
+
+    `since` is the table's moment before the change, and `bonds` what it lives by. Without L2, and
+    where nobody can tell the change before `Saves.leave` has been called, what L1 has may be read
+    until then: the write takes place in that step.
+    """
+
+    name: str
+    value: Any
+    since: int
+    bonds: Bonds | None
 
 
 class _Left(NamedTuple):
@@ -124,6 +138,26 @@ class Saves:
             await self._settle(intent, fills, versions)
         else:
             self._keep_here(stored, bonds, versions, writer)
+
+    def leave(self, written: Sequence[Written], terms: Terms) -> None:
+        """Put into L1 what has been written, each unless somebody else came in between.
+
+        For a cache without L2. The older values are there until then, and are replaced in place.
+        Of two writers who overlap the first to end voids what the other leaves, and its own goes
+        with that: so an entry has the last value, or is absent.
+        """
+        kept: list[str] = []
+        lost: list[str] = []
+        for name, value, since, bonds in written:
+            draft = self._keeper.draft(name, {name: value}, terms, 0)
+            times = draft.times
+            stands = times is not None and self._keeper.keep(
+                name, draft, times, times.born_ns, since, terms, bonds, voids=True
+            )
+            (kept if stands else lost).append(name)
+        self._t.counters.fills += len(kept)
+        self._t.counters.fills_refused += len(lost)
+        self._writes.left(kept, lost, ())
 
     async def _bonds(self, change: Change, intent: Intent) -> dict[str, Bonds | None]:
         """Capture the versions of the values' tags before the source changes. See `Tags.capture`.
