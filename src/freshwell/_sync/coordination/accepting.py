@@ -15,23 +15,25 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import compress
 from threading import Lock
 from typing import Any, NamedTuple, Protocol, cast
 
 from freshwell._sync.coordination.errands import Taggings, alike
-from freshwell._sync.coordination.keeper import Tiers
-from freshwell._sync.coordination.saving import NOTHING_SAID, Change, Saves, Written
+from freshwell._sync.coordination.keeper import Tiers, Written
+from freshwell._sync.coordination.saving import NOTHING_SAID, Change, Saves
 from freshwell._sync.coordination.writes import Writes
 from freshwell._sync.stores.base import Fill
 from freshwell._sync.stores.journal import Journal, Sharing
 from freshwell._kit.threads_rounds import Rounds
 from freshwell.engines.shelf import Terms
-from freshwell.engines.stamps import Bonds
+from freshwell.engines.table import Table
 from freshwell.errors import InvalidationError, StoreUnavailable
 from freshwell.ground.frame import tombstone_frame
+from freshwell.ground.names import Names
 from freshwell.ground.records import Draft, Durability
 from freshwell.ground.saved import Saved
-from freshwell.ground.tags import Tagging
+from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["Accepting", "Doubts", "accepts_together", "is_local"]
 
@@ -95,35 +97,36 @@ def accepts_together(journal: Journal, tiers: Tiers) -> bool:
 
 
 class _Post(NamedTuple):
-    """One write on its way into the journal, and what is to be seen to when it is there.
+    """One write on its way into the journal, and what is to stand in the tiers when it is there.
 
-    `value`: None where it deletes. `since`, `bonds`: see `Written`. `entry`: what is to stand in
-    L2 in the same step.
+    `left`: in L1, or in L2 in the same step. None: nothing.
     """
 
     draft: Draft
-    value: Any
-    since: int = 0
-    bonds: Bonds | None = None
-    entry: Fill | None = None
+    left: Written | Fill | None = None
 
 
 class _Way(Protocol):
-    """What stands around `Journal.accept`, by where the journal is."""
+    """What stands around `Journal.accept`, by where the journal is.
+
+    `tells`: L2 is to be told afterwards, and each caller what comes of that.
+    """
+
+    tells: bool
+
+    def untagged(self, draft: Draft, value: Any) -> _Post:
+        """Return a write whose entry has no tags. Raises what is wrong with the value."""
 
     def prepared(
         self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
     ) -> list[_Post]:
-        """Return what is to be carried. Raises for one caller what is wrong with its values."""
+        """Return writes, of which those without a value delete. Raises as `untagged` does."""
 
     def failed(self, names: Sequence[str]) -> None:
         """See to entries of which it is not known whether the journal has their writes."""
 
     def taken(self, posts: Sequence[_Post]) -> None:
         """See to entries whose writes the journal has."""
-
-    def told(self, names: Sequence[str]) -> None:
-        """Tell L2 of them, for one caller, who is told what comes of it."""
 
 
 class _Here:
@@ -133,23 +136,27 @@ class _Here:
     value replaces the older one, which is as soon as the journal has it.
     """
 
+    tells = False
+
     def __init__(
-        self, tiers: Tiers, writes: Writes, saves: Saves, terms: Terms, doubts: Doubts
+        self, table: Table, writes: Writes, saves: Saves, terms: Terms, doubts: Doubts
     ) -> None:
-        self._t = tiers
+        self._table = table
         self._writes = writes
         self._saves = saves
         self._terms = terms
         self._doubts = doubts
 
+    def untagged(self, draft: Draft, value: Any) -> _Post:
+        return _Post(draft, Written(draft.name, value, self._table.moment()))
+
     def prepared(
         self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
     ) -> list[_Post]:
-        since = self._t.table.moment()
+        since = self._table.moment()
         bonds = self._writes.bonds(values, self._terms, taggings)
-        return [
-            _Post(draft, values.get(draft.name), since, bonds.get(draft.name)) for draft in drafts
-        ]
+        left = {name: Written(name, v, since, bonds.get(name)) for name, v in values.items()}
+        return [_Post(draft, left.get(draft.name)) for draft in drafts]
 
     def failed(self, names: Sequence[str]) -> None:
         self._doubts.add(names)
@@ -157,42 +164,36 @@ class _Here:
 
     def taken(self, posts: Sequence[_Post]) -> None:
         # Of several of one key the journal has the last as the newest.
-        newest = {post.draft.name: post for post in posts}
-        written = [
-            Written(name, value, since, bonds)
-            for name, (_, value, since, bonds, _) in newest.items()
-            if value is not None
-        ]
+        newest = {draft.name: left for draft, left in posts}
+        written = [left for left in newest.values() if isinstance(left, Written)]
         if written:
             self._saves.leave(written, self._terms)
         if len(written) < len(newest):
-            deleted = [name for name, post in newest.items() if post.value is None]
+            deleted = [name for name, left in newest.items() if left is None]
             self._writes.drop(deleted)
             self._writes.done(deleted, ())
-
-    def told(self, names: Sequence[str]) -> None:
-        pass
 
 
 class _Together:
     """The journal is on L2's server: records and entries appear in one step."""
 
-    def __init__(self, tiers: Tiers, writes: Writes, terms: Terms, payload_at: int | None) -> None:
-        self._t = tiers
+    tells = False
+
+    def __init__(self, names: Names, writes: Writes, terms: Terms, payload_at: int | None) -> None:
+        self._names = names
         self._writes = writes
         self._terms = terms
         self._payload_at = payload_at
 
+    def untagged(self, draft: Draft, value: Any) -> _Post:
+        return _Post(draft, self._writes.fill(draft.name, value, self._terms, self._written(draft)))
+
     def prepared(
         self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
     ) -> list[_Post]:
-        at = self._payload_at
-        known = {} if at is None else {d.name: d.payload[at:] for d in drafts if d.name in values}
+        known = {draft.name: self._written(draft) for draft in drafts if draft.name in values}
         fills = self._writes.fills(values, self._terms, taggings, known)
-        return [
-            _Post(draft, None, entry=fills.get(draft.name) or self._tombstone(draft.name))
-            for draft in drafts
-        ]
+        return [_Post(d, fills.get(d.name) or self._tombstone(d.name)) for d in drafts]
 
     def failed(self, names: Sequence[str]) -> None:
         self._writes.drop(names)
@@ -200,43 +201,36 @@ class _Together:
     def taken(self, posts: Sequence[_Post]) -> None:
         self._writes.drop([post.draft.name for post in posts])
 
-    def told(self, names: Sequence[str]) -> None:
-        pass
+    def _written(self, draft: Draft) -> bytes | None:
+        """Return what the codec has written already, if it writes the same for the entry."""
+        return None if self._payload_at is None else draft.payload[self._payload_at :]
 
     def _tombstone(self, name: str) -> Fill:
-        key = self._t.names.entry(name)
+        key = self._names.entry(name)
         return Fill(key, b"", tombstone_frame(key), 0, _TOMBSTONE_MS)
 
 
 class _Apart:
-    """The journal is elsewhere: entries are made absent, and whoever loads one asks it first.
-
-    `shared`: there is an L2, whose answer is a matter of each caller.
-    """
+    """The journal is elsewhere: entries are made absent, and whoever loads one asks it first."""
 
     def __init__(self, writes: Writes, *, shared: bool) -> None:
         self._writes = writes
-        self._shared = shared
+        self.tells = shared
+
+    def untagged(self, draft: Draft, value: Any) -> _Post:
+        return _Post(draft)
 
     def prepared(
         self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
     ) -> list[_Post]:
-        return [_Post(draft, None) for draft in drafts]
+        return [_Post(draft) for draft in drafts]
 
     def failed(self, names: Sequence[str]) -> None:
         pass
 
     def taken(self, posts: Sequence[_Post]) -> None:
-        if not self._shared:
+        if not self.tells:
             self._writes.invalidate_here([post.draft.name for post in posts])
-
-    def told(self, names: Sequence[str]) -> None:
-        if not self._shared:
-            return
-        try:
-            self._writes.invalidate(names)
-        except InvalidationError as error:
-            raise _accepted_all_the_same(error) from error
 
 
 class Accepting:
@@ -257,6 +251,7 @@ class Accepting:
         payload_at: int | None = None,
     ) -> None:
         self._journal = journal
+        self._writes = writes
         self._saves = saves
         self._terms = terms
         self.doubts = Doubts()
@@ -266,9 +261,9 @@ class Accepting:
         self._rounds: Rounds[int, _Post, int | Exception] = Rounds(self._round)
         self._way: _Way
         if is_local(journal):
-            self._way = _Here(tiers, writes, saves, terms, self.doubts)
+            self._way = _Here(tiers.table, writes, saves, terms, self.doubts)
         elif accepts_together(journal, tiers):
-            self._way = _Together(tiers, writes, terms, payload_at)
+            self._way = _Together(tiers.names, writes, terms, payload_at)
         else:
             self._way = _Apart(writes, shared=tiers.store.shared)
 
@@ -285,9 +280,8 @@ class Accepting:
             return self._announced(drafts, values, taggings)
         posts = self._way.prepared(drafts, values, taggings)
         sequences = self._carried(posts, self._journal.accept)
-        taken = [d.name for d, sequence in zip(drafts, sequences, strict=True) if sequence]
-        if taken:
-            self._way.told(taken)
+        if self._way.tells:
+            self._tell([d.name for d, s in zip(drafts, sequences, strict=True) if s])
         return sequences
 
     def accept_one(self, draft: Draft, value: Any, tagging: Tagging) -> int:
@@ -295,15 +289,17 @@ class Accepting:
 
         Those that tasks give at the same time share what can be done for many at once.
         """
-        values, taggings = {draft.name: value}, alike(tagging)
         if self._sharing is None or self._announces:
-            return self.accept((draft,), values, taggings)[0]
-        (post,) = self._way.prepared((draft,), values, taggings)
+            return self.accept((draft,), {draft.name: value}, alike(tagging))[0]
+        if tagging is UNTAGGED:
+            post = self._way.untagged(draft, value)
+        else:
+            (post,) = self._way.prepared((draft,), {draft.name: value}, alike(tagging))
         outcome = self._rounds.run(self._sharing.shard_of(draft.name), post)
         if isinstance(outcome, Exception):
             raise outcome
-        if outcome:
-            self._way.told((draft.name,))
+        if self._way.tells and outcome:
+            self._tell((draft.name,))
         return outcome
 
     def _round(self, shard: int, posts: Sequence[_Post]) -> Sequence[int | Exception]:
@@ -318,19 +314,29 @@ class Accepting:
         accept: Callable[[Sequence[Draft], Sequence[Fill]], list[Any]],
     ) -> list[Any]:
         """Have the journal accept writes, and see to their entries."""
-        drafts = [post.draft for post in posts]
-        entries = [post.entry for post in posts if post.entry is not None]
+        drafts = [draft for draft, _ in posts]
+        entries = [left for _, left in posts if isinstance(left, Fill)]
         try:
             outcomes = accept(drafts, entries)
         except BaseException:
             self._way.failed([draft.name for draft in drafts])
             raise
-        both = list(zip(posts, outcomes, strict=True))
-        failed = [post.draft.name for post, outcome in both if isinstance(outcome, Exception)]
+        failed = [d.name for d, o in zip(drafts, outcomes, strict=True) if isinstance(o, Exception)]
         if failed:
             self._way.failed(failed)
-        self._way.taken([post for post, outcome in both if type(outcome) is int and outcome])
+        taken = posts if all(outcomes) else list(compress(posts, outcomes))
+        if failed:
+            taken = [post for post in taken if post.draft.name not in failed]
+        self._way.taken(taken)
         return outcomes
+
+    def _tell(self, names: Sequence[str]) -> None:
+        """Make entries absent in L2."""
+        if names:
+            try:
+                self._writes.invalidate(names)
+            except InvalidationError as error:
+                raise _accepted_all_the_same(error) from error
 
     def _announced(
         self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings

@@ -17,10 +17,12 @@ announcement standing until it runs out, so that what is read meanwhile is not s
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
+from operator import not_
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from freshwell._sync.coordination.keeper import Keeper, Tiers
+from freshwell._sync.coordination.keeper import Keeper, Tiers, Written
 from freshwell._sync.coordination.tags import tags_of
 from freshwell._sync.coordination.writes import Writes
 from freshwell._sync.coordination.writing import Intent, Intents
@@ -33,7 +35,7 @@ from freshwell.ground.names import key_tag
 from freshwell.ground.saved import AS_GIVEN, Saved
 from freshwell.ground.tags import Tagging
 
-__all__ = ["NOTHING_SAID", "Change", "Saves", "Written"]
+__all__ = ["NOTHING_SAID", "Change", "Saves"]
 
 NOTHING_SAID: Mapping[str, Any] = MappingProxyType({})
 
@@ -54,20 +56,6 @@ class Change(NamedTuple):
     terms: Terms
     taggings: Callable[[str], Tagging]
     hear: Callable[[Any], Mapping[str, Saved[Any]]] = _nothing
-
-
-class Written(NamedTuple):
-    """A value that is to stand in L1 as soon as its change is known to be made.
-
-    `since` is the table's moment before the change, and `bonds` what it lives by. Without L2, and
-    where nobody can tell the change before `Saves.leave` has been called, what L1 has may be read
-    until then: the write takes place in that step.
-    """
-
-    name: str
-    value: Any
-    since: int
-    bonds: Bonds | None
 
 
 class _Left(NamedTuple):
@@ -142,19 +130,17 @@ class Saves:
     def leave(self, written: Sequence[Written], terms: Terms) -> None:
         """Put into L1 what has been written, each unless somebody else came in between.
 
-        For a cache without L2. The older values are there until then, and are replaced in place.
-        Of two writers who overlap the first to end voids what the other leaves, and its own goes
-        with that: so an entry has the last value, or is absent.
+        For a cache without L2, where nobody can tell the change before. The older values are
+        there until then, and are replaced in place: the write takes place in that step. Of two
+        writers who overlap the first to end voids what the other leaves, and its own goes with
+        that: so an entry has the last value, or is absent.
         """
-        kept: list[str] = []
-        lost: list[str] = []
-        for name, value, since, bonds in written:
-            draft = self._keeper.draft(name, {name: value}, terms, 0)
-            times = draft.times
-            stands = times is not None and self._keeper.keep(
-                name, draft, times, times.born_ns, since, terms, bonds, voids=True
-            )
-            (kept if stands else lost).append(name)
+        stand = self._keeper.keep_written(written, terms)
+        names = [one.name for one in written]
+        kept, lost = names, []
+        if not all(stand):
+            kept = list(compress(names, stand))
+            lost = list(compress(names, map(not_, stand)))
         self._t.counters.fills += len(kept)
         self._t.counters.fills_refused += len(lost)
         self._writes.left(kept, lost, ())

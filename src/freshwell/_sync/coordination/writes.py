@@ -35,7 +35,7 @@ __all__ = ["Flying", "Writes"]
 
 _TRIES = 5
 _BETWEEN_TRIES_S = 0.5
-_NO_PAYLOADS: Mapping[str, bytes] = MappingProxyType({})
+_NO_PAYLOADS: Mapping[str, bytes | None] = MappingProxyType({})
 
 
 class Flying(Protocol):
@@ -97,12 +97,16 @@ class Writes:
         finally:
             self.drop(list(drafts))
 
+    def fill(self, key: str, value: Any, terms: Terms, payload: bytes | None) -> Fill:
+        """Return what makes L2 hold a value that has no tags. See `fills`."""
+        return self._fill(key, self._draft(value, terms), terms, None, payload)
+
     def fills(
         self,
         values: Mapping[str, Any],
         terms: Terms,
         taggings: Callable[[str], Tagging],
-        payloads: Mapping[str, bytes] = _NO_PAYLOADS,
+        payloads: Mapping[str, bytes | None] = _NO_PAYLOADS,
     ) -> dict[str, Fill]:
         """Return what makes L2 hold values whatever stands there, and store nothing yet.
 
@@ -117,7 +121,7 @@ class Writes:
         drafts: Mapping[str, Reading],
         terms: Terms,
         taggings: Callable[[str], Tagging],
-        payloads: Mapping[str, bytes] = _NO_PAYLOADS,
+        payloads: Mapping[str, bytes | None] = _NO_PAYLOADS,
     ) -> dict[str, Fill]:
         values = {key: draft.value for key, draft in drafts.items()}
         bonds = self.bonds(values, terms, taggings)
