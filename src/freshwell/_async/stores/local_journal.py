@@ -79,12 +79,12 @@ class LocalJournal:
         """Return 0: there is one shard."""
         return 0
 
-    def accept(
+    async def accept(
         self, drafts: Sequence[Draft], entries: Sequence[Fill] = (), *, each: bool = False
-    ) -> Coroutine[Any, Any, list[Any]]:
+    ) -> list[Any]:
         """Make writes durable and return their sequences. See `Sharing.accept`."""
         ask = self._engine.accept_each if each else self._engine.accept
-        accepted: Coroutine[Any, Any, list[Any]] = self._asked(ask, drafts)
+        accepted: list[Any] = await self._asked(ask, drafts)
         return accepted
 
     async def latest(self, names: Sequence[str]) -> list[Record | None]:
