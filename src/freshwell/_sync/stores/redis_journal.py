@@ -166,7 +166,7 @@ class RedisJournal:
         self._check(settled=False)
         assert not entries or (self.together and len(entries) == len(drafts))
         writes = list(map(_Write.of, drafts, entries or repeat(None)))
-        if each:
+        if each or len(drafts) == 1:
             shard = self.shard_of(drafts[0].name)
             parts = [(shard, part) for part in self._pieces(range(len(writes)), writes)]
             given = self._given(parts, writes, b"many")
