@@ -32,6 +32,7 @@ class Paper:
         flags = flags_of(codec)
         self._mark = bytes([_FLAGGED, flags, codec.id]) if flags else bytes([codec.id])
         self._codec = codec
+        self._is_bare = isinstance(codec, Checked)
         self._guard = guarding(codec)
         self._sealer = self._guard if hides_ids else None
         # No entry's key in L2 begins like this.
@@ -43,6 +44,8 @@ class Paper:
         Raises `CodecError`, and `KeyRejected` for what is no id.
         """
         plain = encode_id(id)
+        if self._is_bare and value is not None:  # its bytes are the same in any place
+            return plain, Kind.PUT, self._mark + self._codec.encode(value, b"")
         place = self._at(name)
         kept = plain
         if self._sealer is not None:
@@ -59,7 +62,7 @@ class Paper:
 
         None: nowhere. What a codec writes may belong to its place, but for one that only checks.
         """
-        return len(self._mark) if codec is self._codec and isinstance(codec, Checked) else None
+        return len(self._mark) if codec is self._codec and self._is_bare else None
 
     def read(self, record: Record) -> tuple[Any, Any]:
         """Return the id and the value of a record. The value None: it is a deletion.

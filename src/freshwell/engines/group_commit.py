@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from freshwell.errors import JournalUnavailable
@@ -23,12 +23,16 @@ _QUEUE_BYTES: Final = 64_000_000
 
 
 class Job(NamedTuple, Generic[C]):
-    """`work` is called with what the lane works on; `ticket` names whoever waits for it."""
+    """`work` is called with what the lane works on; `ticket` names whoever waits for it.
+
+    `parts` gives what it is made of, where one of them may be at fault alone.
+    """
 
     work: Callable[[C], Any]
     ticket: object
     rows: int = 1
     size: int = 0
+    parts: Callable[[], Sequence[Callable[[C], Any]]] | None = None
 
 
 class Lane(Generic[C]):

@@ -74,14 +74,20 @@ class Group:
         self._insert()
         return self._connection
 
-    def accept(self, drafts: Sequence[Draft]) -> list[int]:
-        """Append writes and return their sequences; 0 for one without room, and those behind it."""
+    def accept(self, drafts: Sequence[Draft], *, each: bool = False) -> list[int]:
+        """Append writes and return their sequences; 0 for one without room.
+
+        And for those behind it, unless they are of a caller `each`.
+        """
         sequences: list[int] = []
         for draft in drafts:
             size = draft.size
-            if not self._has_room(size):
+            if self._has_room(size):
+                sequences.append(self._append(draft, size))
+            elif each:
+                sequences.append(0)
+            else:
                 return sequences + [0] * (len(drafts) - len(sequences))
-            sequences.append(self._append(draft, size))
         return sequences
 
     def settle(self, settled: Settled) -> int:

@@ -111,6 +111,12 @@ class SqliteJournal:
             size += draft.size
         self._writes.submit(Job(partial(self._accept, drafts), ticket, len(drafts), size))
 
+    def accept_each(self, drafts: Sequence[Draft], ticket: object) -> None:
+        """Append writes of several callers; the answer is the sequence or the error of each."""
+        size = sum([draft.size for draft in drafts])
+        work = partial(self._accept, drafts, each=True)
+        self._writes.submit(Job(work, ticket, len(drafts), size, partial(self._one_by_one, drafts)))
+
     def settle(self, settled: Settled, ticket: object) -> None:
         """Note what came of records; the answer is how many were not there any more.
 
@@ -173,8 +179,19 @@ class SqliteJournal:
     def _write_all(self, jobs: list[Job[Group]]) -> None:
         answers = self._attempt(jobs)
         if answers is None:  # one of them is not fit for company: each is on its own
-            answers = [answer for job in jobs for answer in self._attempt([job]) or ()]
+            answers = [self._alone(job) for job in jobs]
         self._answer(answers)
+
+    def _alone(self, job: Job[Group]) -> Answer:
+        """Do a job in a transaction of its own, or where one of its parts is at fault, in many."""
+        for answer in self._attempt([job]) or ():
+            return answer
+        assert job.parts is not None
+        outcomes: list[Any] = []
+        for part in job.parts():
+            _, given, error = self._alone(Job(part, job.ticket))
+            outcomes += given if error is None else [error]
+        return (job.ticket, outcomes, None)
 
     def _attempt(self, jobs: list[Job[Group]]) -> list[Answer] | None:
         """Do jobs in one transaction. None: nothing was done, and they should go apart."""
@@ -184,7 +201,7 @@ class SqliteJournal:
             group.commit()
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             self._undo(error)
-            if len(jobs) > 1 and _is_one_jobs_own(error):
+            if (len(jobs) > 1 or jobs[0].parts is not None) and _is_one_jobs_own(error):
                 return None
             return [(job.ticket, None, _told(error)) for job in jobs]
         self._note(group)
@@ -219,10 +236,13 @@ class SqliteJournal:
                 self._pending.replace(journal_rows.sequences_by_name(group.connection))
                 self._is_writer = True
 
-    def _accept(self, drafts: Sequence[Draft], group: Group) -> list[int]:
+    def _accept(self, drafts: Sequence[Draft], group: Group, *, each: bool = False) -> list[int]:
         if not group.is_admitted:
             self._admit(group)
-        return group.accept(drafts)
+        return group.accept(drafts, each=each)
+
+    def _one_by_one(self, drafts: Sequence[Draft]) -> list[Writing]:
+        return [partial(self._accept, (draft,)) for draft in drafts]
 
     def _settle(self, settled: Settled, group: Group) -> int:
         if not self.is_owned:

@@ -187,32 +187,73 @@ class Table:
         `size_bytes` is the size of the value alone (None: estimated). Costs an amortised
         constant: at most 8 steps in search of expired entries, and evictions as needed.
         """
+        now_ns = self._now_ns()
+        entry = self.made(
+            key,
+            value,
+            calm_until_ns=calm_until_ns,
+            fresh_until_ns=fresh_until_ns,
+            stale_until_ns=stale_until_ns,
+            born_ns=born_ns,
+            cost_ns=cost_ns,
+            now_ns=now_ns,
+            size_bytes=size_bytes,
+            negative=negative,
+            tagged=bool(bonds),
+        )
+        dead: list[Entry] = []
+        with self._guard as entered:
+            stored = entered and self._take_in(entry, since, bonds, now_ns, dead, voids)
+            self.refused += not stored
+        if dead:
+            let_go(dead)
+        return entry if stored else None
+
+    def made(
+        self,
+        key: str,
+        value: Any,
+        *,
+        calm_until_ns: int,
+        fresh_until_ns: int,
+        stale_until_ns: int,
+        born_ns: int,
+        cost_ns: int,
+        now_ns: int,
+        size_bytes: int | None = None,
+        negative: bool = False,
+        tagged: bool = False,
+    ) -> Entry:
+        """Return an entry that is not in the table yet, as `put` stores it."""
         if size_bytes is None:
             size_bytes = estimate_bytes(value)
-        now_ns = self._now_ns()
         times = packed(
             calm_until_ns=self._on_grid(calm_until_ns, now_ns),
             fresh_until_ns=fresh_until_ns,
             stale_until_ns=stale_until_ns,
             born_ns=born_ns,
             cost_ns=cost_ns,
-            size=size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
+            size=size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if tagged else 0),
             negative=negative,
         )
-        entry = (TaggedEntry if bonds else self._plain)(key, value, *times)
-        dead: list[Entry] = []
-        with self._guard as entered:
-            stored = entered and (not bonds or self._bind(entry, bonds))
-            if stored and (since is None or not self._drops.overtook(since, key)):
-                if voids:
-                    self._drops.note(key)
-                stored = self._store(entry, now_ns, dead)
-            else:
-                stored = False
-            self.refused += not stored
-        if dead:
+        return (TaggedEntry if tagged else self._plain)(key, value, *times)
+
+    def renew(self, news: Sequence[tuple[Entry, int, Bonds | None]], now_ns: int) -> list[bool]:
+        """Store entries that were `made`, each as `put` with `voids` does. Tell which stand.
+
+        They come with their moments and bonds. For many this costs little more than half.
+        """
+        stored: list[bool] = []
+        for start in range(0, len(news), _CHUNK):
+            dead: list[Entry] = []
+            with self._guard as entered:
+                for entry, since, bonds in news[start : start + _CHUNK]:
+                    stored.append(
+                        entered and self._take_in(entry, since, bonds, now_ns, dead, True)
+                    )
             let_go(dead)
-        return entry if stored else None
+        self.refused += stored.count(False)
+        return stored
 
     def room_for(self, key: str, value: Any) -> int | None:
         """Return the size of a value, for `put`. None: it is refused, as larger than the table.
@@ -407,6 +448,24 @@ class Table:
             assert cursor is None or id(cursor) in held, "the sweep stands on a removed entry"
 
     # -- inside sections ---------------------------------------------------------------------
+
+    def _take_in(
+        self,
+        entry: Entry,
+        since: int | None,
+        bonds: Bonds | None,
+        now_ns: int,
+        dead: list[Entry],
+        voids: bool,
+    ) -> bool:
+        """Store an entry, unless something has overtaken it. False: so it is, or is too large."""
+        if bonds and not self._bind(entry, bonds):
+            return False
+        if since is not None and self._drops.overtook(since, entry.key):
+            return False
+        if voids:
+            self._drops.note(entry.key)
+        return self._store(entry, now_ns, dead)
 
     def _store(self, entry: Entry, now_ns: int, dead: list[Entry]) -> bool:
         """Take in an entry. False: it is larger than the table."""

@@ -35,7 +35,7 @@ _ERRORS: Final[dict[str, Callable[[str], Exception]]] = {
     "journal": JournalUnavailable,
     "codec": CodecError,
 }
-_NEVER: Final = frozenset({"aclose", "close", "interrupt", "server_ms"})
+_NEVER: Final = frozenset({"aclose", "close", "interrupt", "server_ms", "shard_of"})
 """They reach nobody, and nobody expects them to fail."""
 
 

@@ -2,8 +2,9 @@
 
 Three ways, by where the journal is:
 
-- *local* (a file, memory): the change is announced, accepted, and the value left by one who was
-  alone, as in write-through; the journal stands for the source.
+- *local* (a file, memory): the journal stands for the source. With L2 the change is announced,
+  accepted, and the value left by one who was alone, as in write-through. Without, nobody else can
+  tell when the record has appeared: the value takes the older one's place when it has.
 - *together* with the entries on one Redis server: record and entry appear in one step.
 - *apart* (a Cluster, a Redis of its own): accepted, then the entry made absent; whoever loads it
   asks the journal first. A writer who dies in between has not acknowledged anything; the flusher
@@ -14,18 +15,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import compress
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple, Protocol, cast
 
-from freshwell._async.coordination.keeper import Tiers
+from freshwell._async.coordination.errands import Taggings, alike
+from freshwell._async.coordination.keeper import Tiers, Written
 from freshwell._async.coordination.saving import NOTHING_SAID, Change, Saves
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.stores.base import Fill
-from freshwell._async.stores.journal import Journal
+from freshwell._async.stores.journal import Journal, Sharing
+from freshwell._kit.aio_rounds import Rounds
+from freshwell.engines.shelf import Terms
+from freshwell.engines.table import Table
 from freshwell.errors import InvalidationError, StoreUnavailable
 from freshwell.ground.frame import tombstone_frame
+from freshwell.ground.names import Names
 from freshwell.ground.records import Draft, Durability
 from freshwell.ground.saved import Saved
+from freshwell.ground.tags import UNTAGGED, Tagging
 
 __all__ = ["Accepting", "Doubts", "accepts_together", "is_local"]
 
@@ -88,10 +96,148 @@ def accepts_together(journal: Journal, tiers: Tiers) -> bool:
     return journal.together and not tiers.names.versioned
 
 
+class _Post(NamedTuple):
+    """One write on its way into the journal, and what is to stand in the tiers when it is there.
+
+    `left`: in L1, or in L2 in the same step. None: nothing.
+    """
+
+    draft: Draft
+    left: Written | Fill | None = None
+
+
+class _Way(Protocol):
+    """What stands around `Journal.accept`, by where the journal is.
+
+    `tells`: L2 is to be told afterwards, and each caller what comes of that.
+    """
+
+    tells: bool
+
+    def untagged(self, draft: Draft, value: Any) -> _Post:
+        """Return a write whose entry has no tags. Raises what is wrong with the value."""
+
+    async def prepared(
+        self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
+    ) -> list[_Post]:
+        """Return writes, of which those without a value delete. Raises as `untagged` does."""
+
+    def failed(self, names: Sequence[str]) -> None:
+        """See to entries of which it is not known whether the journal has their writes."""
+
+    def taken(self, posts: Sequence[_Post]) -> None:
+        """See to entries whose writes the journal has."""
+
+
+class _Here:
+    """The journal is this process's, and so are the entries.
+
+    Nobody else can tell when a record has appeared: for readers a write takes place when its
+    value replaces the older one, which is as soon as the journal has it.
+    """
+
+    tells = False
+
+    def __init__(
+        self, table: Table, writes: Writes, saves: Saves, terms: Terms, doubts: Doubts
+    ) -> None:
+        self._table = table
+        self._writes = writes
+        self._saves = saves
+        self._terms = terms
+        self._doubts = doubts
+
+    def untagged(self, draft: Draft, value: Any) -> _Post:
+        return _Post(draft, Written(draft.name, value, self._table.moment()))
+
+    async def prepared(
+        self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
+    ) -> list[_Post]:
+        since = self._table.moment()
+        bonds = await self._writes.bonds(values, self._terms, taggings)
+        left = {name: Written(name, v, since, bonds.get(name)) for name, v in values.items()}
+        return [_Post(draft, left.get(draft.name)) for draft in drafts]
+
+    def failed(self, names: Sequence[str]) -> None:
+        self._doubts.add(names)
+        self._writes.drop(names)
+
+    def taken(self, posts: Sequence[_Post]) -> None:
+        # Of several of one key the journal has the last as the newest.
+        newest = {draft.name: left for draft, left in posts}
+        written = [left for left in newest.values() if isinstance(left, Written)]
+        if written:
+            self._saves.leave(written, self._terms)
+        if len(written) < len(newest):
+            deleted = [name for name, left in newest.items() if left is None]
+            self._writes.drop(deleted)
+            self._writes.done(deleted, ())
+
+
+class _Together:
+    """The journal is on L2's server: records and entries appear in one step."""
+
+    tells = False
+
+    def __init__(self, names: Names, writes: Writes, terms: Terms, payload_at: int | None) -> None:
+        self._names = names
+        self._writes = writes
+        self._terms = terms
+        self._payload_at = payload_at
+
+    def untagged(self, draft: Draft, value: Any) -> _Post:
+        return _Post(draft, self._writes.fill(draft.name, value, self._terms, self._written(draft)))
+
+    async def prepared(
+        self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
+    ) -> list[_Post]:
+        known = {draft.name: self._written(draft) for draft in drafts if draft.name in values}
+        fills = await self._writes.fills(values, self._terms, taggings, known)
+        return [_Post(d, fills.get(d.name) or self._tombstone(d.name)) for d in drafts]
+
+    def failed(self, names: Sequence[str]) -> None:
+        self._writes.drop(names)
+
+    def taken(self, posts: Sequence[_Post]) -> None:
+        self._writes.drop([post.draft.name for post in posts])
+
+    def _written(self, draft: Draft) -> bytes | None:
+        """Return what the codec has written already, if it writes the same for the entry."""
+        return None if self._payload_at is None else draft.payload[self._payload_at :]
+
+    def _tombstone(self, name: str) -> Fill:
+        key = self._names.entry(name)
+        return Fill(key, b"", tombstone_frame(key), 0, _TOMBSTONE_MS)
+
+
+class _Apart:
+    """The journal is elsewhere: entries are made absent, and whoever loads one asks it first."""
+
+    def __init__(self, writes: Writes, *, shared: bool) -> None:
+        self._writes = writes
+        self.tells = shared
+
+    def untagged(self, draft: Draft, value: Any) -> _Post:
+        return _Post(draft)
+
+    async def prepared(
+        self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
+    ) -> list[_Post]:
+        return [_Post(draft) for draft in drafts]
+
+    def failed(self, names: Sequence[str]) -> None:
+        pass
+
+    def taken(self, posts: Sequence[_Post]) -> None:
+        if not self.tells:
+            self._writes.invalidate_here([post.draft.name for post in posts])
+
+
 class Accepting:
     """Acceptance for one journal. Safe for any number of tasks or threads.
 
-    `payload_at`: where in a draft's payload begins what its entry has for one in L2. None: nowhere.
+    `terms`: of the values. `payload_at`: where in a draft's payload begins what its entry has for
+    one in L2. None: nowhere.
     """
 
     def __init__(
@@ -100,37 +246,105 @@ class Accepting:
         tiers: Tiers,
         writes: Writes,
         saves: Saves,
+        terms: Terms,
         *,
         payload_at: int | None = None,
     ) -> None:
         self._journal = journal
-        self._payload_at = payload_at
-        self._t = tiers
         self._writes = writes
         self._saves = saves
+        self._terms = terms
         self.doubts = Doubts()
-        self._way: Callable[[Sequence[Draft], Change], Awaitable[list[int]]]
+        self._announces = is_local(journal) and tiers.store.shared
+        # One that somebody else has written takes the writes of each caller by themselves.
+        self._sharing = cast("Sharing", journal) if hasattr(journal, "shard_of") else None
+        self._rounds: Rounds[int, _Post, int | Exception] = Rounds(self._round)
+        self._way: _Way
         if is_local(journal):
-            self._way = self._locally
+            self._way = _Here(tiers.table, writes, saves, terms, self.doubts)
         elif accepts_together(journal, tiers):
-            self._way = self._together
+            self._way = _Together(tiers.names, writes, terms, payload_at)
         else:
-            self._way = self._apart
+            self._way = _Apart(writes, shared=tiers.store.shared)
 
-    def accept(self, drafts: Sequence[Draft], change: Change) -> Awaitable[list[int]]:
-        """Accept writes, one for each of the change's names, and return their sequences.
+    async def accept(
+        self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
+    ) -> list[int]:
+        """Accept writes of one caller, one for each name, and return their sequences.
 
-        0: there was no room for it. Raises what `Journal.accept` does; before anything is
-        accepted, `StoreUnavailable` and `CodecError` as write-through does; and
-        `InvalidationError` where all *is* accepted and L2 may not know.
+        `values`: of those that do not delete. 0: there was no room for it. Raises what
+        `Journal.accept` does; before anything is accepted, `StoreUnavailable` and `CodecError` as
+        write-through does; and `InvalidationError` where all *is* accepted and L2 may not know.
         """
-        return self._way(drafts, change)
+        if self._announces:
+            return await self._announced(drafts, values, taggings)
+        posts = await self._way.prepared(drafts, values, taggings)
+        sequences = await self._carried(posts, self._journal.accept)
+        if self._way.tells:
+            await self._tell([d.name for d, s in zip(drafts, sequences, strict=True) if s])
+        return sequences
 
-    async def _locally(self, drafts: Sequence[Draft], change: Change) -> list[int]:
-        heard = _Heard()
-        accepting = Change(change.names, change.values, change.terms, change.taggings, heard)
+    async def accept_one(self, draft: Draft, value: Any, tagging: Tagging) -> int:
+        """Accept one write, and return its sequence. See `accept`.
+
+        Those that tasks give at the same time share what can be done for many at once.
+        """
+        if self._sharing is None or self._announces:
+            return (await self.accept((draft,), {draft.name: value}, alike(tagging)))[0]
+        if tagging is UNTAGGED:
+            post = self._way.untagged(draft, value)
+        else:
+            (post,) = await self._way.prepared((draft,), {draft.name: value}, alike(tagging))
+        outcome = await self._rounds.run(self._sharing.shard_of(draft.name), post)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if self._way.tells and outcome:
+            await self._tell((draft.name,))
+        return outcome
+
+    async def _round(self, shard: int, posts: Sequence[_Post]) -> Sequence[int | Exception]:
+        assert self._sharing is not None
+        if len(posts) == 1:
+            return await self._carried(posts, self._journal.accept)
+        return await self._carried(posts, partial(self._sharing.accept, each=True))
+
+    async def _carried(
+        self,
+        posts: Sequence[_Post],
+        accept: Callable[[Sequence[Draft], Sequence[Fill]], Awaitable[list[Any]]],
+    ) -> list[Any]:
+        """Have the journal accept writes, and see to their entries."""
+        drafts = [draft for draft, _ in posts]
+        entries = [left for _, left in posts if isinstance(left, Fill)]
         try:
-            await self._saves.run(accepting, partial(self._journal.accept, drafts))
+            outcomes = await accept(drafts, entries)
+        except BaseException:
+            self._way.failed([draft.name for draft in drafts])
+            raise
+        failed = [d.name for d, o in zip(drafts, outcomes, strict=True) if isinstance(o, Exception)]
+        if failed:
+            self._way.failed(failed)
+        taken = posts if all(outcomes) else list(compress(posts, outcomes))
+        if failed:
+            taken = [post for post in taken if post.draft.name not in failed]
+        self._way.taken(taken)
+        return outcomes
+
+    async def _tell(self, names: Sequence[str]) -> None:
+        """Make entries absent in L2."""
+        if names:
+            try:
+                await self._writes.invalidate(names)
+            except InvalidationError as error:
+                raise _accepted_all_the_same(error) from error
+
+    async def _announced(
+        self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
+    ) -> list[int]:
+        names, heard = [draft.name for draft in drafts], _Heard()
+        change = Change(names, values, self._terms, taggings, heard)
+        try:
+            await self._saves.run(change, partial(self._journal.accept, drafts))
         except _NoRoom:
             pass
         except InvalidationError as error:
@@ -138,33 +352,9 @@ class Accepting:
                 raise _accepted_all_the_same(error) from error
             raise StoreUnavailable(f"nothing was accepted: {error}") from error
         except BaseException:
-            self.doubts.add(change.names)
+            self.doubts.add(names)
             raise
         return heard.sequences
-
-    async def _together(self, drafts: Sequence[Draft], change: Change) -> list[int]:
-        at, values = self._payload_at, change.values
-        known = {} if at is None else {d.name: d.payload[at:] for d in drafts if d.name in values}
-        fills = await self._writes.fills(values, change.terms, change.taggings, known)
-        entries = [fills.get(name) or self._tombstone(name) for name in change.names]
-        try:
-            return await self._journal.accept(drafts, entries)
-        finally:
-            self._writes.drop(change.names)
-
-    async def _apart(self, drafts: Sequence[Draft], change: Change) -> list[int]:
-        sequences = await self._journal.accept(drafts)
-        taken = [n for n, given in zip(change.names, sequences, strict=True) if given]
-        if taken:
-            try:
-                await self._writes.invalidate(taken)
-            except InvalidationError as error:
-                raise _accepted_all_the_same(error) from error
-        return sequences
-
-    def _tombstone(self, name: str) -> Fill:
-        key = self._t.names.entry(name)
-        return Fill(key, b"", tombstone_frame(key), 0, _TOMBSTONE_MS)
 
 
 def _accepted_all_the_same(error: InvalidationError) -> InvalidationError:

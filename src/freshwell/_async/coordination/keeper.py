@@ -5,9 +5,9 @@ Nothing here waits: `Loads`, `Sights` and `Writes` do, and ask this in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from freshwell._async.coordination.heart import Heart
 from freshwell._async.coordination.tags import Tags
@@ -24,13 +24,13 @@ from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
 from freshwell.engines.spool import Spool
 from freshwell.engines.stamps import Bonds
-from freshwell.engines.table import Table
+from freshwell.engines.table import Entry, Table
 from freshwell.ground.freshness import Times, times_after_load
 from freshwell.ground.names import Names
 from freshwell.ground.plan import L2Word
 from freshwell.ground.ttl import jittered_ns
 
-__all__ = ["Keeper", "Tiers"]
+__all__ = ["Keeper", "Tiers", "Written"]
 
 _NS_PER_MS = 1_000_000
 _LEFT_OUT_NS = 60_000_000_000
@@ -64,6 +64,18 @@ class Tiers:
     l2_timeout_ns: int
     new_token: Callable[[], bytes]
     rests: Rests = field(default_factory=Rests)
+
+
+class Written(NamedTuple):
+    """A value that is to stand in L1 as soon as its change is known to be made.
+
+    `since` is the table's moment before the change, and `bonds` what it lives by.
+    """
+
+    name: str
+    value: Any
+    since: int
+    bonds: Bonds | None = None
 
 
 class Keeper:
@@ -193,3 +205,32 @@ class Keeper:
             voids=voids,
         )
         return entry is not None
+
+    def keep_written(self, written: Sequence[Written], terms: Terms) -> list[bool]:
+        """Put values that have just been written into L1. Tell which stand. See `keep`.
+
+        As fresh as `draft` makes them, and the newest: `voids`. All in one go.
+        """
+        policy, session, now_ns = terms.policy, self._t.session, self._t.now_ns()
+        ttl_ns = policy.lifetime_ns(negative=False)
+        if ttl_ns <= 0 or session.live_until_ns < now_ns:
+            return [False] * len(written)
+        cap_ns, uniform, made = session.cap_ns(now_ns), self._t.uniform, self._t.table.made
+        news: list[tuple[Entry, int, Bonds | None]] = []
+        for name, value, since, bonds in written:
+            fresh_until_ns = now_ns + jittered_ns(ttl_ns, policy.jitter, uniform())
+            stale_until_ns = min(fresh_until_ns + policy.stale_ns, cap_ns)
+            fresh_until_ns = min(fresh_until_ns, cap_ns)
+            entry = made(
+                name,
+                value,
+                calm_until_ns=fresh_until_ns,  # it has cost nothing: it is not refreshed early
+                fresh_until_ns=fresh_until_ns,
+                stale_until_ns=stale_until_ns,
+                born_ns=now_ns,
+                cost_ns=0,
+                now_ns=now_ns,
+                tagged=bool(bonds),
+            )
+            news.append((entry, since, bonds))
+        return self._t.table.renew(news, now_ns)

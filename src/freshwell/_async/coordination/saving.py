@@ -17,10 +17,12 @@ announcement standing until it runs out, so that what is read meanwhile is not s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import compress
+from operator import not_
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from freshwell._async.coordination.keeper import Keeper, Tiers
+from freshwell._async.coordination.keeper import Keeper, Tiers, Written
 from freshwell._async.coordination.tags import tags_of
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.coordination.writing import Intent, Intents
@@ -124,6 +126,24 @@ class Saves:
             await self._settle(intent, fills, versions)
         else:
             self._keep_here(stored, bonds, versions, writer)
+
+    def leave(self, written: Sequence[Written], terms: Terms) -> None:
+        """Put into L1 what has been written, each unless somebody else came in between.
+
+        For a cache without L2, where nobody can tell the change before. The older values are
+        there until then, and are replaced in place: the write takes place in that step. Of two
+        writers who overlap the first to end voids what the other leaves, and its own goes with
+        that: so an entry has the last value, or is absent.
+        """
+        stand = self._keeper.keep_written(written, terms)
+        names = [one.name for one in written]
+        kept, lost = names, []
+        if not all(stand):
+            kept = list(compress(names, stand))
+            lost = list(compress(names, map(not_, stand)))
+        self._t.counters.fills += len(kept)
+        self._t.counters.fills_refused += len(lost)
+        self._writes.left(kept, lost, ())
 
     async def _bonds(self, change: Change, intent: Intent) -> dict[str, Bonds | None]:
         """Capture the versions of the values' tags before the source changes. See `Tags.capture`.

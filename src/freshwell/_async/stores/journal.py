@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from freshwell._async.stores.base import Fill
 from freshwell.ground.records import Backlog, DeadLetter, Draft, Durability, Record, Settled
 
-__all__ = ["Desk", "Journal"]
+__all__ = ["Desk", "Journal", "Sharing"]
 
 
 class Journal(Protocol):
@@ -81,6 +81,23 @@ class Journal(Protocol):
 
     async def aclose(self) -> None:
         """Release the shards and disconnect. Idempotent. What was accepted stays accepted."""
+
+
+class Sharing(Journal, Protocol):
+    """A journal that takes writes of several callers in one call. Those of freshwell do."""
+
+    def shard_of(self, name: str) -> int:
+        """Return the shard of an entry's writes. Never waits."""
+
+    async def accept(
+        self, drafts: Sequence[Draft], entries: Sequence[Fill] = (), *, each: bool = False
+    ) -> list[Any]:
+        """Make writes durable and return their sequences, in order: see `Journal`.
+
+        `each`: they are of one shard, and of a caller each. What is refused then keeps out none
+        of the others, and what is wrong with one alone stands in the place of its sequence, as an
+        exception. What is raised is so for all of them.
+        """
 
 
 class Desk(Protocol):

@@ -19,7 +19,6 @@ from freshwell._async.stores.redis_owners import Owners
 from freshwell._async.stores.redis_shards import Shards, backlog_of, pieces, sound, unavailable
 from freshwell._async.stores.scripts import Call, script
 from freshwell._async.stores.waited import Waits
-from freshwell._kit.aio_rounds import Rounds
 from freshwell._kit.link_errors import ReplicasMissing
 from freshwell._kit.resp import Argument, Reply
 from freshwell.errors import (
@@ -142,7 +141,6 @@ class RedisJournal:
         self._now_ns = now_ns
         self._layout_due_ns = now_ns()
         self._closed = False
-        self._singles: Rounds[int, _Write, int] = Rounds(self._accept_singles)
         self._accept = script("journal_accept")
         self._latest = script("journal_latest")
         self._settle = script("journal_settle")
@@ -154,36 +152,35 @@ class RedisJournal:
 
     # -- accepting ---------------------------------------------------------------------------
 
-    async def accept(self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()) -> list[int]:
-        """Make writes durable and return their sequences: see `Journal`.
+    def shard_of(self, name: str) -> int:
+        """Return the shard of an entry's writes."""
+        return shard_of(name, self.shards)
 
-        The writes of one call go to their shards side by side, those of a shard in order. Single
-        writes that are asked for at the same time share the calls to the server.
+    async def accept(
+        self, drafts: Sequence[Draft], entries: Sequence[Fill] = (), *, each: bool = False
+    ) -> list[int]:
+        """Make writes durable and return their sequences: see `Sharing`.
+
+        The writes of one call go to their shards side by side, those of a shard in order.
         """
         await self._check(settled=False)
         assert not entries or (self.together and len(entries) == len(drafts))
-        if len(drafts) == 1:
-            draft, entry = drafts[0], entries[0] if entries else None
-            shard = shard_of(draft.name, self.shards)
-            return [await self._singles.run(shard, _Write.of(draft, entry))]
         writes = list(map(_Write.of, drafts, entries or repeat(None)))
+        if each or len(drafts) == 1:
+            shard = self.shard_of(drafts[0].name)
+            parts = [(shard, part) for part in self._pieces(range(len(writes)), writes)]
+            given = await self._given(parts, writes, b"many")
+            return [sequence for sequences in given for sequence in sequences]
         todo = dict(self._parts(drafts, writes))
         found: dict[int, int] = {}
         while todo:
-            parts = {shard: next(left, None) for shard, left in todo.items()}
-            sent = {shard: part for shard, part in parts.items() if part}
+            sent = {shard: part for shard, left in todo.items() if (part := next(left, None))}
             given = await self._given(list(sent.items()), writes, b"one")
             for part, sequences in zip(sent.values(), given, strict=True):
                 found.update(zip(part, sequences, strict=True))
             # What is behind one that was refused must not overtake it.
             todo = {s: todo[s] for s, sequences in zip(sent, given, strict=True) if all(sequences)}
         return [found.get(i, 0) for i in range(len(drafts))]
-
-    async def _accept_singles(self, shard: int, writes: Sequence[_Write]) -> list[int]:
-        """Accept single writes of several callers, each whatever becomes of the others."""
-        parts = [(shard, part) for part in self._pieces(range(len(writes)), writes)]
-        given = await self._given(parts, writes, b"many")
-        return [sequence for sequences in given for sequence in sequences]
 
     async def _given(
         self, parts: Sequence[tuple[int, list[int]]], writes: Sequence[_Write], whose: bytes

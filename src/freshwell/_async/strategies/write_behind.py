@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from freshwell._async.coordination.accepting import Accepting
-from freshwell._async.coordination.errands import alike
+from freshwell._async.coordination.errands import Taggings, alike
 from freshwell._async.coordination.flushing import Flusher
-from freshwell._async.coordination.saving import Change
 from freshwell._async.coordination.settling import Settling
 from freshwell._async.stores.journal import Journal
 from freshwell._async.strategies.calls import Engine, Host
@@ -128,12 +127,13 @@ class WriteBehind(ReadThrough[V]):
         self._check_id(id)
         name, tagging = self._call.entry(id)
         draft = self._draft(name, id, value)
-        change = Change((name,), {name: value}, self._call.terms, alike(tagging))
         parts = self._open()
-        given = await parts.accepting.accept((draft,), change)
-        if not given[0]:
-            given = await self._when_there_is_room(parts, (draft,), change, given)
-        return Ack(parts.durability, given[0], draft.token.hex())
+        sequence = await parts.accepting.accept_one(draft, value, tagging)
+        if not sequence:
+            (sequence,) = await self._when_there_is_room(
+                parts, (draft,), {name: value}, alike(tagging), [0]
+            )
+        return Ack(parts.durability, sequence, draft.token.hex())
 
     async def put_many(self, values: Mapping[Any, V]) -> dict[Any, Ack]:
         """Accept many values, by their ids, as `put` accepts one.
@@ -159,11 +159,10 @@ class WriteBehind(ReadThrough[V]):
         id_of, taggings = self._entries(values)
         drafts = [self._draft(name, id, values[id]) for name, id in id_of.items()]
         left = {name: values[id] for name, id in id_of.items() if values[id] is not None}
-        change = Change(list(id_of), left, self._call.terms, taggings.__getitem__)
-        parts = self._open()
-        given = await parts.accepting.accept(drafts, change)
+        parts, tags_of = self._open(), taggings.__getitem__
+        given = await parts.accepting.accept(drafts, left, tags_of)
         if not all(given):
-            given = await self._when_there_is_room(parts, drafts, change, given)
+            given = await self._when_there_is_room(parts, drafts, left, tags_of, given)
         return {
             id: Ack(parts.durability, sequence, draft.token.hex())
             for id, sequence, draft in zip(id_of.values(), given, drafts, strict=True)
@@ -179,23 +178,27 @@ class WriteBehind(ReadThrough[V]):
         return Draft(name, its_id, kind, payload, self._new_token())
 
     async def _when_there_is_room(
-        self, parts: _Parts, drafts: Sequence[Draft], change: Change, given: list[int]
+        self,
+        parts: _Parts,
+        drafts: Sequence[Draft],
+        values: Mapping[str, Any],
+        taggings: Taggings,
+        given: list[int],
     ) -> list[int]:
         """Accept those that were refused, waiting for room where that is wanted."""
         until_ns = time.monotonic_ns() + self._options.full_wait_ns
-        sequences = dict(zip(change.names, given, strict=True))
+        sequences = dict(zip((draft.name for draft in drafts), given, strict=True))
         pause_s = _FIRST_PAUSE_S
         while refused := [name for name, sequence in sequences.items() if not sequence]:
             if not self._options.blocks or time.monotonic_ns() >= until_ns:
                 raise _full(len(sequences) - len(refused), len(sequences))
             drafts = [draft for draft in drafts if draft.name in refused]
-            values = {name: change.values[name] for name in refused if name in change.values}
-            change = change._replace(names=refused, values=values)
+            values = {name: values[name] for name in refused if name in values}
             if parts.flusher.begun:
                 parts.flusher.flush_now()
             await sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            given = await parts.accepting.accept(drafts, change)
+            given = await parts.accepting.accept(drafts, values, taggings)
             sequences.update(zip(refused, given, strict=True))
         return list(sequences.values())
 
@@ -323,8 +326,9 @@ class WriteBehind(ReadThrough[V]):
         journal = self._open_journal()
         tiers, writes, saves = engine.tiers, engine.writes, engine.saves
         payload_at = self._delivery.payload_at(self._call.terms.codec)
-        accepting = Accepting(journal, tiers, writes, saves, payload_at=payload_at)
-        settling = Settling(journal, tiers, writes, saves, self._call.terms, accepting.doubts)
+        terms = self._call.terms
+        accepting = Accepting(journal, tiers, writes, saves, terms, payload_at=payload_at)
+        settling = Settling(journal, tiers, writes, saves, terms, accepting.doubts)
         flusher = Flusher(
             journal,
             self._delivery.deliver,

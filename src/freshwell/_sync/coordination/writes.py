@@ -35,7 +35,7 @@ __all__ = ["Flying", "Writes"]
 
 _TRIES = 5
 _BETWEEN_TRIES_S = 0.5
-_NO_PAYLOADS: Mapping[str, bytes] = MappingProxyType({})
+_NO_PAYLOADS: Mapping[str, bytes | None] = MappingProxyType({})
 
 
 class Flying(Protocol):
@@ -97,12 +97,16 @@ class Writes:
         finally:
             self.drop(list(drafts))
 
+    def fill(self, key: str, value: Any, terms: Terms, payload: bytes | None) -> Fill:
+        """Return what makes L2 hold a value that has no tags. See `fills`."""
+        return self._fill(key, self._draft(value, terms), terms, None, payload)
+
     def fills(
         self,
         values: Mapping[str, Any],
         terms: Terms,
         taggings: Callable[[str], Tagging],
-        payloads: Mapping[str, bytes] = _NO_PAYLOADS,
+        payloads: Mapping[str, bytes | None] = _NO_PAYLOADS,
     ) -> dict[str, Fill]:
         """Return what makes L2 hold values whatever stands there, and store nothing yet.
 
@@ -117,9 +121,10 @@ class Writes:
         drafts: Mapping[str, Reading],
         terms: Terms,
         taggings: Callable[[str], Tagging],
-        payloads: Mapping[str, bytes] = _NO_PAYLOADS,
+        payloads: Mapping[str, bytes | None] = _NO_PAYLOADS,
     ) -> dict[str, Fill]:
-        bonds = self._bonds(drafts, terms, taggings)
+        values = {key: draft.value for key, draft in drafts.items()}
+        bonds = self.bonds(values, terms, taggings)
         unbound = [key for key, own in bonds.items() if own is None]
         self._t.counters.fills_refused += len(unbound)
         return {
@@ -133,22 +138,23 @@ class Writes:
     ) -> None:
         self.drop(list(drafts))
         since = self._t.table.moment()
-        bonds = self._bonds(drafts, terms, taggings)
+        values = {key: draft.value for key, draft in drafts.items()}
+        bonds = self.bonds(values, terms, taggings)
         for key, draft in drafts.items():
             if draft.times is not None:
                 born_ns, own = draft.times.born_ns, bonds.get(key)
                 self._keeper.keep(key, draft, draft.times, born_ns, since, terms, own)
 
-    def _bonds(
-        self, drafts: Mapping[str, Reading], terms: Terms, taggings: Callable[[str], Tagging]
+    def bonds(
+        self, values: Mapping[str, Any], terms: Terms, taggings: Callable[[str], Tagging]
     ) -> dict[str, Bonds | None]:
         """Capture the versions of the tags of those entries that have any, in one round trip.
 
         None: a tag is being changed, or its version is not told.
         """
         tags: dict[str, list[str]] = {}
-        for key, draft in drafts.items():
-            own = tags_of(draft.value, taggings(key))
+        for key, value in values.items():
+            own = tags_of(value, taggings(key))
             if own:
                 tags[key] = own
         if not tags:
@@ -176,6 +182,13 @@ class Writes:
             self.done(keys, ())
             self._t.observing.invalidated("keys", len(keys))
         finally:
+            self.drop(keys)
+
+    def invalidate_here(self, keys: Sequence[str]) -> None:
+        """Make entries absent as `invalidate` does, where there is no L2. Never waits."""
+        with self._t.observing.spans("invalidate", keys=keys):
+            self.done(keys, ())
+            self._t.observing.invalidated("keys", len(keys))
             self.drop(keys)
 
     def invalidate_tags(self, tags: Sequence[str], *, pulse: bool) -> None:

@@ -80,11 +80,16 @@ class LocalJournal:
         """Raise where the file cannot be opened, or is another's."""
         self.newest()
 
+    def shard_of(self, name: str) -> int:
+        """Return 0: there is one shard."""
+        return 0
+
     def accept(
-        self, drafts: Sequence[Draft], entries: Sequence[Fill] = ()
-    ) -> list[int]:
-        """Make writes durable and return their sequences. See `Journal.accept`."""
-        accepted: list[int] = self._asked(self._engine.accept, drafts)
+        self, drafts: Sequence[Draft], entries: Sequence[Fill] = (), *, each: bool = False
+    ) -> list[Any]:
+        """Make writes durable and return their sequences. See `Sharing.accept`."""
+        ask = self._engine.accept_each if each else self._engine.accept
+        accepted: list[Any] = self._asked(ask, drafts)
         return accepted
 
     def latest(self, names: Sequence[str]) -> list[Record | None]:
