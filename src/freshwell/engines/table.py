@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from freshwell.engines.drops import Drops
 from freshwell.engines.entry import (
@@ -37,13 +37,26 @@ from freshwell.engines.eviction import AdaptiveClock, Policy
 from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
 from freshwell.engines.stamps import Bonds, Stamps
+from freshwell.ground.freshness import Times
 
-__all__ = ["Aliases", "Entry", "Table", "let_go"]
+__all__ = ["Aliases", "Draft", "Entry", "Table", "let_go"]
 
 _SWEEP_STEPS = 8
 _IDLE_SWEEP_STEPS = 2
 _CHUNK = 256
 _MAX_GRID = 4_096
+
+
+class Draft(NamedTuple):
+    """What is to be stored: see `Table.put`."""
+
+    key: str
+    value: Any
+    calm_until_ns: int
+    times: Times
+    bonds: Bonds | None
+    size_bytes: int
+    negative: bool = False
 
 
 class Table:
@@ -129,6 +142,10 @@ class Table:
             entry.mark = 1
         return entry
 
+    def find(self, keys: Iterable[str]) -> list[Entry | None]:
+        """Return the entry under each key, as `get` does, without marking them."""
+        return list(map(self._entries.get, keys))
+
     def keys(self) -> list[str]:
         """Return the keys of all entries. O(n), and in one section, as a copy."""
         with self._guard:
@@ -185,30 +202,17 @@ class Table:
         """
         if size_bytes is None:
             size_bytes = estimate_bytes(value)
-        now_ns = self._now_ns()
-        times = packed(
-            calm_until_ns=self._on_grid(calm_until_ns, now_ns),
-            fresh_until_ns=fresh_until_ns,
-            stale_until_ns=stale_until_ns,
-            born_ns=born_ns,
-            cost_ns=cost_ns,
-            size=size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
-            negative=negative,
-        )
-        entry = (TaggedEntry if bonds else self._plain)(key, value, *times)
-        dead: list[Entry] = []
-        with self._guard as entered:
-            stored = entered and (not bonds or self._bind(entry, bonds))
-            if stored and (since is None or not self._drops.overtook(since, key)):
-                if voids:
-                    self._drops.note(key)
-                stored = self._store(entry, now_ns, dead)
-            else:
-                stored = False
-            self.refused += not stored
-        if dead:
-            let_go(dead)
-        return entry if stored else None
+        times, now_ns = Times(born_ns, fresh_until_ns, stale_until_ns, cost_ns), self._now_ns()
+        draft = Draft(key, value, calm_until_ns, times, bonds, size_bytes, negative)
+        entry = self._made(draft, now_ns)
+        return entry if self._take_in([(entry, bonds)], since, now_ns, voids=voids) else None
+
+    def put_many(self, drafts: Iterable[Draft], since: int) -> None:
+        """Store values, each as `put` does, in as few sections as there may be."""
+        todo, now_ns = iter(drafts), self._now_ns()
+        while chunk := list(islice(todo, _CHUNK)):
+            made = [(self._made(draft, now_ns), draft.bonds) for draft in chunk]
+            self._take_in(made, since, now_ns)
 
     def expect_aliases(self) -> None:
         """Make room for an alias in the entries to come. Those without take 32 bytes less."""
@@ -388,6 +392,42 @@ class Table:
             assert len(self._entries) <= self.max_entries, "more entries than allowed"
             cursor = self._cursor
             assert cursor is None or id(cursor) in held, "the sweep stands on a removed entry"
+
+    def _made(self, draft: Draft, now_ns: int) -> Entry:
+        """Return the entry that a draft becomes."""
+        key, value, calm_until_ns, times, bonds, size_bytes, negative = draft
+        others = packed(
+            self._on_grid(calm_until_ns, now_ns),
+            *times,
+            size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
+            negative,
+        )
+        return (TaggedEntry if bonds else self._plain)(key, value, *others)
+
+    def _take_in(
+        self,
+        made: Sequence[tuple[Entry, Bonds | None]],
+        since: int | None,
+        now_ns: int,
+        *,
+        voids: bool = False,
+    ) -> int:
+        """Take in new entries, in one section. Return how many were not refused: see `put`."""
+        stored = 0
+        dead: list[Entry] = []
+        with self._guard as entered:
+            for entry, bonds in made if entered else ():
+                if bonds and not self._bind(entry, bonds):
+                    continue
+                if since is not None and self._drops.overtook(since, entry.key):
+                    continue
+                if voids:
+                    self._drops.note(entry.key)
+                stored += self._store(entry, now_ns, dead)
+            self.refused += len(made) - stored
+        if dead:
+            let_go(dead)
+        return stored
 
     # -- inside sections ---------------------------------------------------------------------
 

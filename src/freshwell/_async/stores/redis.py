@@ -7,9 +7,8 @@ has not seen them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import repeat
 from typing import Any, Protocol
 
 from freshwell._async.stores.base import (
@@ -108,10 +107,10 @@ class RedisStore:
         self.fetch_beside = link.get_beside
         self.fetch_many = link.get_many
 
-    def clocks(self, keys: Sequence[bytes]) -> Iterable[int]:
+    def clocks(self, keys: Sequence[bytes]) -> Sequence[int]:
         if self._link.in_order:  # one server
-            return repeat(self.server_ms(), len(keys))
-        return map(self.server_ms, keys)
+            return [self.server_ms()] * len(keys)
+        return list(map(self.server_ms, keys))
 
     async def peek(self, key: bytes) -> Peeked:
         asked = [(b"GET", key), (b"PTTL", key), (b"TYPE", key)]
