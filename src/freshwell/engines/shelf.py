@@ -156,17 +156,17 @@ class Shelf:
 
     def calm_frames(
         self,
-        keys: Sequence[bytes],
+        digests: tuple[bytes, ...],
         blobs: Sequence[bytes],
         terms: Terms,
         servers_ms: Sequence[int],
     ) -> CalmFrames:
         """Return of some frames what `values` makes values of: those that `calm` would find.
 
-        For those who ask for many at once, and for nothing but the values.
+        For those who ask for many at once, and for nothing but the values. `digests`: of their
+        keys.
         """
-        digests, most_bytes = tuple(map(digest8, keys)), self._max_value_bytes
-        early = terms.early_ms_per_us
+        early, most_bytes = terms.early_ms_per_us, self._max_value_bytes
         return calm_frames(blobs, terms.plain, digests, servers_ms, early, most_bytes)
 
     def values(self, keys: Sequence[bytes], calm: CalmFrames, terms: Terms) -> list[Any]:

@@ -86,13 +86,21 @@ def calm_frames(
         blobs = [blob if len(blob) >= HEAD_BYTES else _NO_FRAME for blob in blobs]
         heads = list(map(_parts_of, blobs))
     kinds, fresh_until_ms, born_ms, costs_us, owners, sums = zip(*heads, strict=True)
-    bodies = _bodies(blobs)
-    lengths, found = list(map(len, bodies)), tuple(map(crc32, bodies))
+    lengths = list(map(len, blobs))
+    longest = max(lengths)
+    if longest <= COPIED_BYTES:
+        bodies: list[Body] = [blob[HEAD_BYTES:] for blob in blobs]
+    else:
+        bodies = [
+            (blob if length <= COPIED_BYTES else memoryview(blob))[HEAD_BYTES:]
+            for blob, length in zip(blobs, lengths, strict=True)
+        ]
+    found = tuple(map(crc32, bodies))
     begins = [-1]
     if found == sums and owners == digests and kinds.count(kinds[0]) == len(kinds):
         server_ms = max(servers_ms) if min(servers_ms) > 0 else 0
         if is_calm(min(fresh_until_ms), server_ms, max(costs_us)):
-            begins = [_payload_at(kinds[0], start, min(lengths), max(lengths), most_bytes)]
+            begins = [_payload_at(kinds[0], start, min(lengths), longest, most_bytes)]
     if begins != [-1]:
         begins *= len(kinds)
     else:
@@ -108,19 +116,12 @@ def calm_frames(
     return CalmFrames(bodies, begins, (fresh_until_ms, born_ms, costs_us))
 
 
-def _bodies(blobs: Sequence[bytes]) -> list[Body]:
-    if max(map(len, blobs)) <= COPIED_BYTES:
-        return [blob[HEAD_BYTES:] for blob in blobs]
-    return [
-        (blob if len(blob) <= COPIED_BYTES else memoryview(blob))[HEAD_BYTES:] for blob in blobs
-    ]
-
-
 def _payload_at(kind: bytes, start: bytes, shortest: int, longest: int, most_bytes: int) -> int:
-    """Return where the payloads of some frames begin in bodies of such lengths.
+    """Return where payloads begin in the bodies of frames that are of such lengths.
 
     -1: they are not of the kind that begins with `start`, or one of them is too long.
     """
     begin = kind[6] * STAMP_BYTES
-    fits = begin <= shortest and longest - begin <= most_bytes
+    head_bytes = HEAD_BYTES + begin
+    fits = head_bytes <= shortest and longest - head_bytes <= most_bytes
     return begin if fits and kind[:6] == start[:6] and not kind[7] else -1

@@ -46,12 +46,14 @@ class Finds(NamedTuple):
 class Asked(NamedTuple):
     """What L2 is asked for, by whom and when.
 
-    `digests`: of the tags of each entry, or nothing where none has any that the caller knows of.
+    `l2_digests`: of the keys in L2. `digests`: of the tags of each entry, or nothing where none
+    has any that the caller knows of.
     `since`: the table's moment before.
     """
 
     keys: Sequence[str]
     l2_keys: Sequence[bytes]
+    l2_digests: tuple[bytes, ...]
     digests: Sequence[tuple[bytes, ...]]
     terms: Terms
     asked_ns: int
@@ -62,6 +64,7 @@ class Asked(NamedTuple):
         return self._replace(
             keys=[self.keys[at] for at in there],
             l2_keys=[self.l2_keys[at] for at in there],
+            l2_digests=tuple([self.l2_digests[at] for at in there]),
             digests=[self.digests[at] for at in there] if self.digests else (),
         )
 
@@ -113,7 +116,7 @@ class Plainly:
             asked, blobs = asked.only(there), [blobs[at] for at in there]
         servers_ms = t.store.clocks(asked.l2_keys)
         frames = cast("Sequence[bytes]", blobs)
-        calm = t.shelf.calm_frames(asked.l2_keys, frames, asked.terms, servers_ms)
+        calm = t.shelf.calm_frames(asked.l2_digests, frames, asked.terms, servers_ms)
         if asked.digests or calm.is_tagged:
             own = asked.digests or [()] * len(blobs)
             stand = t.tags.standing(calm.stamps(), own, versions, asked.terms.level, asked.since)

@@ -120,12 +120,14 @@ class Sights:
         terms: Terms,
         taggings: Callable[[str], Tagging],
         finds: Finds | None,
-    ) -> tuple[dict[str, Sight], list[str]]:
+    ) -> tuple[dict[str, Sight], Sequence[str]]:
         """Look into L1, and return what L2 is to be asked for besides.
 
         Of keys of which there is nothing to say nothing is said: they are `_UNSEEN`.
         """
-        shared, asked = self._t.store.shared, list(dict.fromkeys(keys))
+        shared, asked = self._t.store.shared, keys
+        if len(set(keys)) < len(keys):
+            asked = list(dict.fromkeys(keys))
         others: Sequence[str] = ()
         if terms.level is _EVENTUAL and self._t.table.entries:
             others = asked
@@ -273,7 +275,7 @@ class Sights:
         own = () if taggings is untagged else [taggings(key).digests for key in keys]
         expected = dict.fromkeys(chain.from_iterable(own))
         unknown = t.tags.unknown(expected, terms.level) if expected else []
-        asked = Asked(keys, t.names.entries(keys), own if expected else (), terms, asked_ns, since)
+        asked = Asked(keys, *t.names.places(keys), own if expected else (), terms, asked_ns, since)
         try:
             blobs, versions = await t.tags.fetch(asked.l2_keys, unknown)
             if finds is not None:
