@@ -19,7 +19,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from freshwell.engines.drops import Drops
+from freshwell.engines.drops import MOST_AT_ONCE, Drops
 from freshwell.engines.entry import (
     ENTRY_BYTES,
     NOWHERE,
@@ -43,7 +43,7 @@ __all__ = ["Aliases", "Draft", "Entry", "Table", "let_go"]
 
 _SWEEP_STEPS = 8
 _IDLE_SWEEP_STEPS = 2
-_CHUNK = 256
+_CHUNK = MOST_AT_ONCE
 _MAX_GRID = 4_096
 
 
@@ -270,11 +270,9 @@ class Table:
             dead: list[Entry] = []
             with self._guard as entered:
                 if entered:
-                    for key in chunk:
-                        self._drops.note(key)
-                        entry = self._entries.get(key)
-                        if entry is not None:
-                            self._take_out(entry, dead)
+                    self._drops.note_many(chunk)
+                    for entry in filter(None, map(self._entries.get, chunk)):
+                        self._take_out(entry, dead)
                 else:
                     dropped += self._kill_now(chunk)
                     self._guard.later(partial(self.drop_many, chunk))

@@ -162,6 +162,11 @@ class Names:
     def names_of(self, keys: Sequence[bytes]) -> list[str]:
         """Return the entries that L2 keys are of, without those of which `name_of` says None."""
         root, inner = self._root, self._inner
+        cut = _BREAK.encode()
+        text = cut + cut.join(keys)
+        if text.count(cut + root) == text.count(cut) == len(keys):
+            # Mostly all of them are of no namespace: cut out of one text, which is much quicker.
+            return text.decode("utf-8", "replace").split(_BREAK + root.decode())[1:]
         begins, inside = len(root), len(inner)
         return [
             key[begins:].decode("utf-8", "replace")
