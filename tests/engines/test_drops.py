@@ -29,6 +29,21 @@ def test_a_fill_is_overtaken_by_every_later_drop_of_its_key(
     assert seen.overtook(since, "a") == ("a" in after or None in after)
 
 
+def test_of_keys_that_are_dropped_together_each_is_known() -> None:
+    seen = Drops()
+    since = seen.count
+    seen.note_many(["a", "b"])
+    assert seen.overtook(since, "a")
+    assert seen.overtook(since, "b")
+    assert not seen.overtook(since, "c")
+    assert not seen.overtook(seen.count, "a")
+    for i in range(3 * drops._LIMIT // 100):
+        seen.note_many([f"{i}:{n}" for n in range(100)])
+        seen.check()
+    assert seen.overtook(since, "c"), "forgotten"
+    assert len(seen) >= drops._LIMIT
+
+
 def test_only_the_latest_drops_are_remembered_and_older_fills_are_overtaken() -> None:
     seen = Drops()
     first = seen.count

@@ -63,6 +63,10 @@ _BLOBS = {
 }
 
 
+def _digests(keys: list[bytes]) -> tuple[bytes, ...]:
+    return tuple(map(digest8, keys))
+
+
 def _shelf() -> Shelf:
     return Shelf(Incidents(Counters(), "shop", now_ns=lambda: 1), max_value_bytes=_MOST_BYTES)
 
@@ -75,11 +79,11 @@ def _terms(beta: float) -> Terms:
 @pytest.mark.parametrize("server_ms", [_NOW_MS, 0])
 def test_together_they_are_read_as_one_by_one(server_ms: int, beta: float) -> None:
     shelf, terms = _shelf(), _terms(beta)
-    blobs = [*_BLOBS.values(), None]
+    blobs = [*_BLOBS.values()]
     keys = [_KEY] * len(blobs)
-    calm = shelf.calm_frames(keys, blobs, terms, [server_ms] * len(blobs))
+    calm = shelf.calm_frames(_digests(keys), blobs, terms, [server_ms] * len(blobs))
     values = shelf.values(keys, calm, terms)
-    alone = [blob and shelf.calm(_KEY, blob, terms, server_ms) for blob in blobs]
+    alone = [shelf.calm(_KEY, blob, terms, server_ms) for blob in blobs]
     assert values == [found[0] if found else UNREAD for found in alone]
     stamps = [found[1][3] if found else b"" for found in alone]
     assert [
@@ -93,14 +97,44 @@ def test_together_they_are_read_as_one_by_one(server_ms: int, beta: float) -> No
 def test_one_among_many_does_not_change_the_others(odd: str) -> None:
     shelf, terms = _shelf(), _terms(1.0)
     keys, blobs = [_KEY] * 3, [_FRESH, _BLOBS[odd], _FRESH]
-    values = shelf.values(keys, shelf.calm_frames(keys, blobs, terms, [_NOW_MS] * 3), terms)
+    values = shelf.values(
+        keys, shelf.calm_frames(_digests(keys), blobs, terms, [_NOW_MS] * 3), terms
+    )
     assert values[::2] == [{"a": [1]}] * 2
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+@pytest.mark.parametrize("server_ms", [_NOW_MS, 0])
+@pytest.mark.parametrize("kind", _BLOBS)
+def test_where_all_are_alike_they_are_read_as_one(kind: str, server_ms: int, beta: float) -> None:
+    shelf, terms = _shelf(), _terms(beta)
+    keys, blobs = [_KEY] * 3, [_BLOBS[kind]] * 3
+    calm = shelf.calm_frames(_digests(keys), blobs, terms, [server_ms] * 3)
+    alone = shelf.calm(_KEY, _BLOBS[kind], terms, server_ms)
+    assert shelf.values(keys, calm, terms) == [alone[0] if alone else UNREAD] * 3
+    assert calm.is_whole == (alone is not None)
+
+
+def test_each_is_judged_by_the_clock_of_its_server() -> None:
+    shelf, terms = _shelf(), _terms(0.0)
+    keys, blobs, ends_ms = [_KEY] * 3, [_FRESH] * 3, _NOW_MS + 10_000
+    calm = shelf.calm_frames(_digests(keys), blobs, terms, [_NOW_MS, ends_ms, 0])
+    assert shelf.values(keys, calm, terms) == [{"a": [1]}, UNREAD, UNREAD]
+
+
+def test_of_what_cannot_be_decoded_something_is_to_be_decided() -> None:
+    shelf, terms = _shelf(), _terms(1.0)
+    keys, blobs = [_KEY] * 2, [_FRESH, _BLOBS["no JSON"]]
+    calm = shelf.calm_frames(_digests(keys), blobs, terms, [_NOW_MS] * 2)
+    assert calm.is_whole
+    assert shelf.values(keys, calm, terms) == [{"a": [1]}, UNREAD]
+    assert calm.begins == [0, -1]
 
 
 def test_what_does_not_stand_is_left_out() -> None:
     shelf, terms = _shelf(), _terms(1.0)
-    keys, blobs = [_KEY] * 3, [_FRESH, _TAGGED, None]
-    calm = shelf.calm_frames(keys, blobs, terms, [_NOW_MS] * 3)
+    keys, blobs = [_KEY] * 3, [_FRESH, _TAGGED, b""]
+    calm = shelf.calm_frames(_digests(keys), blobs, terms, [_NOW_MS] * 3)
     calm.leave_out([True, False, True])
     assert shelf.values(keys, calm, terms) == [{"a": [1]}, UNREAD, UNREAD]
     assert calm.stamps() == [b"", None, None]

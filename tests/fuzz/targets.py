@@ -110,7 +110,7 @@ def frames(data: bytes) -> None:
     for blob in (data, whole):
         for terms in TERMS:
             calm = SHELF.calm(KEY, blob, terms, 1)
-            (quick,) = SHELF.values([KEY], SHELF.calm_frames([KEY], [blob], terms, [1]), terms)
+            (quick,) = SHELF.values([KEY], SHELF.calm_frames((DIGEST,), [blob], terms, [1]), terms)
             reading = SHELF.read(KEY, blob, terms, now_ns=1, server_ms=1, u=0.5)
             if calm is not None:
                 short = SHELF.read_calm(calm, terms, now_ns=1, server_ms=1, timed=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freshwell.ground.keys import digest8
 from freshwell.ground.names import Names, key_tag, named, namespace_tag, split, user_tag
 
 namespaces = st.from_regex(r"[A-Za-z0-9._-]{1,8}", fullmatch=True)
@@ -40,10 +41,24 @@ def test_many_are_named_as_each_is_by_itself(given: list[tuple[str, str]], versi
     own = [named(inner, key) for inner, key in given]
     l2_keys = names.entries(own)
     assert l2_keys == [names.entry(name) for name in own]
+    for _ in range(2 if own else 0):  # the second time from memory
+        again, digests = names.places(own)
+        assert [*again] == l2_keys
+        assert digests == tuple(map(digest8, l2_keys))
     root = names.prefixes[0]
     foreign = [b"fw:e:other:a", names.version_key(b"12345678"), root + b"\xff\n", root, b"\n"]
     told = [*l2_keys, *foreign, *l2_keys]
     assert names.names_of(told) == [n for key in told if (n := names.name_of(key)) is not None]
+
+
+def test_no_more_than_so_many_names_are_remembered() -> None:
+    names = Names("shop")
+    own = [f"k:{i}" for i in range(25_000)]
+    for start in (0, 9_000, 18_000):
+        part = own[start : start + 9_000]
+        assert [*names.places(part)[0]] == names.entries(part)
+    assert [*names.places(own)[0]] == names.entries(own)
+    assert len(names._places) <= 10_000
 
 
 @given(places)

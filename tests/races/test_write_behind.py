@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,8 +76,8 @@ def test_control_without_a_look_at_what_came_in_between_it_has_others(
 ) -> None:
     take_in = Table._take_in
 
-    def blind(self: Table, entry: Any, since: Any, *others: Any) -> bool:
-        return take_in(self, entry, None, *others)
+    def blind(self: Table, made: Sequence[Any], now_ns: int, voids: bool) -> list[bool]:
+        return take_in(self, [(entry, None, bonds) for entry, _, bonds in made], now_ns, voids)
 
     monkeypatch.setattr(Table, "_take_in", blind)
     assert raced()[1] > 0

@@ -6,6 +6,7 @@ is a miss.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
@@ -17,6 +18,7 @@ __all__ = [
     "Codec",
     "GuardingCodec",
     "check_codec",
+    "decode_many",
     "flags_of",
     "guarding",
     "is_exact",
@@ -83,6 +85,20 @@ def flags_of(codec: str | Codec | BoundCodec) -> int:
     Those that have a name alone do nothing.
     """
     return int(getattr(codec, "flags", 0))
+
+
+def decode_many(
+    codec: BoundCodec, payloads: Sequence[bytes | memoryview], associated: Sequence[bytes]
+) -> list[Any]:
+    """Return the values of many. Raises `CodecError` where one of them cannot be decoded.
+
+    A codec may have a method of this name, to do it at once.
+    """
+    own = getattr(codec, "decode_many", None)
+    if own is None:
+        return list(map(codec.decode, payloads, associated))
+    values: list[Any] = own(payloads, associated)
+    return values
 
 
 def guarding(codec: BoundCodec) -> GuardingCodec | None:

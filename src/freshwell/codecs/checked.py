@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from freshwell.codecs.faithful import a_kind, difference, is_plain
@@ -58,13 +58,25 @@ class Checked:
         try:
             return self._read(data)
         except Exception:  # noqa: BLE001 - classes of users run in here
-            raise CodecError(f"the bytes are no {self._format} of the wanted type") from None
+            raise CodecError(self._unreadable()) from None
+
+    def decode_many(
+        self, payloads: Sequence[bytes | memoryview], associated: Sequence[bytes]
+    ) -> list[Any]:
+        """Return the values of many. Raises `CodecError` where `decode` does of one of them."""
+        try:
+            return list(map(self._read, payloads))
+        except Exception:  # noqa: BLE001 - classes of users run in here
+            raise CodecError(self._unreadable()) from None
 
     def _unlike(self, value: Any, back: Any) -> str:
         # `==` runs in C for most types, and settles most cases before the slow comparison.
         if value == back and (not self._exact or is_plain(value)):
             return ""
         return difference(value, back)
+
+    def _unreadable(self) -> str:
+        return f"the bytes are no {self._format} of the wanted type"
 
     def _refusal(self, value: Any, why: str) -> str:
         return (

@@ -4,20 +4,25 @@ A value that was read before an invalidation must not be stored after it. So who
 to fill notes the moment first and reads then; and a drop of the key since that moment voids
 the fill, whichever way the read and the invalidation overtake each other.
 
-Moments are counted in drops, which costs a fill nothing but reading an integer. Only the latest
-drops are remembered, in two generations of which the older is forgotten as a whole: a fill that
-is older than what is forgotten counts as overtaken.
+Moments are counted in drops, of one key or of some together, which costs a fill nothing but
+reading an integer. Only the latest drops are remembered, in two generations of which the older is
+forgotten as a whole: a fill that is older than what is forgotten counts as overtaken.
 """
 
 from __future__ import annotations
 
-__all__ = ["Drops"]
+from collections.abc import Sequence
+
+__all__ = ["MOST_AT_ONCE", "Drops"]
 
 Name = str | bytes
 """An entry, or the digest of a tag."""
 
 _LIMIT = 8_192
-"""How many drops a generation has. So many at least are remembered, and twice as many at most."""
+"""How many drops a generation has: so many are remembered at least, and about twice at most."""
+
+MOST_AT_ONCE = 256
+"""How many keys are dropped together at the most."""
 
 
 class Drops:
@@ -45,6 +50,13 @@ class Drops:
         if len(self._young) >= _LIMIT:
             self._age()
 
+    def note_many(self, keys: Sequence[Name]) -> None:
+        """Note that these keys are dropped now, at one moment: `MOST_AT_ONCE` at the most."""
+        self.count += 1
+        self._young.update(dict.fromkeys(keys, self.count))
+        if len(self._young) >= _LIMIT:
+            self._age()
+
     def note_all(self) -> None:
         """Note that every key is dropped now."""
         young: dict[Name, int] = {}
@@ -67,7 +79,7 @@ class Drops:
     def check(self) -> None:
         """Raise `AssertionError` where what is remembered contradicts itself."""
         for drops in (self._young, self._old):
-            assert len(drops) <= _LIMIT, f"{len(drops)} drops are in one generation"
+            assert len(drops) < _LIMIT + MOST_AT_ONCE, f"{len(drops)} drops are in one generation"
             assert all(moment <= self.count for moment in drops.values())
         assert all(moment <= self._aged for moment in self._old.values()), "an old drop is young"
         assert self._forgotten <= self.count, "the future is forgotten"

@@ -72,11 +72,10 @@ def round_down(deadline_ns: int, life_ns: int) -> int:
 
 
 def packed(
-    *,
     calm_until_ns: int,
+    born_ns: int,
     fresh_until_ns: int,
     stale_until_ns: int,
-    born_ns: int,
     cost_ns: int,
     size: int,
     negative: bool,
@@ -326,13 +325,13 @@ def expired(old: Entry, now_ns: int) -> Entry:
         old.key,
         old.value,
         *packed(
-            calm_until_ns=LONG_AGO_NS,
-            fresh_until_ns=min(fresh_until_ns, now_ns),
-            stale_until_ns=stale_until_ns,
-            born_ns=born_ns,
-            cost_ns=old.cost_ns,
-            size=old.size,
-            negative=old.negative,
+            LONG_AGO_NS,
+            born_ns,
+            min(fresh_until_ns, now_ns),
+            stale_until_ns,
+            old.cost_ns,
+            old.size,
+            old.negative,
         ),
     )
     new.mark = old.mark

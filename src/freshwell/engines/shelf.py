@@ -6,23 +6,21 @@ by the codec in force are counted and treated as absent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from freshwell.codecs.base import BoundCodec, flags_of, guarding
+from freshwell.codecs.base import BoundCodec, decode_many, flags_of, guarding
 from freshwell.engines.incidents import Incidents
 from freshwell.errors import CodecError
 from freshwell.ground.frame import (
     GUARDED,
-    Body,
     Flag,
     Frame,
     PlainParts,
     Rejected,
     State,
-    calm_bodies,
     decode,
     encode,
     plain_parts,
@@ -30,13 +28,14 @@ from freshwell.ground.frame import (
     rest_until_ms,
     stamps_in,
 )
+from freshwell.ground.frames import CalmFrames, calm_frames
 from freshwell.ground.freshness import Times, Verdict, judge, local_times
 from freshwell.ground.keys import digest8
 from freshwell.ground.options import EntryPolicy
 from freshwell.ground.plan import WORDS, L2Word, ReadLevel
 from freshwell.ground.ttl import EARLIEST_COSTS
 
-__all__ = ["ABSENT", "DOWN", "UNREAD", "Calm", "CalmFrames", "Reading", "Shelf", "Terms"]
+__all__ = ["ABSENT", "DOWN", "UNREAD", "Calm", "Reading", "Shelf", "Terms"]
 
 _EARLIEST_MS_PER_US: Final = EARLIEST_COSTS / 1_000
 # Members of enumerations: to look one up takes Python 3.11 as long as a hash of the key.
@@ -88,30 +87,6 @@ class Reading(NamedTuple):
 
 Calm = tuple[Any, PlainParts]
 """A value, and the parts of the frame that it was read from."""
-
-
-class CalmFrames(NamedTuple):
-    """Frames with nothing to decide, among others: their bodies, and where payloads begin.
-
-    -1: there is something to decide.
-    """
-
-    bodies: list[Body]
-    begins: list[int]
-
-    @property
-    def is_tagged(self) -> bool:
-        """Tell whether any of them has tags."""
-        return max(self.begins, default=0) > 0
-
-    def stamps(self) -> list[bytes | None]:
-        """Return the stamps of each as they are written. None: there is something to decide."""
-        both = zip(self.bodies, self.begins, strict=True)
-        return [None if begin < 0 else bytes(body[:begin]) for body, begin in both]
-
-    def leave_out(self, stand: Iterable[bool]) -> None:
-        """Note that there is something to decide about those that do not `stand`."""
-        self.begins[:] = [b if s else -1 for b, s in zip(self.begins, stand, strict=True)]
 
 
 ABSENT: Final = Reading(L2Word.ABSENT)
@@ -190,37 +165,36 @@ class Shelf:
 
     def calm_frames(
         self,
-        keys: Sequence[bytes],
-        blobs: Sequence[bytes | None],
+        digests: tuple[bytes, ...],
+        blobs: Sequence[bytes],
         terms: Terms,
-        servers_ms: Iterable[int],
+        servers_ms: Sequence[int],
     ) -> CalmFrames:
-        """Return of many frames what `values` makes values of: those that `calm` would find.
+        """Return of some frames what `values` makes values of: those that `calm` would find.
 
-        For those who ask for many at once, and for nothing but the values.
+        For those who ask for many at once, and for nothing but the values. `digests`: of their
+        keys.
         """
-        bodies, begins = calm_bodies(
-            blobs, terms.plain, map(digest8, keys), servers_ms, terms.early_ms_per_us
-        )
-        return CalmFrames(bodies, begins)
+        early, most_bytes = terms.early_ms_per_us, self._max_value_bytes
+        return calm_frames(blobs, terms.plain, digests, servers_ms, early, most_bytes)
 
     def values(self, keys: Sequence[bytes], calm: CalmFrames, terms: Terms) -> list[Any]:
-        """Return the values of calm frames, and `UNREAD` for all that is not known to be one."""
-        decode, most_bytes = terms.codec.decode, self._max_value_bytes
-        if not any(calm.begins) and max(map(len, calm.bodies), default=0) <= most_bytes:
+        """Return the values of calm frames, and `UNREAD` for all that is not known to be one.
+
+        Of what cannot be decoded it is noted that there is something to decide.
+        """
+        payloads = calm.payloads()
+        if payloads is not None:
             with suppress(CodecError):  # mostly all are as simple as that
-                return list(map(decode, calm.bodies, keys))
-        values: list[Any] = []
-        add = values.append
-        for key, body, begin in zip(keys, calm.bodies, calm.begins, strict=True):
-            payload = body[begin:] if begin else body
-            if begin < 0 or len(payload) > most_bytes:
-                add(UNREAD)
-                continue
-            try:
-                add(decode(payload, key))
-            except CodecError:
-                add(UNREAD)
+                return decode_many(terms.codec, payloads, keys)
+        decode = terms.codec.decode
+        values = [UNREAD] * len(keys)
+        for at, begin in enumerate(calm.begins):
+            if begin >= 0:
+                try:
+                    values[at] = decode(calm.bodies[at][begin:], keys[at])
+                except CodecError:
+                    calm.begins[at] = -1
         return values
 
     def frame(

@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from freshwell.engines.drops import Drops
+from freshwell.engines.drops import MOST_AT_ONCE, Drops
 from freshwell.engines.entry import (
     ENTRY_BYTES,
     NOWHERE,
@@ -37,13 +37,27 @@ from freshwell.engines.eviction import AdaptiveClock, Policy
 from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
 from freshwell.engines.stamps import Bonds, Stamps
+from freshwell.ground.freshness import Times
 
-__all__ = ["Aliases", "Entry", "Table", "let_go"]
+__all__ = ["Aliases", "Draft", "Entry", "Table", "let_go"]
 
 _SWEEP_STEPS = 8
 _IDLE_SWEEP_STEPS = 2
-_CHUNK = 256
+_CHUNK = MOST_AT_ONCE
 _MAX_GRID = 4_096
+
+
+class Draft(NamedTuple):
+    """What is to be stored: see `Table.put`."""
+
+    key: str
+    value: Any
+    calm_until_ns: int
+    times: Times
+    since: int | None
+    bonds: Bonds | None
+    size_bytes: int
+    negative: bool = False
 
 
 class Table:
@@ -132,6 +146,10 @@ class Table:
             entry.mark = 1
         return entry
 
+    def find(self, keys: Iterable[str]) -> list[Entry | None]:
+        """Return the entry under each key, as `get` does, without marking them."""
+        return list(map(self._entries.get, keys))
+
     def keys(self) -> list[str]:
         """Return the keys of all entries. O(n), and in one section, as a copy."""
         with self._guard:
@@ -187,72 +205,22 @@ class Table:
         `size_bytes` is the size of the value alone (None: estimated). Costs an amortised
         constant: at most 8 steps in search of expired entries, and evictions as needed.
         """
-        now_ns = self._now_ns()
-        entry = self.made(
-            key,
-            value,
-            calm_until_ns=calm_until_ns,
-            fresh_until_ns=fresh_until_ns,
-            stale_until_ns=stale_until_ns,
-            born_ns=born_ns,
-            cost_ns=cost_ns,
-            now_ns=now_ns,
-            size_bytes=size_bytes,
-            negative=negative,
-            tagged=bool(bonds),
-        )
-        dead: list[Entry] = []
-        with self._guard as entered:
-            stored = entered and self._take_in(entry, since, bonds, now_ns, dead, voids)
-            self.refused += not stored
-        if dead:
-            let_go(dead)
-        return entry if stored else None
-
-    def made(
-        self,
-        key: str,
-        value: Any,
-        *,
-        calm_until_ns: int,
-        fresh_until_ns: int,
-        stale_until_ns: int,
-        born_ns: int,
-        cost_ns: int,
-        now_ns: int,
-        size_bytes: int | None = None,
-        negative: bool = False,
-        tagged: bool = False,
-    ) -> Entry:
-        """Return an entry that is not in the table yet, as `put` stores it."""
         if size_bytes is None:
             size_bytes = estimate_bytes(value)
-        times = packed(
-            calm_until_ns=self._on_grid(calm_until_ns, now_ns),
-            fresh_until_ns=fresh_until_ns,
-            stale_until_ns=stale_until_ns,
-            born_ns=born_ns,
-            cost_ns=cost_ns,
-            size=size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if tagged else 0),
-            negative=negative,
-        )
-        return (TaggedEntry if tagged else self._plain)(key, value, *times)
+        times, now_ns = Times(born_ns, fresh_until_ns, stale_until_ns, cost_ns), self._now_ns()
+        draft = Draft(key, value, calm_until_ns, times, since, bonds, size_bytes, negative)
+        entry = self._made(draft, now_ns)
+        return entry if self._take_in([(entry, since, bonds)], now_ns, voids)[0] else None
 
-    def renew(self, news: Sequence[tuple[Entry, int, Bonds | None]], now_ns: int) -> list[bool]:
-        """Store entries that were `made`, each as `put` with `voids` does. Tell which stand.
+    def put_many(self, drafts: Iterable[Draft], *, voids: bool = False) -> list[bool]:
+        """Store values, each as `put` does, in as few sections as there may be.
 
-        They come with their moments and bonds. For many this costs little more than half.
+        Tell of each whether it was stored.
         """
-        stored: list[bool] = []
-        for start in range(0, len(news), _CHUNK):
-            dead: list[Entry] = []
-            with self._guard as entered:
-                for entry, since, bonds in news[start : start + _CHUNK]:
-                    stored.append(
-                        entered and self._take_in(entry, since, bonds, now_ns, dead, True)
-                    )
-            let_go(dead)
-        self.refused += stored.count(False)
+        todo, now_ns, stored = iter(drafts), self._now_ns(), list[bool]()
+        while chunk := list(islice(todo, _CHUNK)):
+            made = [(self._made(draft, now_ns), draft.since, draft.bonds) for draft in chunk]
+            stored += self._take_in(made, now_ns, voids)
         return stored
 
     def room_for(self, key: str, value: Any) -> int | None:
@@ -324,11 +292,9 @@ class Table:
             dead: list[Entry] = []
             with self._guard as entered:
                 if entered:
-                    for key in chunk:
-                        self._drops.note(key)
-                        entry = self._entries.get(key)
-                        if entry is not None:
-                            self._take_out(entry, dead)
+                    self._drops.note_many(chunk)
+                    for entry in filter(None, map(self._entries.get, chunk)):
+                        self._take_out(entry, dead)
                 else:
                     dropped += self._kill_now(chunk)
                     self._guard.later(partial(self.drop_many, chunk))
@@ -447,25 +413,45 @@ class Table:
             cursor = self._cursor
             assert cursor is None or id(cursor) in held, "the sweep stands on a removed entry"
 
-    # -- inside sections ---------------------------------------------------------------------
+    def _made(self, draft: Draft, now_ns: int) -> Entry:
+        """Return the entry that a draft becomes."""
+        key, value, calm_until_ns, times, _, bonds, size_bytes, negative = draft
+        others = packed(
+            self._on_grid(calm_until_ns, now_ns),
+            *times,
+            size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
+            negative,
+        )
+        return (TaggedEntry if bonds else self._plain)(key, value, *others)
 
     def _take_in(
         self,
-        entry: Entry,
-        since: int | None,
-        bonds: Bonds | None,
+        made: Sequence[tuple[Entry, int | None, Bonds | None]],
         now_ns: int,
-        dead: list[Entry],
         voids: bool,
-    ) -> bool:
-        """Store an entry, unless something has overtaken it. False: so it is, or is too large."""
-        if bonds and not self._bind(entry, bonds):
-            return False
-        if since is not None and self._drops.overtook(since, entry.key):
-            return False
-        if voids:
-            self._drops.note(entry.key)
-        return self._store(entry, now_ns, dead)
+    ) -> list[bool]:
+        """Take in new entries, in one section, each with its moment and bonds: see `put`.
+
+        False: something has overtaken it, or it is too large.
+        """
+        stored: list[bool] = []
+        dead: list[Entry] = []
+        with self._guard as entered:
+            for entry, since, bonds in made if entered else ():
+                stands = not bonds or self._bind(entry, bonds)
+                if stands and since is not None:
+                    stands = not self._drops.overtook(since, entry.key)
+                if stands:
+                    if voids:
+                        self._drops.note(entry.key)
+                    stands = self._store(entry, now_ns, dead)
+                stored.append(stands)
+            self.refused += len(made) - sum(stored)
+        if dead:
+            let_go(dead)
+        return stored or [False] * len(made)
+
+    # -- inside sections ---------------------------------------------------------------------
 
     def _store(self, entry: Entry, now_ns: int, dead: list[Entry]) -> bool:
         """Take in an entry. False: it is larger than the table."""

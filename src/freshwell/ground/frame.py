@@ -32,7 +32,6 @@ both are worth nothing. The sum guards against accidents; against people there a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from enum import Enum, IntFlag
 from functools import lru_cache
 from struct import Struct
@@ -42,6 +41,7 @@ from zlib import crc32
 from freshwell.ground.keys import digest8
 
 __all__ = [
+    "COPIED_BYTES",
     "FRAME_START",
     "GUARDED",
     "HEAD_BYTES",
@@ -55,7 +55,6 @@ __all__ = [
     "PlainParts",
     "Rejected",
     "State",
-    "calm_bodies",
     "decode",
     "encode",
     "identity_of",
@@ -77,17 +76,16 @@ VERSION: Final = 1
 NO_TOKEN: Final = bytes(8)
 _HEAD: Final = Struct(">2sBcBBBB8sQQQI8sI")
 _unpack_times: Final = Struct(">24xQQI8sI").unpack_from
-_CALM: Final = Struct(">8s16xQ8xI8sI")
 HEAD_BYTES: Final = _HEAD.size
 STAMP_BYTES: Final = 16
 WRITER_BYTES: Final = 16
 _MAX_STAMPS: Final = 255
-_COPIED_BYTES: Final = 4_096
+COPIED_BYTES: Final = 4_096
+"""Up to here it takes less to copy bytes than to make a view of them."""
 _MAX_NAME_BYTES: Final = 200
 FRAME_START: Final = MAGIC + bytes([VERSION])
 """How the frames of this version begin."""
 _STAMP_START: Final = FRAME_START + b"S"
-_NO_FRAME: Final = bytes(HEAD_BYTES)
 _MAX_COST_US: Final = 2**32 - 1
 
 Stamps = tuple[tuple[bytes, bytes], ...]
@@ -252,51 +250,12 @@ def plain_parts(data: bytes, start: bytes, digest: bytes) -> PlainParts | None:
     fresh_until_ms, born_ms, cost_us, owner, total = _unpack_times(data)
     if owner != digest:
         return None
-    # To copy a few bytes takes less than to make a view of them.
-    body = data[HEAD_BYTES:] if len(data) <= _COPIED_BYTES else memoryview(data)[HEAD_BYTES:]
+    body = data[HEAD_BYTES:] if len(data) <= COPIED_BYTES else memoryview(data)[HEAD_BYTES:]
     if crc32(body) != total:
         return None
     if not stamped:
         return fresh_until_ms, born_ms, cost_us, b"", body
     return fresh_until_ms, born_ms, cost_us, bytes(body[:stamped]), body[stamped:]
-
-
-def calm_bodies(
-    blobs: Sequence[bytes | None],
-    start: bytes,
-    digests: Iterable[bytes],
-    servers_ms: Iterable[int],
-    early_ms_per_us: float,
-) -> tuple[list[Body], list[int]]:
-    """Return the bodies of frames, and where in each the payload begins.
-
-    -1: `plain_parts` finds nothing there, or a value that may be refreshed by now, up to
-    `early_ms_per_us` before its end for each microsecond that its load took, or the server's
-    clock is not known (0). One pass for each question takes less than one function for each frame.
-    """
-    frames = [_NO_FRAME if b is None or len(b) < HEAD_BYTES else b for b in blobs]
-    bodies: list[Body] = [
-        b[HEAD_BYTES:] if len(b) <= _COPIED_BYTES else memoryview(b)[HEAD_BYTES:] for b in frames
-    ]
-    heads, sums = map(_CALM.unpack_from, frames), map(crc32, bodies)
-    begins = [
-        (0 if begin == start else _payload_at(begin, start, body))
-        if owner == digest
-        and total == found
-        and server_ms > 0
-        and fresh_until_ms - server_ms > cost_us * early_ms_per_us
-        else -1
-        for (begin, fresh_until_ms, cost_us, owner, total), digest, body, found, server_ms in zip(
-            heads, digests, bodies, sums, servers_ms, strict=True
-        )
-    ]
-    return bodies, begins
-
-
-def _payload_at(begin: bytes, start: bytes, body: Body) -> int:
-    """Return where the payload of a frame begins in its body, or -1: it is not of this kind."""
-    length = begin[6] * STAMP_BYTES
-    return length if begin[:6] == start[:6] and not begin[7] and length <= len(body) else -1
 
 
 def lease_frame(key: bytes) -> bytes:

@@ -120,6 +120,22 @@ async def test_progress_is_told_and_ends_with_the_count(redis_url: str) -> None:
         assert len(told) > 1
 
 
+async def test_what_the_server_tells_of_twice_is_counted_once(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AsyncCache(redis_url) as cache:
+        await cache.set_many({str(n): n for n in range(50)})
+        store = cache._core.engine().tiers.store
+        scan = store.scan
+
+        async def twice(pattern: bytes, place: object = None) -> tuple[object, list[bytes]]:
+            place, keys = await scan(pattern, place)
+            return place, keys * 2
+
+        monkeypatch.setattr(store, "scan", twice)
+        assert await cache.invalidate_pattern("*") == 50
+
+
 async def test_every_schema_version_is_reached(redis_url: str) -> None:
     async with AsyncCache(redis_url, version=1) as old, AsyncCache(redis_url, version=2) as new:
         await old.set("a", 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
@@ -11,6 +11,7 @@ from freshwell._async.stores.base import Grant
 from freshwell._async.stores.redis import RedisStore
 from freshwell._kit.aio_link import Link
 from freshwell._kit.endpoint import Endpoint
+from freshwell._kit.resp import Argument, Reply
 from freshwell.engines.tokens import Tokens
 from freshwell.testing._async.store_parts import KEY, stored, value
 from freshwell.testing.conformance import AsyncStoreConformance
@@ -83,4 +84,26 @@ async def test_everything_stored_has_an_end(redis_url: str, redis_server: Server
     assert redis_server.ask("PTTL", KEY) > 0
     await store.invalidate([KEY])
     assert 0 < redis_server.ask("PTTL", KEY) <= 1_000
+    await store.aclose()
+
+
+async def test_entries_are_removed_by_small_scripts_that_are_sent_one_after_the_other(
+    redis_url: str,
+) -> None:
+    writes: list[list[int]] = []
+
+    class Watched(Link):
+        async def batch(
+            self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
+        ) -> list[Reply]:
+            writes.append([len(command) for command in commands])
+            return await super().batch(commands, repeat=repeat)
+
+    link = Watched(Endpoint.of(redis_url))
+    store = RedisStore(link, lease_ms=5_000, new_token=Tokens(8))
+    await store.forget([KEY])  # the script is known
+    writes.clear()
+    assert await store.forget([KEY + b"%d" % n for n in range(900)]) == 0
+    assert all(len(write) == 1 for write in writes), "the server does in one go what it reads"
+    assert max(max(write) for write in writes) < 256
     await store.aclose()

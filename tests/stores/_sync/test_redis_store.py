@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
@@ -11,6 +11,7 @@ from freshwell._sync.stores.base import Grant
 from freshwell._sync.stores.redis import RedisStore
 from freshwell._kit.threads_link import Link
 from freshwell._kit.endpoint import Endpoint
+from freshwell._kit.resp import Argument, Reply
 from freshwell.engines.tokens import Tokens
 from freshwell.testing._sync.store_parts import KEY, stored, value
 from freshwell.testing.conformance import StoreConformance
@@ -83,4 +84,26 @@ def test_everything_stored_has_an_end(redis_url: str, redis_server: Server) -> N
     assert redis_server.ask("PTTL", KEY) > 0
     store.invalidate([KEY])
     assert 0 < redis_server.ask("PTTL", KEY) <= 1_000
+    store.close()
+
+
+def test_entries_are_removed_by_small_scripts_that_are_sent_one_after_the_other(
+    redis_url: str,
+) -> None:
+    writes: list[list[int]] = []
+
+    class Watched(Link):
+        def batch(
+            self, commands: Sequence[Sequence[Argument]], *, repeat: bool = False
+        ) -> list[Reply]:
+            writes.append([len(command) for command in commands])
+            return super().batch(commands, repeat=repeat)
+
+    link = Watched(Endpoint.of(redis_url))
+    store = RedisStore(link, lease_ms=5_000, new_token=Tokens(8))
+    store.forget([KEY])  # the script is known
+    writes.clear()
+    assert store.forget([KEY + b"%d" % n for n in range(900)]) == 0
+    assert all(len(write) == 1 for write in writes), "the server does in one go what it reads"
+    assert max(max(write) for write in writes) < 256
     store.close()

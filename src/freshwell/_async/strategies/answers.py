@@ -7,6 +7,7 @@ from typing import Literal
 
 from freshwell._async.coordination.errands import Loaded
 from freshwell._async.coordination.keeper import Tiers
+from freshwell._async.coordination.plainly import Finds
 from freshwell._async.coordination.sights import Sights
 from freshwell.engines.gutter import GUTTER
 from freshwell.engines.lookups import as_lookup
@@ -45,15 +46,15 @@ class Answers:
         self._t.counters.hits_l2 += 1
         self._t.observing.hot.add(key)
 
-    def given_many(self, readings: Mapping[str, Reading], values: Collection[str]) -> None:
-        """Note that tiers have answered: with readings, and L2 with values for these keys too.
+    def given_many(self, readings: Mapping[str, Reading], finds: Finds) -> None:
+        """Note that tiers have answered: with readings, and with values.
 
         Of the values no more is known: whoever traces asks for readings only.
         """
-        hot = self._t.observing.hot
-        if values:
-            self._t.counters.hits_l2 += len(values)
-            hot.add_many(values)
+        hot, counters = self._t.observing.hot, self._t.counters
+        counters.hits_l1 += len(finds.near)
+        counters.hits_l2 += len(finds.far)
+        hot.add_many(finds.far)
         if readings:
             self._sights.served_many(readings.values())
             hot.add_many([key for key, seen in readings.items() if seen.tier == "l2"])

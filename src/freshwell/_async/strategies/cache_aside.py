@@ -20,6 +20,7 @@ from freshwell._async.coordination.errands import (
 )
 from freshwell._async.coordination.keeper import Keeper, Tiers
 from freshwell._async.coordination.loads import Loads
+from freshwell._async.coordination.plainly import Finds
 from freshwell._async.coordination.sights import Sight, Sights
 from freshwell._async.strategies.answers import Answers
 from freshwell._async.strategies.failsafe import FailSafe
@@ -147,11 +148,11 @@ class CacheAside:
         """Return the values of those keys that exist, in the order of `keys`."""
         began_ns = self._t.now_ns()
         found: dict[str, Any] = {}
-        values: dict[str, Any] = {}
+        finds = Finds({}, {})
         old: dict[str, Reading] = {}
         if terms.level is not _SOURCE:
             due: dict[str, Reading] = {}
-            for key, (seen, step) in (await self._many(keys, terms, taggings, values)).items():
+            for key, (seen, step) in (await self._many(keys, terms, taggings, finds)).items():
                 if step not in SERVING:
                     continue
                 if seen.word is _STALE and not self._safe.serves_first(key, seen, terms):
@@ -160,10 +161,10 @@ class CacheAside:
                 found[key] = seen
                 if step in REFRESHING:
                     due[key] = seen
-            self._answers.given_many(found, values)
+            self._answers.given_many(found, finds)
             if due:
                 self.refresh_later(due, load, terms, taggings)
-        missing = [k for k in dict.fromkeys(keys) if k not in found and k not in values]
+        missing = [k for k in finds.left_of(keys) if k not in found]
         if missing:
             self._answers.missed(missing)
             spent_ns = self._t.now_ns() - began_ns
@@ -171,16 +172,15 @@ class CacheAside:
                 missing, load, terms, taggings, began_ns, old, l2_spent_ns=spent_ns
             )
             found.update(loaded)
-        values.update((k, seen.value) for k, seen in found.items() if not seen.negative)
-        return {key: values[key] for key in keys if key in values}
+        others = {key: seen.value for key, seen in found.items() if not seen.negative}
+        return finds.and_others(others, keys)
 
     async def _many(
-        self, keys: Sequence[str], terms: Terms, taggings: Taggings, values: dict[str, Any]
+        self, keys: Sequence[str], terms: Terms, taggings: Taggings, finds: Finds
     ) -> dict[str, Sight]:
-        """Look for many entries: `values` takes up those that nobody wants to know more of."""
-        traced = self._t.observing.traces.here()
-        taken = None if traced else values
-        return await self._sights.many(keys, terms, taggings, values=taken)
+        """Look for many entries: `finds` takes up those that nobody wants to know more of."""
+        taken = None if self._t.observing.traces.here() else finds
+        return await self._sights.many(keys, terms, taggings, finds=taken)
 
     # -- refresh in the background -----------------------------------------------------------
 
@@ -251,16 +251,14 @@ class CacheAside:
         self, keys: Sequence[str], terms: Terms, taggings: Taggings = untagged
     ) -> dict[str, Any]:
         """Return the values of those entries that are fresh, and exist in the source."""
-        values: dict[str, Any] = {}
-        sights = await self._many(keys, terms, taggings, values)
+        finds = Finds({}, {})
+        sights = await self._many(keys, terms, taggings, finds)
         fresh = {key: seen for key, (seen, _) in sights.items() if seen.word in _FRESH}
         if self._t.observing.traces.here():
             for key, (seen, _) in sights.items():
                 (self._answers.given if key in fresh else self._answers.nothing)(key, seen)
         else:
-            self._answers.given_many(fresh, values)
+            self._answers.given_many(fresh, finds)
             self._answers.nothing_many({k: s for k, (s, _) in sights.items() if k not in fresh})
-        if not fresh:
-            return values
-        values.update((key, seen.value) for key, seen in fresh.items() if not seen.negative)
-        return {key: values[key] for key in keys if key in values}
+        others = {key: seen.value for key, seen in fresh.items() if not seen.negative}
+        return finds.and_others(others, keys)

@@ -5,7 +5,7 @@ Nothing here waits: `Loads`, `Sights` and `Writes` do, and ask this in between.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,9 +22,10 @@ from freshwell.engines.observing import Observing
 from freshwell.engines.rests import Rests
 from freshwell.engines.session import Session
 from freshwell.engines.shelf import Reading, Shelf, Terms
+from freshwell.engines.sizes import estimate_bytes
 from freshwell.engines.spool import Spool
-from freshwell.engines.stamps import Bonds
-from freshwell.engines.table import Entry, Table
+from freshwell.engines.stamps import Bonds, Stamped
+from freshwell.engines.table import Draft, Table
 from freshwell.ground.freshness import Times, times_after_load
 from freshwell.ground.names import Names
 from freshwell.ground.plan import L2Word
@@ -181,15 +182,11 @@ class Keeper:
         (None: the tags that it was read with). `size_bytes`: the value's, where it is known.
         `voids`: it is the newest, and values asked for earlier are not to replace it.
         """
+        if self._t.session.live_until_ns < asked_ns:
+            return False
         if bonds is None and reading.stamps:
             bonds = Bonds.of(reading.stamps, since)
-        session = self._t.session
-        if session.live_until_ns < asked_ns:
-            return False
-        calm_until_ns = times.calm_until_ns(terms.policy.beta)
-        cap_ns = session.cap_ns(asked_ns)
-        if cap_ns < times.stale_until_ns:
-            calm_until_ns, times = min(calm_until_ns, cap_ns), times.capped(cap_ns)
+        calm_until_ns, times = self._limited(times, asked_ns, terms)
         entry = self._t.table.put(
             key,
             reading.value,
@@ -215,22 +212,46 @@ class Keeper:
         ttl_ns = policy.lifetime_ns(negative=False)
         if ttl_ns <= 0 or session.live_until_ns < now_ns:
             return [False] * len(written)
-        cap_ns, uniform, made = session.cap_ns(now_ns), self._t.uniform, self._t.table.made
-        news: list[tuple[Entry, int, Bonds | None]] = []
+        cap_ns, uniform = session.cap_ns(now_ns), self._t.uniform
+        drafts: list[Draft] = []
         for name, value, since, bonds in written:
             fresh_until_ns = now_ns + jittered_ns(ttl_ns, policy.jitter, uniform())
             stale_until_ns = min(fresh_until_ns + policy.stale_ns, cap_ns)
             fresh_until_ns = min(fresh_until_ns, cap_ns)
-            entry = made(
-                name,
-                value,
-                calm_until_ns=fresh_until_ns,  # it has cost nothing: it is not refreshed early
-                fresh_until_ns=fresh_until_ns,
-                stale_until_ns=stale_until_ns,
-                born_ns=now_ns,
-                cost_ns=0,
-                now_ns=now_ns,
-                tagged=bool(bonds),
+            # It has cost nothing, so it is not refreshed early.
+            times = Times(now_ns, fresh_until_ns, stale_until_ns, 0)
+            drafts.append(
+                Draft(name, value, fresh_until_ns, times, since, bonds, estimate_bytes(value))
             )
-            news.append((entry, since, bonds))
-        return self._t.table.renew(news, now_ns)
+        return self._t.table.put_many(drafts, voids=True)
+
+    def keep_many(
+        self,
+        values: Iterable[tuple[str, Any, Times, Stamped]],
+        asked_ns: int,
+        since: int,
+        terms: Terms,
+    ) -> None:
+        """Put values from L2 into L1, with their times and stamps, each as `keep` does."""
+        if self._t.session.live_until_ns < asked_ns:
+            return
+        drafts = [
+            Draft(
+                key,
+                value,
+                *self._limited(times, asked_ns, terms),
+                since,
+                Bonds.of(stamps, since) if stamps else None,
+                estimate_bytes(value),
+            )
+            for key, value, times, stamps in values
+        ]
+        self._t.table.put_many(drafts)
+
+    def _limited(self, times: Times, asked_ns: int, terms: Terms) -> tuple[int, Times]:
+        """Return until when an entry is calm in L1, and its times there."""
+        calm_until_ns = times.calm_until_ns(terms.policy.beta)
+        cap_ns = self._t.session.cap_ns(asked_ns)
+        if cap_ns < times.stale_until_ns:
+            return min(calm_until_ns, cap_ns), times.capped(cap_ns)
+        return calm_until_ns, times

@@ -7,14 +7,16 @@ unless an invalidation overtakes it.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from freshwell._sync.coordination.errands import alike, untagged
 from freshwell._sync.coordination.keeper import Keeper, Tiers
+from freshwell._sync.coordination.plainly import Asked, Finds, Plainly
 from freshwell._sync.coordination.tags import OUTDATED
 from freshwell.engines.entry import TaggedEntry
 from freshwell.engines.session import CoherenceMode
-from freshwell.engines.shelf import ABSENT, DOWN, UNREAD, Calm, Reading, Terms
+from freshwell.engines.shelf import ABSENT, DOWN, Calm, Reading, Terms
 from freshwell.engines.table import Entry
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.freshness import Times, Verdict, judge
@@ -52,6 +54,7 @@ class Sights:
     def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
         self._keeper = keeper
+        self._plainly = Plainly(tiers, keeper)
         # These do not change while a cache is open, and every hit in L2 needs them.
         self._l1 = tiers.session.mode is not _OFF
         self._now_ns = tiers.now_ns
@@ -89,49 +92,61 @@ class Sights:
         taggings: Callable[[str], Tagging] = untagged,
         *,
         timed: bool = False,
-        values: dict[str, Any] | None = None,
+        finds: Finds | None = None,
     ) -> dict[str, Sight]:
         """Look for many entries at the cost of one round trip, or two where tags are unknown.
 
-        With `timed`, the readings have their times, though nobody keeps them in L1. `values`
-        takes up fresh values from L2 of which there is nothing to say but that: they have no
-        sight.
+        With `timed`, the readings have their times, though nobody keeps them in L1. `finds`
+        takes up fresh values of which there is nothing to say but that: they have no sight.
         """
-        sights, asked = self._near_many(keys, terms, taggings)
+        sights, asked = self._near_many(keys, terms, taggings, finds)
         spool = self._t.spool
         if len(spool):
             held = {key for key in asked if spool.withholds(key, taggings(key).digests)}
             sights.update(dict.fromkeys(held, (_WITHHELD, Plan.LOAD)))
             asked = [key for key in asked if key not in held]
         if asked:
-            for key, found in self._ask_many(asked, terms, taggings, timed, values).items():
+            for key, found in self._ask_many(asked, terms, taggings, timed, finds).items():
                 sights[key] = sight = _judged(sights.get(key, _UNSEEN)[0], found)
                 if sight[1] is _LOAD_ALONE:
                     sights[key] = self._in_need(key, terms, taggings(key), sight)
-        if values and sights:
-            sights = {key: sight for key, sight in sights.items() if key not in values}
+        if finds is not None and finds.far and sights:
+            sights = {key: sight for key, sight in sights.items() if key not in finds.far}
         return sights
 
     def _near_many(
-        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging]
-    ) -> tuple[dict[str, Sight], list[str]]:
+        self,
+        keys: Sequence[str],
+        terms: Terms,
+        taggings: Callable[[str], Tagging],
+        finds: Finds | None,
+    ) -> tuple[dict[str, Sight], Sequence[str]]:
         """Look into L1, and return what L2 is to be asked for besides.
 
-        Where nothing can be found here nothing is said of the keys: they are `_UNSEEN`.
+        Of keys of which there is nothing to say nothing is said: they are `_UNSEEN`.
         """
-        shared, looks = self._t.store.shared, terms.level is _EVENTUAL and self._t.table.entries
-        if shared and not looks and not len(self._t.spool):
-            return {}, list(dict.fromkeys(keys))
-        absent: Sight = _NOT_IN_L1, plan(Verdict.ABSENT, None, shared=shared)
-        sights: dict[str, Sight] = dict.fromkeys(keys, absent)
-        if looks:
-            for key in sights:
-                seen = self._in_l1(key, terms, taggings(key))
-                if seen is not _NOT_IN_L1:
-                    step = plan(VERDICTS[seen.word], None, shared=shared)
-                    rests = step is _ASK_L2 and self._rests(key, seen)
-                    sights[key] = seen, Plan.SERVE_L1 if rests else step
-        return sights, [key for key, (_, step) in sights.items() if step is _ASK_L2]
+        shared, asked = self._t.store.shared, keys
+        if len(set(keys)) < len(keys):
+            asked = list(dict.fromkeys(keys))
+        others: Sequence[str] = ()
+        if terms.level is _EVENTUAL and self._t.table.entries:
+            others = asked
+            if finds is not None:
+                others = self._plainly.near(asked, taggings, finds.near)
+                asked = [key for key in asked if key not in finds.near]
+        sights: dict[str, Sight] = {}
+        for key in others:
+            seen = self._in_l1(key, terms, taggings(key))
+            if seen is not _NOT_IN_L1:
+                step = plan(VERDICTS[seen.word], None, shared=shared)
+                rests = step is _ASK_L2 and self._rests(key, seen)
+                sights[key] = seen, Plan.SERVE_L1 if rests else step
+        if not shared:
+            nothing: Sight = _NOT_IN_L1, plan(Verdict.ABSENT, None, shared=False)
+            return dict.fromkeys(asked, nothing) | sights, []
+        if sights:
+            asked = [key for key in asked if sights.get(key, _UNSEEN)[1] is _ASK_L2]
+        return sights, asked
 
     def served(self, reading: Reading) -> None:
         """Count an answer that was given. That it is stale is counted by who decided it."""
@@ -257,36 +272,30 @@ class Sights:
         terms: Terms,
         taggings: Callable[[str], Tagging],
         timed: bool,
-        values: dict[str, Any] | None,
+        finds: Finds | None,
     ) -> dict[str, Reading]:
-        timed = timed or self._l1
-        asked_ns, since = self._t.now_ns(), self._t.table.moment()
-        expected: dict[bytes, None] = {}
-        if taggings is not untagged:
-            expected = dict.fromkeys(digest for key in keys for digest in taggings(key).digests)
-        unknown = self._t.tags.unknown(expected, terms.level) if expected else []
-        l2_keys, read = self._t.names.entries(keys), self._read
+        t = self._t
+        asked_ns, since = t.now_ns(), t.table.moment()
+        own = () if taggings is untagged else [taggings(key).digests for key in keys]
+        expected = dict.fromkeys(chain.from_iterable(own))
+        unknown = t.tags.unknown(expected, terms.level) if expected else []
+        asked = Asked(keys, *t.names.places(keys), own if expected else (), terms, asked_ns, since)
         try:
-            blobs, versions = self._t.tags.fetch(l2_keys, unknown)
-            if values is not None and not timed:
-                calm = self._t.shelf.calm_frames(
-                    l2_keys, blobs, terms, self._t.store.clocks(l2_keys)
-                )
-                if expected or calm.is_tagged:
-                    stamps, own = calm.stamps(), map(taggings, keys)
-                    versions = self._t.tags.besides(stamps, versions, terms.level)
-                    calm.leave_out(self._t.tags.standing(stamps, own, versions, since))
-                taken = zip(keys, self._t.shelf.values(l2_keys, calm, terms), strict=True)
-                values.update({key: value for key, value in taken if value is not UNREAD})
+            blobs, versions = t.tags.fetch(asked.l2_keys, unknown)
+            if finds is not None:
+                finds.far.update(self._plainly.beyond(asked, blobs, versions))
         except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
+            t.incidents.l2_failed(error)
             return dict.fromkeys(keys, DOWN)
-        if values and len(values) == len(keys):
+        taken = () if finds is None else finds.far
+        if len(taken) == len(keys):
             return {}
         readings = {
-            key: ABSENT if blob is None else read(key, l2_key, blob, asked_ns, terms, timed)
-            for key, l2_key, blob in zip(keys, l2_keys, blobs, strict=True)
-            if not values or key not in values
+            key: ABSENT
+            if blob is None
+            else self._read(key, l2_key, blob, terms, asked_ns, timed or self._l1)
+            for key, l2_key, blob in zip(keys, asked.l2_keys, blobs, strict=True)
+            if key not in taken
         }
         if expected or any(reading.stamps for reading in readings.values()):
             readings = self._verified(readings, terms, taggings, versions, since)
@@ -296,7 +305,7 @@ class Sights:
         return readings
 
     def _read(
-        self, key: str, l2_key: bytes, blob: bytes, asked_ns: int, terms: Terms, timed: bool
+        self, key: str, l2_key: bytes, blob: bytes, terms: Terms, asked_ns: int, timed: bool
     ) -> Reading:
         """Say what a frame is worth: in the usual case at little cost."""
         server_ms = self._store.server_ms(l2_key)

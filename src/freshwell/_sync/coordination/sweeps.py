@@ -22,6 +22,9 @@ from freshwell.ground.names import split
 
 __all__ = ["Progress", "Sweeps"]
 
+_LOOKS = 4
+"""How many steps of a scan are one of a sweep: the next are taken while their keys are removed."""
+
 Progress = Callable[[int], object]
 """Told after each step how many entries have been invalidated so far."""
 
@@ -92,9 +95,17 @@ class Sweeps:
     def _found(
         self, pattern: bytes, is_meant: Callable[[bytes], bool], place: object
     ) -> tuple[object, list[bytes]]:
-        """Return some keys that are meant, and the place to go on from. None: that is all."""
-        place, found = self._t.store.scan(pattern, place)
-        return place, [key for key in found if is_meant(key)]
+        """Return some keys that are meant, and the place to go on from. None: that is all.
+
+        A server may tell of a key more than once: it is counted once.
+        """
+        meant: dict[bytes, None] = {}
+        for _ in range(_LOOKS):
+            place, found = self._t.store.scan(pattern, place)
+            meant.update(dict.fromkeys(filter(is_meant, found)))
+            if place is None:
+                break
+        return place, list(meant)
 
     def _here(self, namespace: str, glob: str) -> list[str]:
         """Return what matches of this process's entries, loads, and sources left alone."""

@@ -18,6 +18,7 @@ been seen.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from freshwell._sync.stores.base import ALONE_STAMP, Mark, Store
@@ -25,7 +26,7 @@ from freshwell.engines.incidents import Incidents
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import ABSENT, Reading
 from freshwell.engines.spool import Spool
-from freshwell.engines.stamps import Bonds
+from freshwell.engines.stamps import Bonds, Stamped
 from freshwell.engines.table import Table
 from freshwell.engines.versions import Kept, Question, Tagged, Versions
 from freshwell.errors import StoreUnavailable
@@ -44,11 +45,13 @@ _SEEN_FOR_MS = 1_500
 _MAX_KNOWN = 2_000
 """How many questions are remembered."""
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
-_CALM = Reading(L2Word.FRESH)
 _NOTHING = (L2Word.ABSENT, L2Word.DOWN)
 _EVENTUAL = ReadLevel.EVENTUAL
 _ALONE = CoherenceMode.ALONE
 _FEED = CoherenceMode.FEED
+
+_UNLIKE = b"-"
+"""In the place of what no stamps are like: theirs are 16 bytes each."""
 
 _KEPT_ALONE = Kept(ALONE_STAMP, 0)
 """Where there is no L2: what an entry lives by is its cell."""
@@ -120,6 +123,8 @@ class Tags:
         self, keys: Sequence[bytes], digests: Sequence[bytes]
     ) -> tuple[list[bytes | None], Versions]:
         """Return what is stored under entries' keys, and the versions of tags, in one trip."""
+        if not digests:
+            return self._store.fetch_many(keys), {}
         # Not remembered: what is asked of many entries at once is seldom asked again.
         question = Question(digests, map(self._names.version_place, digests))
         blobs = self._store.fetch_many([*keys, *question.keys])
@@ -147,38 +152,44 @@ class Tags:
             for name, reading in readings.items()
         }
 
-    def besides(
-        self, stamps: Iterable[bytes | None], versions: Versions, level: ReadLevel
-    ) -> Versions:
-        """Return the versions, and those of tags that entries carry, as far as they are asked for.
-
-        `stamps`: as `CalmFrames.stamps` has them. Raises `StoreUnavailable`.
-        """
-        carried = {digest for one in {*stamps} if one for digest, _ in stamps_in(one)}
-        return self._with(carried, versions, level)
-
     def standing(
         self,
-        stamps: Iterable[bytes | None],
-        taggings: Iterable[Tagging],
+        stamps: Sequence[bytes | None],
+        digests: Sequence[tuple[bytes, ...]],
         versions: Versions,
+        level: ReadLevel,
         since: int,
     ) -> list[bool]:
-        """Tell of each of many entries whether it `stands`. Those that are alike are judged once.
+        """Tell of each of many entries whether it `stands`, by its stamps as they are written.
 
-        False as well where there are no stamps (None).
+        `digests`: of the tags that its caller knows of. False where there are no stamps (None).
+        Raises `StoreUnavailable`.
         """
-        known: dict[tuple[bytes | None, tuple[bytes, ...]], bool] = {}
-        judged: list[bool] = []
-        for one, tagging in zip(stamps, taggings, strict=True):
-            alike = one, tagging.digests
-            stands = known.get(alike)
-            if stands is None:
-                reading = _CALM if not one else _CALM._replace(stamps=stamps_in(one))
-                stands = one is not None and self.stands(reading, tagging, versions, since)
-                known[alike] = stands
-            judged.append(stands)
-        return judged
+        usual = self._usual(digests, versions)
+        judged = [one == usual[own] for one, own in zip(stamps, digests, strict=True)]
+        others = zip(stamps, digests, judged, strict=True)
+        odd = {(one, own) for one, own, stands in others if one is not None and not stands}
+        if not odd:
+            return judged
+        carried = {one: stamps_in(one) for one, _ in odd}
+        missing = {digest for found in carried.values() for digest, _ in found}
+        versions = self._with(missing, versions, level)
+        known = {(one, own): self._stand(carried[one], own, versions, since) for one, own in odd}
+        pairs = zip(stamps, digests, judged, strict=True)
+        return [stands or (one is not None and known[one, own]) for one, own, stands in pairs]
+
+    def _usual(
+        self, digests: Sequence[tuple[bytes, ...]], versions: Versions
+    ) -> Mapping[tuple[bytes, ...], bytes]:
+        """Return the stamps of entries that stand under such tags and no others, as written."""
+        each = {*digests}
+        if self._spool.limit:  # it may know more of them
+            return dict.fromkeys(each, _UNLIKE)
+        now = {}
+        for digest in {*chain.from_iterable(each)}:
+            stamp = self._current(digest, versions)
+            now[digest] = _UNLIKE if stamp is None else digest + stamp
+        return {own: b"".join(map(now.__getitem__, own)) for own in each}
 
     def _with(self, carried: set[bytes], versions: Versions, level: ReadLevel) -> Versions:
         missing = self.unknown(carried.difference(versions), level)
@@ -196,19 +207,26 @@ class Tags:
         """Tell whether an entry's tags are as they were, and whether it has the caller's."""
         if reading.word in _NOTHING:
             return True
-        for digest, stamp in reading.stamps:
+        return self._stand(reading.stamps, tagging.digests, versions, since)
+
+    def _stand(
+        self, stamps: Stamped, digests: tuple[bytes, ...], versions: Versions, since: int
+    ) -> bool:
+        for digest, stamp in stamps:
             if self._spool.limit and self._is_missed(digest, since):
                 return False
-            if digest in versions:
-                current = versions[digest]
-            else:
-                cell = self._table.stamps.known(digest)
-                current = None if cell is None else cell.stamp
-            if current != stamp:
+            if self._current(digest, versions) != stamp:
                 return False
-        if not tagging.digests:
+        if not digests:
             return True
-        return {digest for digest, _ in reading.stamps}.issuperset(tagging.digests)
+        return {digest for digest, _ in stamps}.issuperset(digests)
+
+    def _current(self, digest: bytes, versions: Versions) -> bytes | None:
+        """Return a version: what L2 has said, or what is known here where it was not asked."""
+        if digest in versions:
+            return versions[digest]
+        cell = self._table.stamps.known(digest)
+        return None if cell is None else cell.stamp
 
     def _is_missed(self, digest: bytes, since: int) -> bool:
         """Tell whether L2 did not know that a tag has changed, when it was asked at `since`.

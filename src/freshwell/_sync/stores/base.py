@@ -2,10 +2,9 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import repeat
 from typing import NamedTuple, Protocol
 
 __all__ = [
@@ -128,7 +127,7 @@ class Store(Protocol):
     def server_ms(self, key: bytes = b"") -> int:
         """Return the clock of the server that has `key`, as estimated now, in milliseconds."""
 
-    def clocks(self, keys: Sequence[bytes]) -> Iterable[int]:
+    def clocks(self, keys: Sequence[bytes]) -> Sequence[int]:
         """Return what `server_ms` says of each key."""
 
     def fetch(self, key: bytes) -> bytes | None:
@@ -230,8 +229,8 @@ class NullStore:
     def server_ms(self, key: bytes = b"") -> int:
         return 0
 
-    def clocks(self, keys: Sequence[bytes]) -> Iterable[int]:
-        return repeat(0, len(keys))
+    def clocks(self, keys: Sequence[bytes]) -> Sequence[int]:
+        return [0] * len(keys)
 
     def fetch(self, key: bytes) -> bytes | None:
         return None

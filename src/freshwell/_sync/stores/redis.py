@@ -7,9 +7,8 @@ has not seen them.
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import repeat
 from typing import Any, Protocol
 
 from freshwell._sync.stores.base import (
@@ -32,9 +31,8 @@ __all__ = ["Commands", "RedisStore"]
 _TOMBSTONE_MS = 1_000
 _MAX_WRITERS = 256
 _CALLS_AT_ONCE = 1_000
-_FORGET_AT_ONCE = 800
-"""So few that the server's other clients do not notice."""
-_FORGOTTEN_BY_CALL = 200
+_FORGET_AT_ONCE = 200
+"""So few that the server's other clients do not notice: it does in one go what it reads at once."""
 
 
 class Commands(Protocol):
@@ -108,10 +106,10 @@ class RedisStore:
         self.fetch_beside = link.get_beside
         self.fetch_many = link.get_many
 
-    def clocks(self, keys: Sequence[bytes]) -> Iterable[int]:
+    def clocks(self, keys: Sequence[bytes]) -> Sequence[int]:
         if self._link.in_order:  # one server
-            return repeat(self.server_ms(), len(keys))
-        return map(self.server_ms, keys)
+            return [self.server_ms()] * len(keys)
+        return list(map(self.server_ms, keys))
 
     def peek(self, key: bytes) -> Peeked:
         asked = [(b"GET", key), (b"PTTL", key), (b"TYPE", key)]
@@ -214,12 +212,11 @@ class RedisStore:
 
     def forget(self, keys: Sequence[bytes]) -> int:
         gone = 0
-        each = _FORGOTTEN_BY_CALL if self._link.in_order else 1
         for start in range(0, len(keys), _FORGET_AT_ONCE):
             part = keys[start : start + _FORGET_AT_ONCE]
-            calls: list[Call] = [
-                (part[at : at + each], [FRAME_START]) for at in range(0, len(part), each)
-            ]
+            # In a Cluster a script has the keys of one slot.
+            each = [part] if self._link.in_order else [[key] for key in part]
+            calls: list[Call] = [(own, [FRAME_START]) for own in each]
             gone += sum(self._run(self._forget, calls, repeat=True))
         return gone
 
