@@ -30,15 +30,18 @@ from benchmarks.behind_bare import (
     InsertCommit,
     least_command,
 )
-from benchmarks.behind_rows import LEAST, Append, Group, Row, interleave, show
+from benchmarks.behind_rows import ALONE, LEAST, Append, Group, Row, interleave, show
 from freshwell import AsyncCache, Cache
 from freshwell._async.stores.journal_places import open_journal
 from freshwell._async.stores.local_journal import LocalJournal
 from freshwell._async.stores.redis_journal import Layout
 from freshwell._kit.aio_link import Link as AsyncLink
+from freshwell._kit.aio_rounds import Rounds
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.places import place_of
 from freshwell._kit.threads_link import Link
+from freshwell._sync.stores.journal_places import open_journal as open_sync_journal
+from freshwell._sync.stores.local_journal import LocalJournal as SyncLocalJournal
 from freshwell.ground.records import Draft, Kind
 from tests.support.servers import Server
 
@@ -49,6 +52,7 @@ _PAYLOAD = msgspec.json.encode(VALUE)
 assert len(_PAYLOAD) == 200, len(_PAYLOAD)
 _IDS = 20_000
 _MANY = 10**9
+_NO_BOUNDS: dict[str, int] = {"max_records": 10**9, "max_bytes": 2**40}
 _OPTIONS: dict[str, Any] = {
     "flusher": False,
     "max_backlog": 10_000_000,
@@ -148,9 +152,7 @@ def _async_to_a_file(stack: ExitStack, runner: asyncio.Runner, folder: Path) -> 
     stack.callback(least.close)
     alone = InsertCommit(str(folder / "alone.db"))
     stack.callback(alone.close)
-    journal = LocalJournal(
-        str(folder / "alone-journal.db"), owner="", max_records=10**9, max_bytes=2**40, max_dead=1
-    )
+    journal = LocalJournal(str(folder / "alone-journal.db"), owner="", **_NO_BOUNDS, max_dead=1)
     stack.callback(lambda: runner.run(journal.aclose()))
 
     async def insert(i: int) -> None:
@@ -164,7 +166,7 @@ def _async_to_a_file(stack: ExitStack, runner: asyncio.Runner, folder: Path) -> 
         ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
         ("bare: INSERT, COMMIT, no thread", insert, True, 1),
         (LEAST, lambda i: least.put(i, VALUE), True, _MANY),
-        ("the journal alone: LocalJournal.accept", accept, True, _MANY),
+        (ALONE, accept, True, _MANY),
         ("AsyncCache.write_behind, put", put, False, _MANY),
     ]
 
@@ -178,8 +180,7 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
     beside = AsyncCache(url, namespace="bench-behind")
     apart = AsyncCache(namespace="bench-apart")
 
-    layout = Layout("bench", "alone", "user:{}", max_records=10**9, max_bytes=2**40)
-    journal = open_journal(place_of(url), layout)
+    journal = open_journal(place_of(url), Layout("bench", "alone", "user:{}", **_NO_BOUNDS))
     stack.callback(lambda: runner.run(journal.aclose()))
 
     async def three(i: int) -> None:
@@ -192,8 +193,14 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
         if not entry:
             entries.drop(f"user:{i}")
 
+    async def singles(shard: int, drafts: Sequence[Draft]) -> list[int]:
+        return await journal.accept(drafts, each=len(drafts) > 1)
+
+    rounds: Rounds[int, Draft, int] = Rounds(singles)
+
     async def accept(i: int) -> None:
-        await journal.accept([_draft(i)])
+        draft = _draft(i)
+        await rounds.run(journal.shard_of(draft.name), draft)
 
     return [
         ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
@@ -201,7 +208,7 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
         ("bare: XADD, HSET, SET: record and entry", three, True, _MANY),
         (f"{LEAST}, apart", lambda i: least(i, False), True, _MANY),
         (f"{LEAST}, beside", lambda i: least(i, True), True, _MANY),
-        ("the journal alone: RedisJournal.accept", accept, True, _MANY),
+        (ALONE, accept, True, _MANY),
         (
             "AsyncCache.write_behind, put, apart",
             _async_put(stack, runner, apart, url),
@@ -263,11 +270,16 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
         stack.callback(least.close)
         alone = InsertCommit(str(folder / "alone-sync.db"))
         stack.callback(alone.close)
+        journal_alone = SyncLocalJournal(
+            str(folder / "journal-sync.db"), owner="", **_NO_BOUNDS, max_dead=1
+        )
+        stack.callback(journal_alone.close)
         put = _put(stack, Cache(), f"sqlite:///{folder}/pending-sync.db")
         return [
             ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
             ("bare: INSERT, COMMIT, no thread", lambda i: alone.append(_PAYLOAD), True, _MANY),
             (LEAST, lambda i: least.put(i, VALUE), True, _MANY),
+            (ALONE, lambda i: journal_alone.accept([_draft(i)]), True, _MANY),
             ("Cache.write_behind, put", put, False, _MANY),
         ]
     if journal == "memory":
@@ -283,6 +295,8 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
     beside = Cache(url, namespace="bench-behind-sync")
     apart = Cache(namespace="bench-apart-sync")
     sha, entries = _taught(url), Entries()
+    redis_alone = open_sync_journal(place_of(url), Layout("sync", "alone", "user:{}", **_NO_BOUNDS))
+    stack.callback(redis_alone.close)
 
     def put_least(i: int, entry: bool) -> None:
         link.batch([least_command(sha, b"least-sync", i, VALUE, entry=entry)])
@@ -300,6 +314,7 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
         ),
         (f"{LEAST}, apart", lambda i: put_least(i, False), True, _MANY),
         (f"{LEAST}, beside", lambda i: put_least(i, True), True, _MANY),
+        (ALONE, lambda i: redis_alone.accept([_draft(i)]), True, _MANY),
         ("Cache.write_behind, put, apart", _put(stack, apart, url), False, _MANY),
         ("Cache.write_behind, put, beside", _put(stack, beside, "redis"), False, _MANY),
     ]

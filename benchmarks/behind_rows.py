@@ -1,4 +1,4 @@
-"""Contenders of `behind_accept`: interleaved, and shown beside the bare append and the least."""
+"""Contenders of `behind_accept`, interleaved, and beside what they have to be compared with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LEAST", "Append", "Group", "Row", "interleave", "show"]
+__all__ = ["ALONE", "LEAST", "Append", "Group", "Row", "interleave", "show"]
 
 LEAST = "by hand: the least of an accept"
-_TARGET = 1.5
+ALONE = "the journal alone"
 
 Append = Callable[[int], Any]
 """Appends for a number, which is the key's. Returns what is to be awaited, where it is."""
@@ -67,35 +67,31 @@ def interleave(groups: Sequence[Group], rounds: int) -> None:
 
 
 def show(groups: Sequence[Group]) -> None:
-    """Print medians over rounds, and their ratios to the first row and to the least accept."""
+    """Print medians over rounds, and their ratios to the first row, the least and the journal."""
+    ratios = f"{'ratio':>7}{'of least':>9}{'of journal':>11}"
     for group in groups:
         print(f"\n{group.title}")
-        print(
-            f"  {'':42}{'p50':>10}{'p99':>11}{'a second':>9}{'ratio':>7}{'target':>7}"
-            f"{'of least':>9}"
-            f"{'cpu':>8}{'ratio':>7}{'of least':>9}"
-        )
+        print(f"  {'':42}{'p50':>10}{'p99':>11}{'a second':>9}{ratios}{'cpu':>8}{ratios}")
         first = group.rows[0]
         for row in group.rows:
             high, rate = statistics.median(row.highs_us), statistics.median(row.rates)
-            target = "" if row.bare else f"<={_TARGET:g}"
-            least = _least_of(group, row)
+            least = _beside(group, row, LEAST + row.name.partition(", put")[2])
+            alone = _beside(group, row, ALONE)
             print(
                 f"  {row.name:42}{row.median_us:>7,.0f} us{high:>8,.0f} us{rate:>9,.0f}"
-                f"{row.median_us / first.median_us:>7.2f}{target:>7}"
+                f"{row.median_us / first.median_us:>7.2f}"
                 f"{_ratio(row.median_us, least and least.median_us):>9}"
+                f"{_ratio(row.median_us, alone and alone.median_us):>11}"
                 f"{row.cpu_us:>5,.0f} us{row.cpu_us / first.cpu_us:>7.2f}"
                 f"{_ratio(row.cpu_us, least and least.cpu_us):>9}"
+                f"{_ratio(row.cpu_us, alone and alone.cpu_us):>11}"
             )
 
 
-def _least_of(group: Group, row: Row) -> Row | None:
-    """Return the row that does by hand what a row of the library's must at least do."""
-    if row.bare:
-        return None
-    _, _, place = row.name.partition(", put")
-    return next((one for one in group.rows if one.name == LEAST + place), None)
+def _beside(group: Group, row: Row, name: str) -> Row | None:
+    """Return the row of a name with which one of the library's is to be compared."""
+    return None if row.bare else next((one for one in group.rows if one.name == name), None)
 
 
-def _ratio(taken_us: float, least_us: float | None) -> str:
-    return "" if least_us is None else f"{taken_us / least_us:.2f}"
+def _ratio(taken_us: float, other_us: float | None) -> str:
+    return "" if other_us is None else f"{taken_us / other_us:.2f}"
