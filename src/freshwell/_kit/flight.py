@@ -210,12 +210,18 @@ class Roster(Generic[R]):
         return True
 
     def call_off(self, announced: Announced[R]) -> Flight[R] | None:
-        """End an announcement, if it stands. Returns what others wait for in vain."""
+        """End an announcement, if it stands. Returns what others wait for, to be landed.
+
+        It has what is there `instead`, if anything is.
+        """
         with self._mutex:
             if self._announced.get(announced.key) is not announced:
                 return None
             del self._announced[announced.key]
-        return announced.flight
+        flight = announced.flight
+        if flight is not None and announced.instead is not None:
+            flight.succeed({announced.key: announced.instead})
+        return flight
 
     def join(self, key: str, marks: Collection[bytes], *, early: bool) -> Flight[R] | None:
         """Join the flight of one key, as `board` does. None: there is none to join.

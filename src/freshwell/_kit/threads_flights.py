@@ -146,8 +146,6 @@ class Flights(Generic[R]):
         """End an announcement, if it stands. Never waits."""
         flight = self._roster.call_off(announced)
         if flight is not None:
-            if announced.instead is not None:
-                flight.succeed({announced.key: announced.instead})
             self._land(flight)
 
     def ride(
