@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Unpack
 
-from freshwell._async.coordination.errands import check_loader, untagged
+from freshwell._async.coordination.errands import alike, check_loader, untagged
 from freshwell._async.coordination.sweeps import Progress
 from freshwell._async.core import Core
 from freshwell._async.decorators import Decoration, check_decorating, decorate
@@ -99,7 +99,7 @@ class Scope:
         One round trip at the most. Raises as `get` does.
         """
         names, terms = self._names(keys), self._core.terms(type, read)
-        taggings = untagged if self._tags.is_bare else self._tagging
+        taggings = untagged if self._tags.is_bare else self._taggings(())
         found = await self._core.engine().aside.get_many(names, terms, taggings)
         return self._by_key(found, names, keys)
 
@@ -659,4 +659,6 @@ class Scope:
     ) -> Callable[[str], Tagging]:
         """Return what gives each entry of a call its tags."""
         texts, functions = split_tags(tags, loaded=loaded)
+        if self._tags.are_alike:
+            return alike(self._tags.of("", texts, functions))
         return lambda name: self._tags.of(name, texts, functions)

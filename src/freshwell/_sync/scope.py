@@ -5,7 +5,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Unpack
 
-from freshwell._sync.coordination.errands import check_loader, untagged
+from freshwell._sync.coordination.errands import alike, check_loader, untagged
 from freshwell._sync.coordination.sweeps import Progress
 from freshwell._sync.core import Core
 from freshwell._sync.decorators import Decoration, check_decorating, decorate
@@ -99,7 +99,7 @@ class Scope:
         One round trip at the most. Raises as `get` does.
         """
         names, terms = self._names(keys), self._core.terms(type, read)
-        taggings = untagged if self._tags.is_bare else self._tagging
+        taggings = untagged if self._tags.is_bare else self._taggings(())
         found = self._core.engine().aside.get_many(names, terms, taggings)
         return self._by_key(found, names, keys)
 
@@ -659,4 +659,6 @@ class Scope:
     ) -> Callable[[str], Tagging]:
         """Return what gives each entry of a call its tags."""
         texts, functions = split_tags(tags, loaded=loaded)
+        if self._tags.are_alike:
+            return alike(self._tags.of("", texts, functions))
         return lambda name: self._tags.of(name, texts, functions)

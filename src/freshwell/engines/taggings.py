@@ -17,7 +17,8 @@ _MAX_KNOWN = 2_000
 class Taggings:
     """The tags of the entries of one namespace, all of which have the `implied`. Thread-safe.
 
-    `is_bare`: its entries have no tags but those that are given.
+    `is_bare`: its entries have no tags but those that are given. `are_alike`: with the same tags
+    given, all of them have the same.
     """
 
     def __init__(self, names: Names, implied: tuple[str, ...]) -> None:
@@ -26,13 +27,13 @@ class Taggings:
         self._known: dict[tuple[str, ...], Tagging] = {}
         self._words: dict[str, str] = {}
         self.is_bare = not implied and not names.versioned
-        self._alike = not names.versioned
+        self.are_alike = not names.versioned
 
     def of(
         self, name: str, texts: Sequence[str] = (), functions: tuple[Computed, ...] = ()
     ) -> Tagging:
         """Return the tags of an entry by its inner name. Raises `KeyRejected`."""
-        plain, spelled = self._alike and not functions, tuple(texts)
+        plain, spelled = self.are_alike and not functions, tuple(texts)
         if plain and (tagging := self._known.get(spelled)) is not None:
             return tagging
         given = [self._words.get(text) or self._word(text) for text in texts]

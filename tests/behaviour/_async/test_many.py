@@ -161,3 +161,54 @@ async def test_who_joins_a_load_of_many_takes_of_it_what_has_not_been_invalidate
         assert await first.result() == {"a": 1, "b": 1}
         assert await second.result() == {"a": 2, "b": 1}
         assert await cache.get("a") in (None, 2)
+
+
+async def test_values_of_both_tiers_come_in_the_order_in_which_they_were_asked_for(
+    redis_url: str,
+) -> None:
+    async with (
+        AsyncCache(redis_url, namespace="both") as cache,
+        AsyncCache(redis_url, namespace="both", l1=False) as other,
+    ):
+        await other.set_many({key: key for key in _KEYS})
+        await cache.get(_KEYS[0])
+        await until(lambda: cache.stats().l1_live, "the feed is proven")
+        assert list(await cache.get_many(_KEYS[::3])) == _KEYS[::3]
+        before = cache.stats()
+        found = await cache.get_many([*_KEYS, *_KEYS])
+        assert list(found.items()) == [(key, key) for key in _KEYS]
+        after = cache.stats()
+        assert after.hits_l1 - before.hits_l1 == len(_KEYS[::3])
+        assert after.hits_l2 - before.hits_l2 == len(_KEYS) - len(_KEYS[::3])
+        again = await cache.get_many(_KEYS)
+        assert list(again.items()) == [(key, key) for key in _KEYS]
+        assert cache.stats().hits_l1 - after.hits_l1 == len(_KEYS)
+
+
+async def test_of_many_that_are_kept_each_can_be_overtaken(redis_url: str) -> None:
+    async with AsyncCache(redis_url, namespace="both") as cache:
+        await cache.set_many({key: key for key in _KEYS}, tags=["all"])
+        await until(lambda: cache.stats().l1_live, "the feed is proven")
+        assert len(await cache.get_many(_KEYS)) == len(_KEYS)
+        assert len(await cache.get_many(_KEYS)) == len(_KEYS)
+        await cache.invalidate(_KEYS[0])
+        assert list(await cache.get_many(_KEYS)) == _KEYS[1:]
+        await cache.invalidate_tags("all")
+        assert await cache.get_many(_KEYS) == {}
+
+
+async def test_ids_that_are_equal_and_of_different_types_are_not_mixed_up(make: Make) -> None:
+    async def load(id: Any) -> Any:
+        return repr(id)
+
+    async with make() as cache:
+        reader = cache.read_through(load, key="r:{}", tags=["of:{}"])
+        for _ in range(2):
+            assert await reader.get_many([1, 2]) == {1: "1", 2: "2"}
+            assert await reader.get_many([True]) == {True: "True"}
+            assert await reader.get_many([1.0, 3.5]) == {1.0: "1.0", 3.5: "3.5"}
+        await cache.invalidate_tags("of:1")
+        assert cache.stats().invalidations == 1
+        many = list(range(5_000))
+        assert await reader.get_many(many) == {id: repr(id) for id in many}
+        assert await reader.get_many(many) == {id: repr(id) for id in many}

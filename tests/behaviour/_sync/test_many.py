@@ -161,3 +161,54 @@ def test_who_joins_a_load_of_many_takes_of_it_what_has_not_been_invalidated_sinc
         assert first.result() == {"a": 1, "b": 1}
         assert second.result() == {"a": 2, "b": 1}
         assert cache.get("a") in (None, 2)
+
+
+def test_values_of_both_tiers_come_in_the_order_in_which_they_were_asked_for(
+    redis_url: str,
+) -> None:
+    with (
+        Cache(redis_url, namespace="both") as cache,
+        Cache(redis_url, namespace="both", l1=False) as other,
+    ):
+        other.set_many({key: key for key in _KEYS})
+        cache.get(_KEYS[0])
+        until(lambda: cache.stats().l1_live, "the feed is proven")
+        assert list(cache.get_many(_KEYS[::3])) == _KEYS[::3]
+        before = cache.stats()
+        found = cache.get_many([*_KEYS, *_KEYS])
+        assert list(found.items()) == [(key, key) for key in _KEYS]
+        after = cache.stats()
+        assert after.hits_l1 - before.hits_l1 == len(_KEYS[::3])
+        assert after.hits_l2 - before.hits_l2 == len(_KEYS) - len(_KEYS[::3])
+        again = cache.get_many(_KEYS)
+        assert list(again.items()) == [(key, key) for key in _KEYS]
+        assert cache.stats().hits_l1 - after.hits_l1 == len(_KEYS)
+
+
+def test_of_many_that_are_kept_each_can_be_overtaken(redis_url: str) -> None:
+    with Cache(redis_url, namespace="both") as cache:
+        cache.set_many({key: key for key in _KEYS}, tags=["all"])
+        until(lambda: cache.stats().l1_live, "the feed is proven")
+        assert len(cache.get_many(_KEYS)) == len(_KEYS)
+        assert len(cache.get_many(_KEYS)) == len(_KEYS)
+        cache.invalidate(_KEYS[0])
+        assert list(cache.get_many(_KEYS)) == _KEYS[1:]
+        cache.invalidate_tags("all")
+        assert cache.get_many(_KEYS) == {}
+
+
+def test_ids_that_are_equal_and_of_different_types_are_not_mixed_up(make: Make) -> None:
+    def load(id: Any) -> Any:
+        return repr(id)
+
+    with make() as cache:
+        reader = cache.read_through(load, key="r:{}", tags=["of:{}"])
+        for _ in range(2):
+            assert reader.get_many([1, 2]) == {1: "1", 2: "2"}
+            assert reader.get_many([True]) == {True: "True"}
+            assert reader.get_many([1.0, 3.5]) == {1.0: "1.0", 3.5: "3.5"}
+        cache.invalidate_tags("of:1")
+        assert cache.stats().invalidations == 1
+        many = list(range(5_000))
+        assert reader.get_many(many) == {id: repr(id) for id in many}
+        assert reader.get_many(many) == {id: repr(id) for id in many}

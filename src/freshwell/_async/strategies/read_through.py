@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
+from freshwell._async.coordination.errands import untagged
 from freshwell._async.strategies.calls import Call, Host
 from freshwell._kit.aio import each, resolve
 from freshwell.engines.loading import LoadNotes
@@ -26,6 +28,8 @@ V_co = TypeVar("V_co", covariant=True)
 V = TypeVar("V")
 
 _MANY_AT_ONCE = 16
+_MAX_KNOWN = 4_000
+"""Of how many ids of a kind the names and tags are remembered."""
 _NO_IDS = (list, set, frozenset, dict)
 _OF_ID = inspect.Signature([inspect.Parameter("id", inspect.Parameter.POSITIONAL_ONLY)])
 
@@ -67,6 +71,7 @@ class ReadThrough(Generic[V]):
         recipe = Recipe(load_one, _OF_ID, compiled.sources, extra)
         self._call = Call(host, terms, recipe, Naming(compiled.sources, compiled.render), plan)
         self._shown = compiled.text
+        self._known: dict[type, dict[Any, tuple[str, Tagging]]] = {int: {}, str: {}}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._shown!r}>"
@@ -85,16 +90,16 @@ class ReadThrough(Generic[V]):
         if isinstance(ids, str):
             raise KeyRejected("the ids are one text: give a list of ids")
         check_count(len(ids))
-        entries = [(*self._call.entry(id), id) for id in ids]
-        by_name = {name: id for name, _, id in entries}
-        taggings = {name: tagging for name, tagging, _ in entries}
+        places = self._places(ids)
+        by_name = {name: id for (name, _), id in zip(places, ids, strict=True)}
+        taggings = dict(places).__getitem__ if self._call.is_tagged else untagged
 
         async def load(names: Sequence[str], notes: LoadNotes) -> Mapping[str, Any]:
             values = await self._load_all({by_name[name]: name for name in names}, notes)
             return {name: values[by_name[name]] for name in names if by_name[name] in values}
 
         found = await self._call.engine.aside.get_or_load_many(
-            list(by_name), load, self._call.terms, taggings.__getitem__
+            list(by_name), load, self._call.terms, taggings
         )
         return {by_name[name]: value for name, value in found.items() if value is not None}
 
@@ -114,6 +119,24 @@ class ReadThrough(Generic[V]):
     async def lookup(self, id: Any) -> Lookup:
         """Say what the tiers have for `id`, without asking the source."""
         return await self._call.lookup(id)
+
+    def _places(self, ids: Sequence[Any]) -> list[tuple[str, Tagging]]:
+        """Return the names of the entries of `ids`, and their tags.
+
+        Remembered where all ids are numbers or all are texts, which are nothing but themselves.
+        """
+        entry, kinds = self._call.entry, {*map(type, ids)}
+        known = self._known.get(kinds.pop()) if len(kinds) == 1 else None
+        if known is None:
+            return [entry(id) for id in ids]
+        try:
+            return [known[id] for id in ids]
+        except KeyError:
+            places = [entry(id) for id in ids]
+            if len(known) + len(ids) > _MAX_KNOWN:
+                known.clear()
+            known.update(islice(zip(ids, places, strict=True), _MAX_KNOWN))
+            return places
 
     def _keys(self, ids: Sequence[Any]) -> list[str]:
         """Return the keys of ids given one by one."""

@@ -126,6 +126,11 @@ class Call:
             host.traces.divert(self.run)
 
     @property
+    def is_tagged(self) -> bool:
+        """Tell whether its entries have tags, or may have some."""
+        return self._tagged
+
+    @property
     def engine(self) -> Engine:
         return self._host.engine()
 
