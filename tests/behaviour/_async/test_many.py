@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from freshwell import AsyncCache
+from freshwell._async.coordination import sights
 from freshwell._kit.aio import sleep
 from tests.behaviour._async.parts import Held, Make, of
 from tests.support.aio import start, until
@@ -161,3 +162,23 @@ async def test_who_joins_a_load_of_many_takes_of_it_what_has_not_been_invalidate
         assert await first.result() == {"a": 1, "b": 1}
         assert await second.result() == {"a": 2, "b": 1}
         assert await cache.get("a") in (None, 2)
+
+
+async def test_what_leaves_memory_while_it_is_judged_is_still_known_to_be_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with AsyncCache() as cache:
+
+        def dropping(*args: Any, **kwargs: Any) -> Any:
+            verdict = judge(*args, **kwargs)
+            cache._core.table.drop("a")  # as another thread may
+            return verdict
+
+        async def nothing(keys: list[str]) -> dict[str, int]:
+            return {}
+
+        judge, read = sights.judge, partial(cache.get_or_load_many, ["a"], nothing)
+        assert await read() == {}
+        monkeypatch.setattr(sights, "judge", dropping)
+        assert await read() == {}
+        assert cache.stats().hits_l1 == 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from freshwell import Cache
+from freshwell._sync.coordination import sights
 from freshwell._kit.threads import sleep
 from tests.behaviour._sync.parts import Held, Make, of
 from tests.support.threads import start, until
@@ -161,3 +162,23 @@ def test_who_joins_a_load_of_many_takes_of_it_what_has_not_been_invalidated_sinc
         assert first.result() == {"a": 1, "b": 1}
         assert second.result() == {"a": 2, "b": 1}
         assert cache.get("a") in (None, 2)
+
+
+def test_what_leaves_memory_while_it_is_judged_is_still_known_to_be_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Cache() as cache:
+
+        def dropping(*args: Any, **kwargs: Any) -> Any:
+            verdict = judge(*args, **kwargs)
+            cache._core.table.drop("a")  # as another thread may
+            return verdict
+
+        def nothing(keys: list[str]) -> dict[str, int]:
+            return {}
+
+        judge, read = sights.judge, partial(cache.get_or_load_many, ["a"], nothing)
+        assert read() == {}
+        monkeypatch.setattr(sights, "judge", dropping)
+        assert read() == {}
+        assert cache.stats().hits_l1 == 1
