@@ -10,6 +10,7 @@ import pytest
 from freshwell import AsyncCache
 from freshwell._async.coordination import sights
 from freshwell._kit.aio import sleep
+from freshwell.ground.freshness import judge
 from tests.behaviour._async.parts import Held, Make, of
 from tests.support.aio import start, until
 from tests.support.servers import Server
@@ -177,7 +178,7 @@ async def test_what_leaves_memory_while_it_is_judged_is_still_known_to_be_absent
         async def nothing(keys: list[str]) -> dict[str, int]:
             return {}
 
-        judge, read = sights.judge, partial(cache.get_or_load_many, ["a"], nothing)
+        read = partial(cache.get_or_load_many, ["a"], nothing)
         assert await read() == {}
         monkeypatch.setattr(sights, "judge", dropping)
         assert await read() == {}
