@@ -82,13 +82,14 @@ class Gutter:
         entry = self._kept.get(key)
         if entry is None:
             return None
-        kept, until_ns = entry.value, entry.fresh_until_ns  # deadlines after the value
+        kept, negative = entry.value, entry.negative
+        until_ns = entry.fresh_until_ns  # deadlines after what is killed by them
         if not isinstance(kept, _Kept) or self._now_ns() >= until_ns:
             return None
         if self._is_void(key, kept) or not set(digests) <= set(kept.digests):
             return None
         times = Times(entry.born_ns, until_ns, until_ns, entry.cost_ns)
-        return Reading(L2Word.STALE, kept.value, entry.negative, times, GUTTER, tier="l1")
+        return Reading(L2Word.STALE, kept.value, negative, times, GUTTER, tier="l1")
 
     def clear(self) -> None:
         """Forget everything: L2 is back."""

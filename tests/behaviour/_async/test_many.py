@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from freshwell import AsyncCache
+from freshwell._async.coordination import sights
 from freshwell._kit.aio import sleep
+from freshwell.ground.freshness import judge
 from tests.behaviour._async.parts import Held, Make, of
 from tests.support.aio import start, until
 from tests.support.servers import Server
@@ -212,3 +214,23 @@ async def test_ids_that_are_equal_and_of_different_types_are_not_mixed_up(make: 
         many = list(range(5_000))
         assert await reader.get_many(many) == {id: repr(id) for id in many}
         assert await reader.get_many(many) == {id: repr(id) for id in many}
+
+
+async def test_what_leaves_memory_while_it_is_judged_is_still_known_to_be_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with AsyncCache() as cache:
+
+        def dropping(*args: Any, **kwargs: Any) -> Any:
+            verdict = judge(*args, **kwargs)
+            cache._core.table.drop("a")  # as another thread may
+            return verdict
+
+        async def nothing(keys: list[str]) -> dict[str, int]:
+            return {}
+
+        read = partial(cache.get_or_load_many, ["a"], nothing)
+        assert await read() == {}
+        monkeypatch.setattr(sights, "judge", dropping)
+        assert await read() == {}
+        assert cache.stats().hits_l1 == 1

@@ -8,7 +8,8 @@ import pytest
 
 from freshwell import AsyncCache, ConfigurationError, InvalidationError, KeyRejected
 from freshwell._kit.aio import sleep
-from tests.behaviour._async.parts import Make
+from freshwell.testing import Chaos
+from tests.behaviour._async.parts import Make, of
 from tests.support.aio import Latch, start, until
 from tests.support.servers import Server
 
@@ -258,3 +259,20 @@ async def test_more_writers_than_can_be_are_refused(redis_url: str) -> None:
         for _ in range(2):
             await cache.get_or_load("a", source.load, read="fresh")
         assert source.loads == 1
+
+
+async def test_what_is_prolonged_while_it_ends_is_over_all_the_same(redis_url: str) -> None:
+    chaos, source = Chaos(), Source()
+    async with of(redis_url) as cache:
+        chaos.into(cache)
+        blocks = [cache.writing("a", tags=["x"]) for _ in range(2)]
+        for block in blocks:
+            await block.__aenter__()
+        late = chaos.delay("store.announce", 0.3, times=1)
+        await until(lambda: late.struck == 1, "the first of them is being prolonged")
+        for block in blocks:
+            await block.__aexit__(None, None, None)
+        await sleep(0.5)
+        for _ in range(2):
+            await cache.get_or_load("a", source.load, read="fresh", tags=["x"])
+        assert source.loads == 1, "it is stored again"

@@ -8,7 +8,8 @@ import pytest
 
 from freshwell import Cache, ConfigurationError, InvalidationError, KeyRejected
 from freshwell._kit.threads import sleep
-from tests.behaviour._sync.parts import Make
+from freshwell.testing import Chaos
+from tests.behaviour._sync.parts import Make, of
 from tests.support.threads import Latch, start, until
 from tests.support.servers import Server
 
@@ -258,3 +259,20 @@ def test_more_writers_than_can_be_are_refused(redis_url: str) -> None:
         for _ in range(2):
             cache.get_or_load("a", source.load, read="fresh")
         assert source.loads == 1
+
+
+def test_what_is_prolonged_while_it_ends_is_over_all_the_same(redis_url: str) -> None:
+    chaos, source = Chaos(), Source()
+    with of(redis_url) as cache:
+        chaos.into(cache)
+        blocks = [cache.writing("a", tags=["x"]) for _ in range(2)]
+        for block in blocks:
+            block.__enter__()
+        late = chaos.delay("store.announce", 0.3, times=1)
+        until(lambda: late.struck == 1, "the first of them is being prolonged")
+        for block in blocks:
+            block.__exit__(None, None, None)
+        sleep(0.5)
+        for _ in range(2):
+            cache.get_or_load("a", source.load, read="fresh", tags=["x"])
+        assert source.loads == 1, "it is stored again"

@@ -191,6 +191,7 @@ class Sights:
         return seen.word is _STALE and self._t.rests.resting(key, self._t.now_ns())
 
     def _judge(self, entry: Entry, value: Any, now_ns: int, terms: Terms) -> Reading:
+        negative = entry.negative  # before its deadlines, as the value
         times = Times(entry.born_ns, entry.fresh_until_ns, entry.stale_until_ns, entry.cost_ns)
         # Where L1's deadlines are shorter than the entry's, they are no reason to refresh it.
         capped = self._t.session.mode is CoherenceMode.TTL_ONLY
@@ -203,7 +204,7 @@ class Sights:
         )
         if verdict is Verdict.ABSENT:
             return _NOT_IN_L1._replace(reason="expired", times=times)
-        return Reading(WORDS[verdict], value, entry.negative, times, verdict.value, tier="l1")
+        return Reading(WORDS[verdict], value, negative, times, verdict.value, tier="l1")
 
     def _in_need(self, key: str, terms: Terms, tagging: Tagging, sight: Sight) -> Sight:
         """Return what there is where L2 is down and L1 has nothing, by the caller's choice."""

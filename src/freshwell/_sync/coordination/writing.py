@@ -51,6 +51,8 @@ class Intents:
         self._writes = writes
         self._lifetime_ms = lifetime_ms
         self._heart = Heart(self._prolong, tiers.chores, tiers.incidents, lease_ms=lifetime_ms)
+        self._prolonging = b""
+        self._overtaken: set[bytes] = set()
 
     def stop(self) -> None:
         """End the background work soon."""
@@ -103,6 +105,8 @@ class Intents:
         Raises `InvalidationError` where L2 may not have taken it, nor the spool.
         """
         self._heart.drop(self._leases(intent))
+        if self._prolonging == intent.token:
+            self._overtaken.add(intent.token)
         self._writes.remember(intent.keys, intent.tags)
         settlements = self._settlements(intent, fills, versions)
         try:
@@ -150,9 +154,8 @@ class Intents:
         token, names, mark = intent.token, self._t.names, self._t.tags.mark
         ends: list[Settlement] = []
         for key in intent.keys:
-            l2_key = names.entry(key)
-            tombstone = Mark(l2_key, tombstone_frame(l2_key, token), _TOMBSTONE_MS)
-            ends.append(Settlement(token, tombstone, fills.get(key), versions.get(key)))
+            end = self._tombstone(names.entry(key), token)
+            ends.append(end._replace(fill=fills.get(key), version=versions.get(key)))
         filled = {key_tag(key): key for key in fills}
         for tag in intent.tags:
             left = mark(tag, stamp=token)
@@ -165,16 +168,28 @@ class Intents:
             ends.append(Settlement(token, mark(tag), alone, versions.get(key_of)))
         return ends
 
+    @staticmethod
+    def _tombstone(key: bytes, token: bytes) -> Settlement:
+        return Settlement(token, Mark(key, tombstone_frame(key, token), _TOMBSTONE_MS))
+
     def _prolong(self, leases: Sequence[Lease]) -> list[bool]:
         """Prolong announcements, and the time for which writers of tags are known to be busy."""
         by_token: dict[bytes, list[bytes]] = {}
         for key, token in leases:
             by_token.setdefault(token, []).append(key)
         for token, keys in by_token.items():
-            # Others have been settled meanwhile: what is announced anew would stand for nobody.
-            mine = self._heart.held([(key, token) for key in keys])
-            marks = [Mark(key, b"", self._lifetime_ms) for key, _ in mine]
-            self._t.store.announce(marks, token, prolong=True)
+            self._prolonging = token  # before it is asked what is held: see `settle`
+            try:
+                # Others have been settled meanwhile: what is announced anew would stand for nobody.
+                mine = self._heart.held([(key, token) for key in keys])
+                marks = [Mark(key, b"", self._lifetime_ms) for key, _ in mine]
+                self._t.store.announce(marks, token, prolong=True)
+            finally:
+                self._prolonging = b""
+                settled = token in self._overtaken
+                self._overtaken.discard(token)
+            if settled:
+                self._t.store.settle([self._tombstone(key, token) for key, _ in mine])
         pulse = self._t.tags.mark(PULSE)
         self._t.store.busy(pulse.key, pulse.frame, self._lifetime_ms)
         return [True] * len(leases)
