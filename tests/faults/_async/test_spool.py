@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
 
 from freshwell import AsyncCache, InvalidationError, StoreUnavailable
 from freshwell._async import assembly
+from freshwell.engines.spool import Spool
 from tests.faults._async.late import hold
 from tests.faults._async.spools import (
     ACTS,
@@ -238,3 +239,29 @@ async def test_thousands_are_replayed_in_the_background_when_the_way_is_whole_ag
         await until(partial(is_told, cache), "the replay")
         assert cache.stats().replayed == 1_200
         assert await cache.get_many(keys, read="fresh") == {}
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+async def test_what_the_spool_takes_while_a_read_asks_it_is_not_kept_from_what_l2_says(
+    between: Proxy, held: Held, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cache_of(between.url, spool="memory") as cache:
+        await cache.set("a", 1)
+        between.refuse()
+        await cache.invalidate("something else")
+        between.heal()
+        await reaches(cache)
+        await until(lambda: cache.stats().l1_live, "L1 is live")
+        withholds, asked = Spool.withholds, list[str]()
+
+        def late(spool: Spool, name: str, digests: Sequence[bytes] = ()) -> bool:
+            found = withholds(spool, name, digests)
+            if not asked:
+                asked.append(name)
+                cache._core.table.drop(name)  # as another thread does, when the spool has it
+            return found
+
+        monkeypatch.setattr(Spool, "withholds", late)
+        await (cache.get_many(["a"]) if many else cache.get("a"))
+        assert asked == ["a"]
+        assert "a" not in cache._core.table

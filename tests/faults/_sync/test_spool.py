@@ -2,13 +2,14 @@
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
 
 from freshwell import Cache, InvalidationError, StoreUnavailable
 from freshwell._sync import assembly
+from freshwell.engines.spool import Spool
 from tests.faults._sync.late import hold
 from tests.faults._sync.spools import (
     ACTS,
@@ -238,3 +239,29 @@ def test_thousands_are_replayed_in_the_background_when_the_way_is_whole_again(
         until(partial(is_told, cache), "the replay")
         assert cache.stats().replayed == 1_200
         assert cache.get_many(keys, read="fresh") == {}
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+def test_what_the_spool_takes_while_a_read_asks_it_is_not_kept_from_what_l2_says(
+    between: Proxy, held: Held, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cache_of(between.url, spool="memory") as cache:
+        cache.set("a", 1)
+        between.refuse()
+        cache.invalidate("something else")
+        between.heal()
+        reaches(cache)
+        until(lambda: cache.stats().l1_live, "L1 is live")
+        withholds, asked = Spool.withholds, list[str]()
+
+        def late(spool: Spool, name: str, digests: Sequence[bytes] = ()) -> bool:
+            found = withholds(spool, name, digests)
+            if not asked:
+                asked.append(name)
+                cache._core.table.drop(name)  # as another thread does, when the spool has it
+            return found
+
+        monkeypatch.setattr(Spool, "withholds", late)
+        (cache.get_many(["a"]) if many else cache.get("a"))
+        assert asked == ["a"]
+        assert "a" not in cache._core.table

@@ -81,8 +81,6 @@ class Sights:
                     return seen, Plan.SERVE_L1
         if key in busy and terms.policy.stale_ns == 0:
             return seen, Plan.LOAD
-        if self._t.spool.limit and self._t.spool.withholds(key, tagging.digests):
-            return _WITHHELD, Plan.LOAD
         return seen, _ASK_L2
 
     def many(
@@ -100,13 +98,14 @@ class Sights:
         takes up fresh values of which there is nothing to say but that: they have no sight.
         """
         sights, asked = self._near_many(keys, terms, taggings, finds)
-        spool = self._t.spool
+        since, spool = self._t.table.moment(), self._t.spool
         if len(spool):
             held = {key for key in asked if spool.withholds(key, taggings(key).digests)}
             sights.update(dict.fromkeys(held, (_WITHHELD, Plan.LOAD)))
             asked = [key for key in asked if key not in held]
         if asked:
-            for key, found in self._ask_many(asked, terms, taggings, timed, finds).items():
+            answers = self._ask_many(asked, terms, taggings, timed, finds, since)
+            for key, found in answers.items():
                 sights[key] = sight = _judged(sights.get(key, _UNSEEN)[0], found)
                 if sight[1] is _LOAD_ALONE:
                     sights[key] = self._in_need(key, terms, taggings(key), sight)
@@ -224,6 +223,9 @@ class Sights:
         t = self._t
         asked_ns, since, l2_key = self._now_ns(), t.table.moment(), self._entry(key)
         digests = tagging.digests
+        # After the moment: what the spool takes from now on voids what L2 says.
+        if t.spool.limit and t.spool.withholds(key, digests):
+            return _WITHHELD, Plan.LOAD
         question = t.tags.question(digests, terms.level) if digests else None
         others: Sequence[bytes | None] = ()
         try:
@@ -274,9 +276,9 @@ class Sights:
         taggings: Callable[[str], Tagging],
         timed: bool,
         finds: Finds | None,
+        since: int,
     ) -> dict[str, Reading]:
-        t = self._t
-        asked_ns, since = t.now_ns(), t.table.moment()
+        t, asked_ns = self._t, self._t.now_ns()
         own = () if taggings is untagged else [taggings(key).digests for key in keys]
         expected = dict.fromkeys(chain.from_iterable(own))
         unknown = t.tags.unknown(expected, terms.level) if expected else []
