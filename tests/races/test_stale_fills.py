@@ -15,6 +15,7 @@ from tests.faults.checker.orders import Orders
 _CELLS = 6
 _TASKS = 8
 _SECONDS = 2.5
+_WRITES = 50
 _CAP_S = 20.0
 
 
@@ -22,8 +23,8 @@ def race(folder: Path, way: str, level: str, *colours: str) -> Outcome:
     """Let two processes of each colour given read and write at the same time."""
     orders = Orders(way=way, cells=_CELLS, width=1, readers=(level,) * _TASKS, rest_s=0.02)
     case = Case(f"{way}, {level}", orders, colours=colours * 2)
-    found = run(case, folder, seed=1, reads=0, seconds=_SECONDS, cap_s=_CAP_S)
-    assert found.counts["writes"] > 50, found
+    found = run(case, folder, seed=1, reads=0, writes=_WRITES, seconds=_SECONDS, cap_s=_CAP_S)
+    assert found.counts["writes"] >= _WRITES, found
     assert found.counts["loads"] < found.reads, found
     return found
 

@@ -79,11 +79,12 @@ def run(
     *,
     seed: int,
     reads: int,
+    writes: int = 0,
     seconds: float = 0.0,
     cap_s: float,
     until_caught: bool = False,
 ) -> Outcome:
-    """Run a case until it has so many reads, lasted so long, and had each of its faults.
+    """Run a case until it has so many reads and writes, lasted so long, and had all its faults.
 
     Ends after `cap_s` in any case, and with `until_caught` at the first violation. Raises
     `WorkerFailed` where a process raised anything.
@@ -96,7 +97,8 @@ def run(
 
         def is_over() -> bool:
             lasted_s = time.monotonic() - began_s
-            done = tallies.total("reads") >= reads and lasted_s >= max(seconds, case.least_s)
+            enough = tallies.total("reads") >= reads and tallies.total("writes") >= writes
+            done = enough and lasted_s >= max(seconds, case.least_s)
             caught = until_caught and tallies.total("violations") > 0
             return lasted_s > cap_s or caught or (done and set(case.faults) <= set(outcome.faults))
 
