@@ -264,24 +264,7 @@ def _sync_groups(stack: ExitStack, folder: Path, journal: str, url: str) -> list
 
 def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> list[_Contender]:
     if journal == "sqlite":
-        group = GroupCommit(str(folder / "bare-sync.db"))
-        stack.callback(group.close)
-        least = GroupCommit(str(folder / "least-sync.db"), least=True)
-        stack.callback(least.close)
-        alone = InsertCommit(str(folder / "alone-sync.db"))
-        stack.callback(alone.close)
-        journal_alone = SyncLocalJournal(
-            str(folder / "journal-sync.db"), owner="", **_NO_BOUNDS, max_dead=1
-        )
-        stack.callback(journal_alone.close)
-        put = _put(stack, Cache(), f"sqlite:///{folder}/pending-sync.db")
-        return [
-            ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
-            ("bare: INSERT, COMMIT, no thread", lambda i: alone.append(_PAYLOAD), True, _MANY),
-            (LEAST, lambda i: least.put(i, VALUE), True, _MANY),
-            (ALONE, lambda i: journal_alone.accept([_draft(i)]), True, _MANY),
-            ("Cache.write_behind, put", put, False, _MANY),
-        ]
+        return _sync_contenders_in_file(stack, folder)
     if journal == "memory":
         kept: list[bytes] = []
         put = _put(stack, Cache(), "memory")
@@ -317,6 +300,27 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
         (ALONE, lambda i: redis_alone.accept([_draft(i)]), True, _MANY),
         ("Cache.write_behind, put, apart", _put(stack, apart, url), False, _MANY),
         ("Cache.write_behind, put, beside", _put(stack, beside, "redis"), False, _MANY),
+    ]
+
+
+def _sync_contenders_in_file(stack: ExitStack, folder: Path) -> list[_Contender]:
+    group = GroupCommit(str(folder / "bare-sync.db"))
+    stack.callback(group.close)
+    least = GroupCommit(str(folder / "least-sync.db"), least=True)
+    stack.callback(least.close)
+    alone = InsertCommit(str(folder / "alone-sync.db"))
+    stack.callback(alone.close)
+    journal_alone = SyncLocalJournal(
+        str(folder / "journal-sync.db"), owner="", **_NO_BOUNDS, max_dead=1
+    )
+    stack.callback(journal_alone.close)
+    put = _put(stack, Cache(), f"sqlite:///{folder}/pending-sync.db")
+    return [
+        ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
+        ("bare: INSERT, COMMIT, no thread", lambda i: alone.append(_PAYLOAD), True, _MANY),
+        (LEAST, lambda i: least.put(i, VALUE), True, _MANY),
+        (ALONE, lambda i: journal_alone.accept([_draft(i)]), True, _MANY),
+        ("Cache.write_behind, put", put, False, _MANY),
     ]
 
 

@@ -237,6 +237,7 @@ async def test_an_outage_is_said_once_and_so_is_its_end(
         own_redis.start()
         await until(lambda: cache.stats().breaker == "closed", "L2 is back")
         assert cache.stats().servers_down == 0
+        await until(lambda: len(caplog.messages) >= 3, "its end is said")
         said = [message.split(": ")[1] for message in caplog.messages]
         assert sorted(said) == ["L2 failed", "L2 is back", "L2 is left alone"]
 
