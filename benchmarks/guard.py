@@ -25,6 +25,7 @@ from redis import Redis
 from benchmarks.memory import fill
 from freshwell import AsyncCache, Cache
 from freshwell.engines.table import Table
+from tests.support.aio import until
 from tests.support.servers import Server, ServerMissing
 
 __all__ = ["Figure", "calls", "commands", "entry_bytes", "failures", "main", "times"]
@@ -34,6 +35,7 @@ _HITS = 2_000
 _MISSES = 60
 _ENTRIES = 5_000
 _CALLERS = 100
+_CROWD = 64
 
 _SENT = ("get", "mget", "evalsha", "eval")
 """What the library sends. Others are called by its scripts, and counted too."""
@@ -85,7 +87,7 @@ def _measured() -> list[Figure]:
     figures = [*calls(), *entry_bytes(), *times()]
     try:
         with Server() as server:
-            figures += commands(server.url)
+            figures += [*commands(server.url), *crowds(server.url)]
     except ServerMissing as error:
         print(f"commands are not counted: {error}", file=sys.stderr)
     return figures
@@ -210,6 +212,7 @@ def calls(handicap: Handicap = lambda function: function) -> list[Figure]:
 
 
 async def _calls_of(function: Callable[[int], Awaitable[object]], n: int) -> int:
+    """Return how many Python functions run, or go on, for one call."""
     seen = 0
 
     def note(frame: FrameType, event: str, argument: object) -> None:
@@ -281,6 +284,68 @@ async def _counted(client: Redis, url: str, handicap: Handicap) -> dict[str, int
         await noted("invalidate", cache.invalidate("d:1"))
         await noted("invalidate_tags, one tag", cache.invalidate_tags("a"))
     return counts
+
+
+def crowds(url: str, handicap: Handicap = lambda function: function) -> list[Figure]:
+    """Return how many Python functions run for each of many callers at a time."""
+    counts = asyncio.run(_crowded(url, handicap))
+    bounds = {
+        "an L2 hit": 90,
+        "an L2 hit, tags asked for": 100,
+        "an L2 hit, tags told of": 115,
+        "a put behind": 150,
+    }
+    return [
+        Figure(f"{_CROWD} at once: function calls of {name}", counts[name], bound)
+        for name, bound in bounds.items()
+    ]
+
+
+async def _crowded(url: str, handicap: Handicap) -> dict[str, float]:
+    counts: dict[str, float] = {}
+    shared: dict[str, Any] = {"namespace": "guard", "connect_timeout": 10, "command_timeout": 10}
+    tags = ["a", "b", "c:{n}"]
+    async with (
+        AsyncCache(url, l1=False, **shared) as asking,
+        AsyncCache(url, max_bytes=1, **shared) as told,
+        AsyncCache(namespace="guard") as alone,
+    ):
+        rows: Any = alone.write_behind(
+            _Nowhere(), key="row:{id}", journal="memory", flush_every="1h"
+        )
+
+        async def put(n: int) -> None:
+            await rows.put(n, n)
+
+        await told.get("nothing")
+        await until(lambda: told.stats().l1_live, "L1 is live")
+        crowds_: dict[str, Any] = {
+            "an L2 hit": asking.cached("d:{n}")(_a_double),
+            "an L2 hit, tags asked for": asking.cached("t:{n}", tags=tags)(_a_double),
+            "an L2 hit, tags told of": told.cached("t:{n}", tags=tags)(_a_double),
+            "a put behind": put,
+        }
+        for name, function in crowds_.items():
+            work = handicap(function)
+            for n in range(_CROWD):
+                await work(n)
+
+            async def all_of(_: int, work: Any = work) -> None:
+                await asyncio.gather(*(work(n) for n in range(_CROWD)))
+
+            await all_of(0)
+            counts[name] = await _calls_of(all_of, 0) / _CROWD
+    return counts
+
+
+class _Nowhere:
+    """A source that takes what it is given, and has nothing."""
+
+    async def load(self, n: int) -> int | None:
+        return None
+
+    async def save(self, n: int, value: int) -> None:
+        return None
 
 
 if __name__ == "__main__":

@@ -66,6 +66,14 @@ def test_more_commands_are_found_and_the_usual_ones_are_not(redis_url: str) -> N
     )
 
 
+def test_more_function_calls_in_a_crowd_are_found_and_the_usual_ones_are_not(
+    redis_url: str,
+) -> None:
+    assert lost(guard.crowds(redis_url)) == []
+    figures = guard.crowds(redis_url, slow)
+    assert len(lost(figures)) == len(figures)
+
+
 def test_what_is_slow_once_is_no_failure_and_what_is_slow_twice_is_one() -> None:
     slow_one, usual = Figure("hit", 30, 10), Figure("hit", 5, 10)
     assert guard.failures([slow_one], lambda: [usual]) == []
