@@ -85,6 +85,7 @@ def test_after_the_hard_limit_all_who_wait_are_told(make: Make) -> None:
     load = Held()
     with make(load_timeout=0.3) as cache:
         calls = [start(lambda: cache.get_or_load("a", load)) for _ in range(5)]
+        load.begun.passed()  # else the patient one may lead
         patient = start(lambda: cache.get_or_load("a", load, load_timeout=None))
         for call in (*calls, patient):
             with pytest.raises(LoadTimeout, match=r"0\.3 s|0 s"):
