@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from freshwell.engines.eviction import AdaptiveClock
 from freshwell.engines.table import Table
 from freshwell.testing import FakeClock
 from tests.engines.parts import NS, fill, make_table
+from tests.support.switching import switching_every
 
 # -- a call from inside a section ------------------------------------------------------------
 
@@ -199,10 +199,8 @@ def _collecting_all_the_time() -> Iterator[None]:
 
 @pytest.fixture
 def eager_switching() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with switching_every(1e-6):
+        yield
 
 
 @pytest.mark.race

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from time import monotonic
@@ -11,6 +10,7 @@ import pytest
 
 from freshwell import Cache
 from freshwell._sync.strategies.sharing import SharedLoads
+from tests.support.switching import switching_every
 
 _READERS = 6
 _SECONDS = 2.0
@@ -20,10 +20,8 @@ _CAP_S = 20.0
 @pytest.fixture(autouse=True)
 def eager_switches() -> Iterator[None]:
     """Let threads take turns as often as they can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+    with switching_every(1e-5):
+        yield
 
 
 def violations(url: str, *, tagged: bool, until_found: bool) -> tuple[int, int]:

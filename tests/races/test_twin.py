@@ -5,7 +5,6 @@ The interpreter switches threads as often as it can, and barriers let them start
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -13,6 +12,7 @@ import pytest
 
 from freshwell import Cache
 from freshwell._sync.coordination.loads import Loads
+from tests.support.switching import switching_every
 
 _THREADS = 8
 
@@ -20,10 +20,8 @@ _THREADS = 8
 @pytest.fixture(autouse=True)
 def hurried() -> Iterator[None]:
     """Let threads switch after about every bytecode."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with switching_every(1e-6):
+        yield
 
 
 def at_once(work: Callable[[int], object], threads: int = _THREADS) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from freshwell import Ack, Cache
 from freshwell.engines.table import Table
 from tests.behaviour._sync.ledger import Ledger
+from tests.support.switching import switching_every
 
 pytestmark = pytest.mark.race
 
@@ -22,10 +22,8 @@ _THREADS = 4
 @pytest.fixture(autouse=True)
 def _often() -> Iterator[None]:
     """Let threads take turns wherever they can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+    with switching_every(1e-5):
+        yield
 
 
 def raced(*, changes: bool = False) -> tuple[int, int, int]:
