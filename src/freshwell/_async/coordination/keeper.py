@@ -208,21 +208,20 @@ class Keeper:
 
         As fresh as `draft` makes them, and the newest: `voids`. All in one go.
         """
-        policy, session, now_ns = terms.policy, self._t.session, self._t.now_ns()
+        policy, now_ns = terms.policy, self._t.now_ns()
         ttl_ns = policy.lifetime_ns(negative=False)
-        if ttl_ns <= 0 or session.live_until_ns < now_ns:
+        if ttl_ns <= 0 or self._t.session.live_until_ns < now_ns:
             return [False] * len(written)
-        cap_ns, uniform = session.cap_ns(now_ns), self._t.uniform
-        drafts: list[Draft] = []
+        uniform, drafts = self._t.uniform, list[Draft]()
         for name, value, since, bonds in written:
-            fresh_until_ns = now_ns + jittered_ns(ttl_ns, policy.jitter, uniform())
-            stale_until_ns = min(fresh_until_ns + policy.stale_ns, cap_ns)
-            fresh_until_ns = min(fresh_until_ns, cap_ns)
-            # It has cost nothing, so it is not refreshed early.
-            times = Times(now_ns, fresh_until_ns, stale_until_ns, 0)
-            drafts.append(
-                Draft(name, value, fresh_until_ns, times, since, bonds, estimate_bytes(value))
+            times = times_after_load(
+                now_ns,
+                ttl_ns=jittered_ns(ttl_ns, policy.jitter, uniform()),
+                stale_ns=policy.stale_ns,
+                cost_ns=0,
             )
+            limited = self._limited(times, now_ns, terms)
+            drafts.append(Draft(name, value, *limited, since, bonds, estimate_bytes(value)))
         return self._t.table.put_many(drafts, voids=True)
 
     def keep_many(
