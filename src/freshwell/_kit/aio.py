@@ -10,11 +10,13 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from types import CoroutineType
 from typing import TypeVar
 
 from freshwell._kit.callables import check_function, check_runs, shown_name
-from freshwell._kit.flight import current_flight, in_flight
+from freshwell._kit.flight import current_flight
+from freshwell._kit.turns import Turn
 from freshwell.errors import ConfigurationError
 
 __all__ = [
@@ -27,7 +29,6 @@ __all__ = [
     "each",
     "home",
     "home_is_gone",
-    "in_flight",
     "resolve",
     "sleep",
 ]
@@ -130,15 +131,23 @@ class Gate:
         self.slots = slots
         self._slots = asyncio.Semaphore(slots)
 
-    async def enter(self, timeout_s: float) -> bool:
-        """Wait for a slot, at most `timeout_s` seconds. False when none came free."""
+    async def enter(self, timeout_s: float, turn: Turn | None = None) -> bool:
+        """Wait for a slot, at most `timeout_s` seconds. False when none came free.
+
+        The wait ends, too, when the caller's `turn` is lent a slot.
+        """
         if not self._slots.locked():
             return await self._slots.acquire()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s) as wait:
+                if turn is not None:
+                    turn.waits(partial(_end, wait))
                 return await self._slots.acquire()
         except TimeoutError:
             return False
+        finally:
+            if turn is not None:
+                turn.waits(None)
 
     def leave(self) -> None:
         """Give the slot back. Never waits."""
@@ -195,6 +204,12 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]], drain_s: float) -> None
     late = [task for task in left if not task.done()]
     if late:
         await asyncio.wait(late, timeout=GRACE_S)
+
+
+def _end(wait: asyncio.Timeout) -> None:
+    """Let a time limit be over now."""
+    if not wait.expired():
+        wait.reschedule(0)
 
 
 async def _as_coroutine(work: Callable[[], Awaitable[None]]) -> None:

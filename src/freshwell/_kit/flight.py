@@ -14,6 +14,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
+from freshwell._kit.turns import Turn
 from freshwell.errors import NestedLoadError
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
     "Marks",
     "Roster",
     "current_flight",
-    "in_flight",
+    "current_turn",
 ]
 
 R = TypeVar("R")
@@ -39,9 +40,10 @@ current_flight: ContextVar[Flight[object] | None] = ContextVar("current_flight",
 """The flight whose work runs in this context: how a loader that waits for itself is found."""
 
 
-def in_flight() -> bool:
-    """Tell whether the caller runs as part of a load."""
-    return current_flight.get() is not None
+def current_turn() -> Turn:
+    """Return the turn of the flight whose work the caller does."""
+    flight = current_flight.get()
+    return Turn() if flight is None else flight.turn
 
 
 class Late(Exception):
@@ -60,7 +62,7 @@ class Flight(Generic[R]):
     """One shared piece of work and its outcome. Written by its carrier, read by its riders.
 
     `until_s` is when it is over, whatever its work does then, by the monotonic clock. `marks` are
-    those of all who have waited for it, by key.
+    those of all who have waited for it, by key. `turn`: how it comes by its slot.
     """
 
     __slots__ = (
@@ -71,6 +73,7 @@ class Flight(Generic[R]):
         "keys",
         "marks",
         "riders",
+        "turn",
         "until_s",
         "waits_for",
     )
@@ -78,6 +81,7 @@ class Flight(Generic[R]):
     def __init__(self, keys: Sequence[str], until_s: float | None = None) -> None:
         self.keys = tuple(keys)
         self.until_s = until_s
+        self.turn = Turn()
         self.riders = 1
         self.done = False
         self.waits_for: list[Flight[R]] = []
@@ -241,6 +245,8 @@ class Roster(Generic[R]):
                 return None
             if caller is not None:
                 _refuse_circles(caller, (flight,))
+                if not flight.turn.lend():
+                    return None
                 caller.waits_for.append(flight)
             flight.riders += 1
             flight.mark(key, marks)
@@ -268,7 +274,7 @@ class Roster(Generic[R]):
             flights: dict[str, Flight[R]] = {}
             for key in dict.fromkeys(keys):
                 flight = self._under_way(key) or _going(self._quiet, key)
-                if flight is None:
+                if flight is None or (caller is not None and not flight.turn.lend()):
                     new.append(key)
                 elif not quiet:
                     flights[key] = flight
@@ -293,6 +299,8 @@ class Roster(Generic[R]):
                     if key in flights:
                         flights[key].mark(key, its)
             if caller is not None:
+                if led is not None:
+                    led.turn.lend()
                 caller.waits_for.extend(others if led is None else [*others, led])
         return Boarding(led, others, void, flights)
 

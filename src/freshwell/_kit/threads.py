@@ -13,10 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from freshwell._kit.callables import check_function, check_runs, shown_name
-from freshwell._kit.flight import current_flight, in_flight
+from freshwell._kit.flight import current_flight
+from freshwell._kit.turns import Turn
 from freshwell.errors import ConfigurationError
 
 __all__ = [
@@ -29,7 +32,6 @@ __all__ = [
     "each",
     "home",
     "home_is_gone",
-    "in_flight",
     "resolve",
     "sleep",
 ]
@@ -121,8 +123,11 @@ class Gate:
         self._mutex = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
 
-    def enter(self, timeout_s: float) -> bool:
-        """Wait for a slot, at most `timeout_s` seconds. False when none came free."""
+    def enter(self, timeout_s: float, turn: Turn | None = None) -> bool:
+        """Wait for a slot, at most `timeout_s` seconds. False when none came free.
+
+        The wait ends, too, when the caller's `turn` is lent a slot.
+        """
         with self._mutex:
             if self._free:
                 self._free -= 1
@@ -131,19 +136,23 @@ class Gate:
             given.acquire()
             self._waiting.append(given)
         try:
-            if given.acquire(timeout=timeout_s):
-                return True
+            if turn is not None:
+                turn.waits(partial(_wake, given))
+            given.acquire(timeout=timeout_s)
         except BaseException:
             if not self._withdraws(given):
                 self.leave()
             raise
+        finally:
+            if turn is not None:
+                turn.waits(None)
         return not self._withdraws(given)
 
     def leave(self) -> None:
         """Give the slot back. Never waits."""
         with self._mutex:
             if self._waiting:
-                self._waiting.popleft().release()  # whoever waits has it now
+                _wake(self._waiting.popleft())  # whoever waits has it now
             else:
                 self._free += 1
 
@@ -154,6 +163,12 @@ class Gate:
                 self._waiting.remove(given)
                 return True
             return False
+
+
+def _wake(given: threading.Lock) -> None:
+    """Let a thread see whether it has a slot. It may have been woken for that already."""
+    with suppress(RuntimeError):
+        given.release()
 
 
 class Owner:

@@ -21,7 +21,6 @@ from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.loads import Loads
 from freshwell._async.strategies.answers import LOAD_FAILED, Answers
 from freshwell._async.strategies.failsafe import FailSafe
-from freshwell._kit.aio import in_flight
 from freshwell._kit.aio_flights import Announced, Crowded, Flights, Late
 from freshwell.engines.shelf import Reading, Terms
 from freshwell.errors import LoadShed, LoadTimeout
@@ -147,7 +146,6 @@ class SharedLoads:
             terms,
             taggings,
             old,
-            nested=in_flight(),
             forced=forced,
             l2_spent_ns=l2_spent_ns,
         )

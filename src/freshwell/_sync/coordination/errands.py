@@ -122,7 +122,6 @@ class Errand:
 
     - `load`: asks the source. `taggings`: the tags of each entry.
     - `old`: what its caller has seen of the entries, as far as there is anything.
-    - `nested`: the caller is itself a loader, whose slot covers this.
     - `forced`: load even where a tier has a fresh value.
     - `refresh_within_ms`: replace values with at most this much freshness left (None: a
       foreground load, which waits where another process is loading; a refresh gives up).
@@ -133,7 +132,6 @@ class Errand:
     terms: Terms
     taggings: Callable[[str], Tagging] = untagged
     old: Mapping[str, Reading] = field(default_factory=dict)
-    nested: bool = False
     forced: bool = False
     refresh_within_ms: int | None = None
     l2_spent_ns: int = 0

@@ -23,6 +23,7 @@ from freshwell._sync.coordination.errands import (
 from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.storing import Storing
 from freshwell._sync.stores.base import Acquired, Grant
+from freshwell._kit.flight import current_turn
 from freshwell.engines.allowance import Allowance
 from freshwell.engines.loading import LoadNotes
 from freshwell.engines.session import CoherenceMode
@@ -294,8 +295,9 @@ class Loads:
     def _call(
         self, keys: Sequence[str], errand: Errand, notes: LoadNotes, course: Course
     ) -> tuple[int, Mapping[str, Any]]:
-        gated, wait_s = not errand.nested, self._t.load_wait_ns / _NS_PER_S
-        if gated and not self._t.gate.enter(wait_s):
+        turn, wait_s = current_turn(), self._t.load_wait_ns / _NS_PER_S
+        gated = not turn.is_lent and self._t.gate.enter(wait_s, turn)
+        if not gated and turn.is_missed():
             self._t.incidents.shed(wait_s)
             raise LoadShed(
                 f"{wait_s:g} s went by without a free load slot: the "
