@@ -24,7 +24,17 @@ from freshwell.ground.globs import glob_of
 from freshwell.ground.hiding import Hiding
 from freshwell.ground.keys import digest8
 
-__all__ = ["PULSE", "Names", "key_tag", "named", "namespace_tag", "shown", "split", "user_tag"]
+__all__ = [
+    "PULSE",
+    "Names",
+    "is_users",
+    "key_tag",
+    "named",
+    "namespace_tag",
+    "shown",
+    "split",
+    "user_tag",
+]
 
 _MARK: Final = "\x1f"
 """Begins a name inside a namespace. No key has control characters."""
@@ -43,6 +53,11 @@ PULSE: Final = ""
 def user_tag(tag: str) -> str:
     """Return what a tag is called inside."""
     return "#" + tag
+
+
+def is_users(tag: str) -> bool:
+    """Tell whether an inner tag is one that users have named, or changes with each of those."""
+    return tag == PULSE or tag.startswith("#")
 
 
 def namespace_tag(namespace: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from freshwell import Cache, ConfigurationError, KeyRejected
+from freshwell import Cache, ConfigurationError, KeyRejected, added_tags
 from freshwell._kit.threads import sleep
 from tests.behaviour._sync.parts import Held, Loader, Make, listening, until_so
 from tests.support.threads import all_of, start, until
@@ -297,3 +297,23 @@ def test_tags_that_cannot_be_are_refused(make: Make) -> None:
             @cache.cached("a:{n}", tags=["b:{m}"])
             def number(n: int) -> int:
                 return n
+
+
+@pytest.mark.parametrize("names", ["tags", "added"])
+def test_a_load_that_may_have_any_tag_is_shared_though_namespaces_and_keys_change(
+    names: str,
+) -> None:
+    with Cache(version="v1") as cache:
+        load = Held()
+        tags = [added_tags] if names == "added" else [lambda number: f"g:{number}"]
+        ask = partial(cache.get_or_load, "a", load, tags=tags)
+        first = start(ask)
+        load.begun.passed()
+        cache.namespace("other").clear()
+        with cache.writing("b"):
+            pass
+        second = start(ask)
+        until(lambda: cache.stats().misses == 2, "it waits or loads")
+        load.let_go.open()
+        assert (first.result(), second.result()) == (1, 1)
+        assert load.calls == 1

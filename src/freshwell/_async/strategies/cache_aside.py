@@ -70,12 +70,13 @@ class CacheAside:
         self._flights.forget(keys)
         self._t.rests.end(keys)
 
-    def forget_tagged(self, digests: Sequence[bytes]) -> None:
+    def forget_tagged(self, digests: Sequence[bytes], *, by_users: bool) -> None:
         """Let callers from now on start loads of their own for entries that have such a tag.
 
-        Where tags follow from the value, any load may bring one that has it.
+        Where tags follow from the value, any load may bring one that has it; but for tags that
+        the cache gives by itself, which it knows before.
         """
-        changed = {*digests, ANY_TAG}
+        changed = {*digests, ANY_TAG} if by_users else set(digests)
         self.forget(self._flights.marked(changed))
 
     def names(self) -> list[str]:

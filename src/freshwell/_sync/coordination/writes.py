@@ -25,7 +25,7 @@ from freshwell.engines.stamps import Bonds
 from freshwell.errors import CodecError, InvalidationError, StoreUnavailable
 from freshwell.ground.freshness import times_after_load
 from freshwell.ground.keys import short_digest
-from freshwell.ground.names import PULSE, key_tag
+from freshwell.ground.names import PULSE, is_users, key_tag
 from freshwell.ground.plan import L2Word
 from freshwell.ground.spooling import Act, Missed
 from freshwell.ground.tags import Tagging
@@ -44,8 +44,11 @@ class Flying(Protocol):
     def forget(self, keys: Sequence[str]) -> None:
         """Let callers from now on start loads of their own for keys."""
 
-    def forget_tagged(self, digests: Sequence[bytes]) -> None:
-        """Let callers from now on start loads of their own for entries that have such a tag."""
+    def forget_tagged(self, digests: Sequence[bytes], *, by_users: bool) -> None:
+        """Let callers from now on start loads of their own for entries that have such a tag.
+
+        `by_users`: there are some that users have named.
+        """
 
     def names(self) -> list[str]:
         """Return what is being loaded."""
@@ -339,7 +342,7 @@ class Writes:
         """Let this process forget the entries of tags, and the loads of such entries."""
         digests = [self._t.names.digest(tag) for tag in tags]
         self._t.table.drop_tags(digests)
-        self._flying.forget_tagged(digests)
+        self._flying.forget_tagged(digests, by_users=any(map(is_users, tags)))
 
     def not_taken(
         self, names: Sequence[str], error: StoreUnavailable, refusal: str = ""
