@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Final, NamedTuple
 
 from freshwell.typing import ReadLevelName
+from tests.races.loads import LoadJudge
 
 __all__ = ["EVENTUAL", "FRESH", "SOURCE", "Ask", "Outdated", "Past"]
 
@@ -51,12 +52,14 @@ class Ask(NamedTuple):
 class Past:
     """The versions of the source's cells, and the floors. Thread-safe.
 
-    `bound_s`: how long another cache's memory may lag behind. Of write-behind: `stored` is what
-    the source has, `accepted` the versions that were acknowledged last; who is `writing` a cell.
+    `bound_s`: how long another cache's memory may lag behind. `loads`: the judge of those. Of
+    write-behind: `stored` is what the source has, `accepted` the versions that were acknowledged
+    last; who is `writing` a cell.
     """
 
-    def __init__(self, cells: int, bound_s: float) -> None:
+    def __init__(self, cells: int, bound_s: float, loads: LoadJudge) -> None:
         self._mutex = Lock()
+        self.loads = loads
         self.cells = range(cells)
         self.writing = [Lock() for _ in self.cells]
         self.stored: dict[int, str] = {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from freshwell import (
     AsyncCache,
@@ -18,12 +19,15 @@ from freshwell import (
     loading,
 )
 from freshwell.typing import ReadLevelName
-from tests.races._async.world import Batches, Boom, Rows, rest
+from tests.races._async.world import Batches, Boom, Loading, Rows, rest
+from tests.races.loads import call_begins
 from tests.races.past import EVENTUAL, FRESH, SOURCE, Ask, Past
 from tests.races.worlds import World
 from tests.support.aio import unless_late
 
 __all__ = ["Site"]
+
+S = TypeVar("S")
 
 _PLAIN_KINDS = "ptfamdewxq"
 
@@ -38,14 +42,14 @@ class Site:
         self._cache = cache
         self._chance = Random(number)
         self._spaces = [cache.namespace(f"n{cell}") for cell in past.cells]
-        self._rows = cache.write_through(Rows(past, Random(number)), key="w:{}", tags=["g:{}"])
-        self._read_rows = cache.read_through(Rows(past, Random(number)).load, key="r:{}")
+        self._rows = cache.write_through(self._source(Rows, "w"), key="w:{}", tags=["g:{}"])
+        self._read_rows = cache.read_through(self._source(Rows, "r").load, key="r:{}")
         self._decorated = cache.cached("d:{cell}", tags=["g:{cell}"])(self._load)
         self._teamed = cache.cached("e:{cell}", tags=["h:{team}:{cell}"], ignore="team")(
             self._load_for
         )
         self._behind = cache.write_behind(
-            Batches(past, Random(number)),
+            self._source(Batches, "b"),
             key="b:{}",
             tags=["g:{}"],
             journal="redis" if world.shared else "memory",
@@ -81,6 +85,7 @@ class Site:
         """Do one thing, by chance."""
         (_, way), *_ = random.choices(self._ways, [weight for weight, _ in self._ways])
         cell = random.choice(self.past.cells)
+        call_begins()
         try:
             if random.random() < 0.15 and way != self._put_behind:
                 await unless_late(partial(way, cell, random), random.uniform(0, 0.02))
@@ -105,19 +110,28 @@ class Site:
 
     # -- the source --------------------------------------------------------------------------
 
-    async def load(self, cell: int, random: Random) -> str:
-        """Ask the source."""
-        return await Rows(self.past, random).load(cell)
+    def _source(self, source: Callable[[Past, Random, Loading], S], kind: str) -> S:
+        """Return a source of entries of a kind."""
+
+        def loading(cell: int) -> AbstractContextManager[None]:
+            return self.past.loads.loading(self._number, f"{kind}:{cell}")
+
+        return source(self.past, Random(self._number), loading)
+
+    async def load(self, cell: int, random: Random, *keys: str) -> str:
+        """Ask the source, for entries of these keys."""
+        with self.past.loads.loading(self._number, *keys):
+            return await Rows(self.past, random).load(cell)
 
     async def _load(self, cell: int) -> str:
-        return await self.load(cell, self._chance)
+        return await self.load(cell, self._chance, f"d:{cell}")
 
     async def _load_for(self, cell: int, team: str) -> str:
-        return await self.load(cell, self._chance)
+        return await self.load(cell, self._chance, f"e:{cell}")
 
-    async def _load_and_tell(self, cell: int, random: Random, *, tags: bool) -> str:
+    async def _load_and_tell(self, cell: int, random: Random, key: str, *, tags: bool) -> str:
         """Ask the source, and say something of the entry."""
-        value = await self.load(cell, random)
+        value = await self.load(cell, random, key)
         said = loading()
         if tags:
             said.add_tags(f"g:{cell}")
@@ -129,8 +143,9 @@ class Site:
 
     async def _load_by_another(self, cell: int, random: Random) -> str:
         """Ask the source when another entry has been asked for: loads that wait for loads."""
-        await self._cache.get_or_load(f"p:{cell}", partial(self.load, cell, random))
-        return await self.load(cell, random)
+        key = f"p:{cell}"
+        await self._cache.get_or_load(key, partial(self.load, cell, random, key))
+        return await self.load(cell, random, f"q:{cell}")
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -166,10 +181,10 @@ class Site:
 
     async def _read_one(self, cell: int, random: Random) -> None:
         level, terms = self._terms(random)
-        load: Callable[[], Awaitable[str]] = partial(self.load, cell, random)
-        tell = partial(self._load_and_tell, cell, random)
         kind = random.choice("ptfamsxq")
         key, tags, names = f"{kind}:{cell}", list[Any](), list[str]()
+        load: Callable[[], Awaitable[str]] = partial(self.load, cell, random, key)
+        tell = partial(self._load_and_tell, cell, random, key)
         if kind == "p":
             load = partial(tell, tags=False)
         elif kind == "t":
@@ -192,7 +207,7 @@ class Site:
         level, terms = self._terms(random)
 
         async def load(missing: list[str]) -> dict[str, str]:
-            return dict.fromkeys(missing, await self.load(cell, random))
+            return dict.fromkeys(missing, await self.load(cell, random, *missing))
 
         keys = [f"m:{cell}", f"t:{cell}", f"{'px'[cell % 2]}:{cell}"]
         tags = [f"g:{cell}"] if random.random() < 0.8 else []
@@ -260,7 +275,8 @@ class Site:
         version = self.past.commit(cell) if commits else self.past.now(cell)
         spooled = self._spooled()
         try:
-            await call()
+            with self.past.loads.voiding(self._number, names):
+                await call()
         except StoreUnavailable:
             return
         seen = spooled == self._spooled() == (spooled[0], 0)
@@ -296,7 +312,7 @@ class Site:
 
     async def _void_pattern(self, cell: int, random: Random) -> None:
         if random.random() < 0.5:
-            keys = [f"{kind}:{cell}" for kind in _PLAIN_KINDS + "r"]
+            keys = [f"{kind}:{cell}" for kind in _PLAIN_KINDS + "rb"]
             call = partial(self._cache.invalidate_pattern, f"?:{cell}")
         else:
             keys = [f"s:{cell}"]
@@ -328,7 +344,8 @@ class Site:
         versions: dict[int, int] = {}
         spooled = self._spooled()
         try:
-            await write()
+            with self.past.loads.voiding(self._number, names):
+                await write()
         except InvalidationError:
             return
         seen = spooled == self._spooled() == (spooled[0], 0)
@@ -338,12 +355,13 @@ class Site:
         names, before = [f"w:{cell}"], self.past.now(cell)
         spooled = self._spooled()
         try:
-            if random.random() < 0.2:
-                await self._rows.delete(cell)
-            elif random.random() < 0.2:
-                await self._rows.put_many({cell: f"{cell}:0"})
-            else:
-                await self._rows.put(cell, f"{cell}:0")
+            with self.past.loads.voiding(self._number, names):
+                if random.random() < 0.2:
+                    await self._rows.delete(cell)
+                elif random.random() < 0.2:
+                    await self._rows.put_many({cell: f"{cell}:0"})
+                else:
+                    await self._rows.put(cell, f"{cell}:0")
         except StoreUnavailable:
             return
         # At least one version more is the writer's own.
@@ -365,7 +383,8 @@ class Site:
             return
         try:
             version = self.past.commit(cell)
-            await self._behind.put(cell, f"{cell}:{version}")
+            with self.past.loads.voiding(self._number, [f"b:{cell}"], lasting=True):
+                await self._behind.put(cell, f"{cell}:{version}")
             names = [f"behind {cell}"]
             self.past.accepted[cell] = version
             self.past.acknowledged(names, {cell: version}, self._number, "accepted", seen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from random import Random
 from typing import Any
 
 from freshwell import AsyncCache, Saved
+from freshwell._async.stores.base import Acquired
 from freshwell._kit.aio import sleep
 from freshwell._kit.link_errors import TrackingRefused
 from freshwell.testing import FaultProxy
@@ -19,11 +21,22 @@ __all__ = ["Batches", "Boom", "Rows", "breaks", "opened", "rest"]
 
 _LATE = frozenset(
     (
-        *("fetch", "fetch_beside", "fetch_many", "acquire", "fill", "invalidate", "void"),
+        *("fetch", "fetch_beside", "fetch_many", "fill", "invalidate", "void"),
         *("capture", "announce", "settle", "release", "forget", "expire", "scan", "receive"),
     )
 )
 """What may take a while on its way to L2, or back."""
+
+
+Loading = Callable[[int], AbstractContextManager[None]]
+"""Says that a cell is being loaded."""
+
+Acquiring = Callable[..., AbstractContextManager[list[str]]]
+
+
+def not_judged(cell: int) -> AbstractContextManager[None]:
+    """Say nothing: somebody else has."""
+    return nullcontext()
 
 
 class Boom(Exception):
@@ -37,19 +50,21 @@ async def rest(random: Random) -> None:
 
 
 class Rows:
-    """A source of single rows, which are the cells."""
+    """A source of single rows, which are the cells. `loading`: says that one is loaded."""
 
-    def __init__(self, past: Past, random: Random) -> None:
+    def __init__(self, past: Past, random: Random, loading: Loading = not_judged) -> None:
         self._past = past
         self._random = random
+        self._loading = loading
 
     async def load(self, id: int, /) -> str:
-        await rest(self._random)
-        version = self._past.now(id)
-        if self._random.random() < 0.05:
-            raise Boom
-        await rest(self._random)
-        return f"{id}:{version}"
+        with self._loading(id):
+            await rest(self._random)
+            version = self._past.now(id)
+            if self._random.random() < 0.05:
+                raise Boom
+            await rest(self._random)
+            return f"{id}:{version}"
 
     async def save(self, id: int, value: str, /) -> Any:
         await rest(self._random)
@@ -70,14 +85,16 @@ class Rows:
 class Batches:
     """A source that is written in batches, which it refuses now and then."""
 
-    def __init__(self, past: Past, random: Random) -> None:
+    def __init__(self, past: Past, random: Random, loading: Loading) -> None:
         self._past = past
         self._random = random
+        self._loading = loading
 
     async def load(self, id: int, /) -> str:
-        value = self._past.stored.get(id, f"{id}:1")
-        await sleep(self._random.random() * 0.01)
-        return value
+        with self._loading(id):
+            value = self._past.stored.get(id, f"{id}:1")
+            await sleep(self._random.random() * 0.01)
+            return value
 
     async def save_many(self, batch: Mapping[int, str], /) -> None:
         await sleep(self._random.random() * 0.01)
@@ -89,8 +106,11 @@ class Batches:
 class _Late:
     """Lets what goes to L2 and comes from there take a while, by chance."""
 
-    def __init__(self, random: Random, late_s: float, *, refused: bool) -> None:
+    def __init__(
+        self, random: Random, late_s: float, acquiring: Acquiring, *, refused: bool
+    ) -> None:
         self._random = random
+        self.acquiring = acquiring
         self._late_s = late_s
         self._refused = refused
 
@@ -117,11 +137,21 @@ class _Way:
         value = getattr(self._part, name)
         if name == "connect":
             return partial(self._connect, value)
+        if name == "acquire":
+            return partial(self._acquire, value)
         return partial(self._call, value) if name in _LATE else value
 
     async def _connect(self, connect: Callable[[], Awaitable[None]]) -> None:
         self._late.connects()
         await connect()
+
+    async def _acquire(
+        self, acquire: Callable[..., Awaitable[list[Acquired]]], keys: Sequence[bytes], **terms: Any
+    ) -> list[Acquired]:
+        with self._late.acquiring(keys, forced=terms["forced"]) as grants:
+            answers: list[Acquired] = await self._call(acquire, keys, **terms)
+            grants.extend(answer.grant.value for answer in answers)
+        return answers
 
     async def _call(self, call: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         await self._late.rest()
@@ -142,7 +172,9 @@ async def breaks(ways: Sequence[FaultProxy], random: Random, until_s: float) -> 
         await sleep(random.uniform(0, 0.2))
 
 
-def opened(world: World, ways: Sequence[FaultProxy], number: int, seed: int) -> AsyncCache:
+def opened(
+    world: World, past: Past, ways: Sequence[FaultProxy], number: int, seed: int
+) -> AsyncCache:
     """Return the cache of that number, which goes to L2 by its way."""
     options: dict[str, Any] = {
         "namespace": "anything",
@@ -153,6 +185,7 @@ def opened(world: World, ways: Sequence[FaultProxy], number: int, seed: int) -> 
     } | dict(world.options)
     cache = AsyncCache(ways[number].url if ways else None, **options)
     random = Random(f"{seed}:late:{number}")
-    late = _Late(random, random.choice([0, 0.004, 0.03]), refused=not world.tracked)
+    late_s, acquiring = random.choice([0, 0.004, 0.03]), partial(past.loads.acquiring, number)
+    late = _Late(random, late_s, acquiring, refused=not world.tracked)
     cache._core.seams.wrapper = late.around
     return cache

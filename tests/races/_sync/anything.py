@@ -12,6 +12,7 @@ from freshwell._kit.threads import sleep
 from freshwell.testing import FaultProxy
 from tests.races._sync.site import Site
 from tests.races._sync.world import breaks, opened
+from tests.races.loads import LoadJudge
 from tests.races.past import Past
 from tests.races.worlds import World
 from tests.support.threads import all_of
@@ -24,14 +25,15 @@ _LEAST_READS = 50
 def run(world: World, port: int, seed: int, seconds: float) -> Past:
     """Let callers do anything for so long, and judge what they are given.
 
-    `port`: of L2. Raises `Outdated`, and whatever callers are not to be told.
+    `port`: of L2. Raises `Outdated`, `LoadedTwice`, and whatever callers are not to be told.
     """
     random, count = Random(seed), 2 if world.shared else 1
-    past, callers = Past(random.choice([1, 2, 4]), world.lag_s), random.choice([6, 12, 20])
+    cells, callers = random.choice([1, 2, 4]), random.choice([6, 12, 20])
+    past = Past(cells, world.lag_s, LoadJudge(lasting=world.breaks))
     with ExitStack() as stack:
         ports = [port] * count if world.shared else []
         ways = [stack.enter_context(FaultProxy(port)) for port in ports]
-        sites = [Site(world, past, n, opened(world, ways, n, seed)) for n in range(count)]
+        sites = [Site(world, past, n, opened(world, past, ways, n, seed)) for n in range(count)]
         try:
             until_s = time.monotonic() + seconds
             calls: list[Callable[[], None]] = [
@@ -46,6 +48,7 @@ def run(world: World, port: int, seed: int, seconds: float) -> Past:
         finally:
             for site in sites:
                 site.close()
+    past.loads.check()
     return past
 
 

@@ -12,6 +12,12 @@ from tests.support.worker import Talk
 
 __all__ = ["crowd", "holder", "successor"]
 
+_PATIENT: dict[str, Any] = {"command_timeout": 10, "connect_timeout": 10}
+"""Limits for a busy machine. A process that L2 does not answer in time loads without a lease."""
+
+_LONG_S = 30
+"""A lease that stands though its holder is not let run for a while: who waits would take over."""
+
 
 def crowd(talk: Talk, *, url: str, callers: int, load_s: float) -> int:
     """Ask for one cold key, many callers at once. Returns how often this process loaded it."""
@@ -23,7 +29,7 @@ def crowd(talk: Talk, *, url: str, callers: int, load_s: float) -> int:
         sleep(load_s)
         return {"value": 42}
 
-    with Cache(url, namespace="crowd") as cache:
+    with Cache(url, namespace="crowd", lease=_LONG_S, **_PATIENT) as cache:
         cache.get("warm")
         talk.ready()
 
@@ -43,7 +49,7 @@ def holder(talk: Talk, *, url: str, lease_s: float) -> None:
         sleep(3600)
         return "never"
 
-    with Cache(url, namespace="heirs", lease=lease_s) as cache:
+    with Cache(url, namespace="heirs", lease=lease_s, **_PATIENT) as cache:
         cache.get_or_load("key", load)
 
 
@@ -56,7 +62,7 @@ def successor(talk: Talk, *, url: str, lease_s: float, callers: int) -> dict[str
         loads += 1
         return "taken over"
 
-    with Cache(url, namespace="heirs", lease=lease_s) as cache:
+    with Cache(url, namespace="heirs", lease=lease_s, **_PATIENT) as cache:
         cache.get("warm")
         talk.ready()
 

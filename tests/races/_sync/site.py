@@ -3,9 +3,10 @@
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from freshwell import (
     Cache,
@@ -18,12 +19,15 @@ from freshwell import (
     loading,
 )
 from freshwell.typing import ReadLevelName
-from tests.races._sync.world import Batches, Boom, Rows, rest
+from tests.races._sync.world import Batches, Boom, Loading, Rows, rest
+from tests.races.loads import call_begins
 from tests.races.past import EVENTUAL, FRESH, SOURCE, Ask, Past
 from tests.races.worlds import World
 from tests.support.threads import unless_late
 
 __all__ = ["Site"]
+
+S = TypeVar("S")
 
 _PLAIN_KINDS = "ptfamdewxq"
 
@@ -38,14 +42,14 @@ class Site:
         self._cache = cache
         self._chance = Random(number)
         self._spaces = [cache.namespace(f"n{cell}") for cell in past.cells]
-        self._rows = cache.write_through(Rows(past, Random(number)), key="w:{}", tags=["g:{}"])
-        self._read_rows = cache.read_through(Rows(past, Random(number)).load, key="r:{}")
+        self._rows = cache.write_through(self._source(Rows, "w"), key="w:{}", tags=["g:{}"])
+        self._read_rows = cache.read_through(self._source(Rows, "r").load, key="r:{}")
         self._decorated = cache.cached("d:{cell}", tags=["g:{cell}"])(self._load)
         self._teamed = cache.cached("e:{cell}", tags=["h:{team}:{cell}"], ignore="team")(
             self._load_for
         )
         self._behind = cache.write_behind(
-            Batches(past, Random(number)),
+            self._source(Batches, "b"),
             key="b:{}",
             tags=["g:{}"],
             journal="redis" if world.shared else "memory",
@@ -81,6 +85,7 @@ class Site:
         """Do one thing, by chance."""
         (_, way), *_ = random.choices(self._ways, [weight for weight, _ in self._ways])
         cell = random.choice(self.past.cells)
+        call_begins()
         try:
             if random.random() < 0.15 and way != self._put_behind:
                 unless_late(partial(way, cell, random), random.uniform(0, 0.02))
@@ -105,19 +110,28 @@ class Site:
 
     # -- the source --------------------------------------------------------------------------
 
-    def load(self, cell: int, random: Random) -> str:
-        """Ask the source."""
-        return Rows(self.past, random).load(cell)
+    def _source(self, source: Callable[[Past, Random, Loading], S], kind: str) -> S:
+        """Return a source of entries of a kind."""
+
+        def loading(cell: int) -> AbstractContextManager[None]:
+            return self.past.loads.loading(self._number, f"{kind}:{cell}")
+
+        return source(self.past, Random(self._number), loading)
+
+    def load(self, cell: int, random: Random, *keys: str) -> str:
+        """Ask the source, for entries of these keys."""
+        with self.past.loads.loading(self._number, *keys):
+            return Rows(self.past, random).load(cell)
 
     def _load(self, cell: int) -> str:
-        return self.load(cell, self._chance)
+        return self.load(cell, self._chance, f"d:{cell}")
 
     def _load_for(self, cell: int, team: str) -> str:
-        return self.load(cell, self._chance)
+        return self.load(cell, self._chance, f"e:{cell}")
 
-    def _load_and_tell(self, cell: int, random: Random, *, tags: bool) -> str:
+    def _load_and_tell(self, cell: int, random: Random, key: str, *, tags: bool) -> str:
         """Ask the source, and say something of the entry."""
-        value = self.load(cell, random)
+        value = self.load(cell, random, key)
         said = loading()
         if tags:
             said.add_tags(f"g:{cell}")
@@ -129,8 +143,9 @@ class Site:
 
     def _load_by_another(self, cell: int, random: Random) -> str:
         """Ask the source when another entry has been asked for: loads that wait for loads."""
-        self._cache.get_or_load(f"p:{cell}", partial(self.load, cell, random))
-        return self.load(cell, random)
+        key = f"p:{cell}"
+        self._cache.get_or_load(key, partial(self.load, cell, random, key))
+        return self.load(cell, random, f"q:{cell}")
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -166,10 +181,10 @@ class Site:
 
     def _read_one(self, cell: int, random: Random) -> None:
         level, terms = self._terms(random)
-        load: Callable[[], str] = partial(self.load, cell, random)
-        tell = partial(self._load_and_tell, cell, random)
         kind = random.choice("ptfamsxq")
         key, tags, names = f"{kind}:{cell}", list[Any](), list[str]()
+        load: Callable[[], str] = partial(self.load, cell, random, key)
+        tell = partial(self._load_and_tell, cell, random, key)
         if kind == "p":
             load = partial(tell, tags=False)
         elif kind == "t":
@@ -192,7 +207,7 @@ class Site:
         level, terms = self._terms(random)
 
         def load(missing: list[str]) -> dict[str, str]:
-            return dict.fromkeys(missing, self.load(cell, random))
+            return dict.fromkeys(missing, self.load(cell, random, *missing))
 
         keys = [f"m:{cell}", f"t:{cell}", f"{'px'[cell % 2]}:{cell}"]
         tags = [f"g:{cell}"] if random.random() < 0.8 else []
@@ -260,7 +275,8 @@ class Site:
         version = self.past.commit(cell) if commits else self.past.now(cell)
         spooled = self._spooled()
         try:
-            call()
+            with self.past.loads.voiding(self._number, names):
+                call()
         except StoreUnavailable:
             return
         seen = spooled == self._spooled() == (spooled[0], 0)
@@ -296,7 +312,7 @@ class Site:
 
     def _void_pattern(self, cell: int, random: Random) -> None:
         if random.random() < 0.5:
-            keys = [f"{kind}:{cell}" for kind in _PLAIN_KINDS + "r"]
+            keys = [f"{kind}:{cell}" for kind in _PLAIN_KINDS + "rb"]
             call = partial(self._cache.invalidate_pattern, f"?:{cell}")
         else:
             keys = [f"s:{cell}"]
@@ -328,7 +344,8 @@ class Site:
         versions: dict[int, int] = {}
         spooled = self._spooled()
         try:
-            write()
+            with self.past.loads.voiding(self._number, names):
+                write()
         except InvalidationError:
             return
         seen = spooled == self._spooled() == (spooled[0], 0)
@@ -338,12 +355,13 @@ class Site:
         names, before = [f"w:{cell}"], self.past.now(cell)
         spooled = self._spooled()
         try:
-            if random.random() < 0.2:
-                self._rows.delete(cell)
-            elif random.random() < 0.2:
-                self._rows.put_many({cell: f"{cell}:0"})
-            else:
-                self._rows.put(cell, f"{cell}:0")
+            with self.past.loads.voiding(self._number, names):
+                if random.random() < 0.2:
+                    self._rows.delete(cell)
+                elif random.random() < 0.2:
+                    self._rows.put_many({cell: f"{cell}:0"})
+                else:
+                    self._rows.put(cell, f"{cell}:0")
         except StoreUnavailable:
             return
         # At least one version more is the writer's own.
@@ -365,7 +383,8 @@ class Site:
             return
         try:
             version = self.past.commit(cell)
-            self._behind.put(cell, f"{cell}:{version}")
+            with self.past.loads.voiding(self._number, [f"b:{cell}"], lasting=True):
+                self._behind.put(cell, f"{cell}:{version}")
             names = [f"behind {cell}"]
             self.past.accepted[cell] = version
             self.past.acknowledged(names, {cell: version}, self._number, "accepted", seen=True)
