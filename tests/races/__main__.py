@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from tests.races._async import anything as tasks
 from tests.races._sync import anything as threads
-from tests.races.loads import LoadedTwice
+from tests.races.loads import LoadedTwice, ShedWithin
 from tests.races.past import Outdated, Past
 from tests.races.worlds import WORLDS
 from tests.support.servers import Server
@@ -64,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> int:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told
                 wrong += 1
                 print(f"{name} (seed {seed}): {type(error).__name__}: {error}", flush=True)
-                if not isinstance(error, Outdated | LoadedTwice):
+                if not isinstance(error, Outdated | LoadedTwice | ShedWithin):
                     traceback.print_exc()
             seed += 1
     return 1 if wrong else 0

@@ -15,7 +15,8 @@ One load per key and process at a time; one per key in a fleet while the lease o
 - it, or the first, has no lease: L2 has not answered in time, or a writer has announced a change,
   or what L2 has is known to be of no use (who was told that another holds the lease has no excuse);
 - its reader reads from the source, which takes the lease over; or somebody has since the first;
-- the key was voided since by anybody. A tag is no excuse: leases are the entries';
+- the key was voided since by anybody. A tag is no excuse: leases are the entries'. A process whose
+  feed was lost voids once more what it has voided lately;
 - the lease is so old that it may have run out.
 """
 
@@ -33,7 +34,7 @@ from typing import Any, NamedTuple
 
 from freshwell._kit.flight import Flight, current_flight
 
-__all__ = ["LoadJudge", "LoadedTwice", "call_begins"]
+__all__ = ["LoadJudge", "LoadedTwice", "ShedWithin", "call_begins"]
 
 _LEASE_S = 1.5
 _GRANTED, _HELD, _ALONE = "granted", "held", "alone"
@@ -60,12 +61,15 @@ class LoadedTwice(AssertionError):
     """A key was loaded by two at the same time, and the contract knows no reason."""
 
 
-class _Event:
-    """Something that ends loads, from its beginning to its end."""
+class ShedWithin(AssertionError):
+    """A load that another load waited for was shed."""
 
-    def __init__(self, cache: int) -> None:
+
+class _Event:
+    """Something that ends loads. `end_s`: when it was over; it may not be yet."""
+
+    def __init__(self, cache: int | None = None) -> None:
         self.cache = cache
-        self.begin_s = time.monotonic()
         self.end_s = math.inf
 
 
@@ -116,7 +120,7 @@ class LoadJudge:
         self._lasting = lasting
         self._under_way: dict[str, list[_Load]] = defaultdict(list)
         self._voided: dict[str, list[_Event]] = defaultdict(list)
-        self._taken: dict[bytes, list[_Event]] = defaultdict(list)
+        self._ended: dict[bytes, list[_Event]] = defaultdict(list)
         self.twice: list[str] = []
         self.loads = 0
 
@@ -155,15 +159,16 @@ class LoadJudge:
         self._ends(event, lasting)
 
     @contextmanager
-    def acquiring(
-        self, cache: int, entries: Sequence[bytes], *, forced: bool
-    ) -> Iterator[list[str]]:
-        """Note that a cache asks for leases; the answers are to be put into the list."""
-        taken, answers = _Event(cache) if forced else None, list[str]()
-        if taken is not None:
-            with self._mutex:
-                for entry in entries:
-                    self._taken[entry].append(taken)
+    def ending(self, entries: Iterable[bytes]) -> Iterator[None]:
+        """Note that L2 is told to void entries, and their leases with them."""
+        event = self._end_leases(entries)
+        yield
+        event.end_s = time.monotonic()
+
+    @contextmanager
+    def acquiring(self, entries: Sequence[bytes], *, forced: bool) -> Iterator[list[str]]:
+        """Note that L2 is asked for leases; the answers are to be put into the list."""
+        taken, answers = self._end_leases(entries) if forced else None, list[str]()
         flight, asked_s = current_flight.get(), time.monotonic()
         told = {_key_of(entry): _Answer(flight, asked_s, entry, _ALONE, taken) for entry in entries}
         try:
@@ -179,6 +184,13 @@ class LoadJudge:
         """Raise `LoadedTwice` where anything was found."""
         if self.twice:
             raise LoadedTwice(f"{len(self.twice)} times, first: {self.twice[0]}")
+
+    def _end_leases(self, entries: Iterable[bytes]) -> _Event:
+        event = _Event()
+        with self._mutex:
+            for entry in entries:
+                self._ended[entry].append(event)
+        return event
 
     def _ends(self, event: _Event, lasting: bool) -> None:
         if not (lasting or self._lasting):
@@ -217,11 +229,11 @@ class LoadJudge:
         if time.monotonic() - since_s >= _LEASE_S:
             return False
         ends = self._voids([key, f"expired {key}"], since_s)
-        for taken in self._taken[its.entry]:
+        for event in self._ended[its.entry]:
             # The first may have taken over what the second held already.
-            from_s = own.asked_s if taken is its.taken else since_s
-            if taken.end_s >= from_s:
-                ends.append(taken)
+            from_s = own.asked_s if event is its.taken else since_s
+            if event.end_s >= from_s:
+                ends.append(event)
         return not ends
 
 

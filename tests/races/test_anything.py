@@ -16,10 +16,11 @@ from freshwell._async.coordination.tags import Tags
 from freshwell._async.stores import redis as _async
 from freshwell._async.strategies.sharing import SharedLoads
 from freshwell._kit.flight import Roster
+from freshwell._kit.turns import Turn
 from freshwell._sync.stores import redis as _sync
 from freshwell.engines.drops import Drops
 from tests.races.__main__ import COLOURS, episode
-from tests.races.loads import LoadedTwice
+from tests.races.loads import LoadedTwice, ShedWithin
 from tests.races.past import Outdated
 from tests.races.worlds import WORLDS
 from tests.support.servers import Server
@@ -69,6 +70,10 @@ def every_lease_is_granted(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(store, "acquire", _taking(store.acquire))
 
 
+def no_slot_is_lent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Turn, "lend", lambda turn: True)
+
+
 def _taking(acquire: Callable[..., Any]) -> Callable[..., Any]:
     """Return what takes leases over from whoever holds them."""
 
@@ -84,10 +89,14 @@ def _taking(acquire: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize(
     ("sabotage", "world"),
-    [(no_flight_is_shared, "in process"), (every_lease_is_granted, "shared, no L1")],
+    [
+        (no_flight_is_shared, "in process"),
+        (every_lease_is_granted, "shared, no L1"),
+        (no_slot_is_lent, "in process, few loads"),
+    ],
     ids=lambda given: getattr(given, "__name__", None),
 )
-def test_where_loads_are_not_shared_it_is_found(
+def test_where_loads_or_slots_are_not_shared_it_is_found(
     redis_server: Server,
     monkeypatch: pytest.MonkeyPatch,
     sabotage: Sabotage,
@@ -98,9 +107,9 @@ def test_where_loads_are_not_shared_it_is_found(
     for seed in range(_TRIES):
         try:
             episode(world, colour, redis_server, seed, _SECONDS)
-        except LoadedTwice:
+        except (LoadedTwice, ShedWithin):
             return
-    pytest.fail("nothing was loaded twice: the runs do not detect that")
+    pytest.fail("nothing was loaded twice, or shed: the runs do not detect that")
 
 
 @pytest.mark.race

@@ -9,6 +9,7 @@ __all__ = ["BOUND_S", "WORLDS", "World"]
 
 BOUND_S = 0.3
 _GUTTER_S = 0.2
+_FEW = {"max_loads": 2, "load_wait": 0.05}
 _BROKEN = {"command_timeout": 0.1, "connect_timeout": 0.2, "breaker_pause": 0.1}
 _SPOOLED = {"spool": "memory", **_BROKEN}
 
@@ -31,11 +32,12 @@ class World(NamedTuple):
 WORLDS: Mapping[str, World] = {
     "in process": World(shared=False),
     "in process, schema version": World(shared=False, versions=("v1", "v2")),
+    "in process, few loads": World(shared=False, options=_FEW),
     "shared": World(),
     "shared, no L1": World(options={"l1": False}),
     "shared, schema versions": World(versions=("v1", "v2")),
     "shared, few entries": World(options={"max_entries": 4}),
-    "shared, few loads": World(options={"max_loads": 2, "load_wait": 0.05}),
+    "shared, few loads": World(options=_FEW),
     "untracked": World(tracked=False),
     "broken ways": World(options=_BROKEN, breaks=True),
     "broken ways, spool": World(options=_SPOOLED, breaks=True),

@@ -14,6 +14,7 @@ from freshwell._async.stores.base import Acquired
 from freshwell._kit.aio import sleep
 from freshwell._kit.link_errors import TrackingRefused
 from freshwell.testing import FaultProxy
+from tests.races.loads import LoadJudge
 from tests.races.past import Past
 from tests.races.worlds import BOUND_S, World
 
@@ -21,7 +22,7 @@ __all__ = ["Batches", "Boom", "Rows", "breaks", "opened", "rest"]
 
 _LATE = frozenset(
     (
-        *("fetch", "fetch_beside", "fetch_many", "fill", "invalidate", "void"),
+        *("fetch", "fetch_beside", "fetch_many", "fill", "void"),
         *("capture", "announce", "settle", "release", "forget", "expire", "scan", "receive"),
     )
 )
@@ -30,8 +31,6 @@ _LATE = frozenset(
 
 Loading = Callable[[int], AbstractContextManager[None]]
 """Says that a cell is being loaded."""
-
-Acquiring = Callable[..., AbstractContextManager[list[str]]]
 
 
 def not_judged(cell: int) -> AbstractContextManager[None]:
@@ -106,11 +105,9 @@ class Batches:
 class _Late:
     """Lets what goes to L2 and comes from there take a while, by chance."""
 
-    def __init__(
-        self, random: Random, late_s: float, acquiring: Acquiring, *, refused: bool
-    ) -> None:
+    def __init__(self, random: Random, late_s: float, loads: LoadJudge, *, refused: bool) -> None:
         self._random = random
-        self.acquiring = acquiring
+        self.loads = loads
         self._late_s = late_s
         self._refused = refused
 
@@ -139,6 +136,8 @@ class _Way:
             return partial(self._connect, value)
         if name == "acquire":
             return partial(self._acquire, value)
+        if name == "invalidate":
+            return partial(self._invalidate, value)
         return partial(self._call, value) if name in _LATE else value
 
     async def _connect(self, connect: Callable[[], Awaitable[None]]) -> None:
@@ -148,10 +147,16 @@ class _Way:
     async def _acquire(
         self, acquire: Callable[..., Awaitable[list[Acquired]]], keys: Sequence[bytes], **terms: Any
     ) -> list[Acquired]:
-        with self._late.acquiring(keys, forced=terms["forced"]) as grants:
+        with self._late.loads.acquiring(keys, forced=terms["forced"]) as grants:
             answers: list[Acquired] = await self._call(acquire, keys, **terms)
             grants.extend(answer.grant.value for answer in answers)
         return answers
+
+    async def _invalidate(
+        self, call: Callable[..., Awaitable[None]], keys: Sequence[bytes], *also: Any
+    ) -> None:
+        with self._late.loads.ending(keys):
+            await self._call(call, keys, *also)
 
     async def _call(self, call: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         await self._late.rest()
@@ -185,7 +190,7 @@ def opened(
     } | dict(world.options)
     cache = AsyncCache(ways[number].url if ways else None, **options)
     random = Random(f"{seed}:late:{number}")
-    late_s, acquiring = random.choice([0, 0.004, 0.03]), partial(past.loads.acquiring, number)
-    late = _Late(random, late_s, acquiring, refused=not world.tracked)
+    late_s = random.choice([0, 0.004, 0.03])
+    late = _Late(random, late_s, past.loads, refused=not world.tracked)
     cache._core.seams.wrapper = late.around
     return cache

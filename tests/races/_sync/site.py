@@ -20,7 +20,7 @@ from freshwell import (
 )
 from freshwell.typing import ReadLevelName
 from tests.races._sync.world import Batches, Boom, Loading, Rows, rest
-from tests.races.loads import call_begins
+from tests.races.loads import ShedWithin, call_begins
 from tests.races.past import EVENTUAL, FRESH, SOURCE, Ask, Past
 from tests.races.worlds import World
 from tests.support.threads import unless_late
@@ -144,7 +144,10 @@ class Site:
     def _load_by_another(self, cell: int, random: Random) -> str:
         """Ask the source when another entry has been asked for: loads that wait for loads."""
         key = f"p:{cell}"
-        self._cache.get_or_load(key, partial(self.load, cell, random, key))
+        try:
+            self._cache.get_or_load(key, partial(self.load, cell, random, key))
+        except LoadShed as shed:
+            raise ShedWithin(key) from shed
         return self.load(cell, random, f"q:{cell}")
 
     # -- reading -----------------------------------------------------------------------------
