@@ -5,9 +5,8 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection
-from operator import itemgetter
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 __all__ = ["Hot", "HotKeys"]
 
@@ -16,7 +15,6 @@ _FADE_AFTER = 100_000
 _TOGETHER = 256
 _SPREAD = 4
 """How many times the keys that are kept there may be before the others go."""
-_COUNT: Final = itemgetter(1)
 
 
 class Hot(NamedTuple):
@@ -61,7 +59,7 @@ class HotKeys:
         self._count()
         with self._mutex:
             counts = dict(self._counts)
-        best = heapq.nlargest(limit, counts.items(), key=_COUNT)
+        best = heapq.nlargest(limit, counts.items(), key=lambda item: item[1])
         return [Hot(key, count) for key, count in best]
 
     def _count(self) -> None:
@@ -77,11 +75,11 @@ class HotKeys:
 
     def _tidy(self) -> None:
         """Keep the best; what comes anew begins with the count of the best that had to go."""
-        ranked = sorted(self._counts.items(), key=_COUNT, reverse=True)
-        kept, gone = ranked[: self._kept], ranked[self._kept :]
-        floor = max(self._floor, gone[0][1]) if gone else self._floor
+        counts, floor = self._counts, self._floor
+        if len(counts) > self._kept:
+            floor = max(floor, sorted(counts.values())[-self._kept - 1])
+            counts = {key: count for key, count in counts.items() if count > floor}
         if self._added >= self._fade_after:
-            kept = [(key, count // 2) for key, count in kept if count > 1]
+            counts = {key: count // 2 for key, count in counts.items() if count > 1}
             self._added, floor = 0, floor // 2
-        self._floor = floor
-        self._counts = dict(kept)
+        self._counts, self._floor = counts, floor

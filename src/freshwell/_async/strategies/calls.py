@@ -34,7 +34,7 @@ __all__ = ["Attached", "Call", "Engine", "Host"]
 
 
 _MAX_KNOWN = 2_000
-"""Of how many entries each function remembers the tags."""
+"""Of how many entries each function remembers the name and the tags."""
 
 
 class Attached(Protocol):
@@ -172,14 +172,12 @@ class Call:
 
     def _entry(self, values: tuple[Any, ...]) -> tuple[str, Tagging]:
         key = self._render(values[: self._wide])
-        if not self._tagged:
-            return self._name(key), UNTAGGED
-        return self._known.get(key) or self._tagged_entry(key, values)
+        return self._known.get(key) or self._new_entry(key, values)
 
-    def _tagged_entry(self, key: str, values: tuple[Any, ...]) -> tuple[str, Tagging]:
+    def _new_entry(self, key: str, values: tuple[Any, ...]) -> tuple[str, Tagging]:
         """Name an entry and work out its tags. The same key has the same, unless they need more."""
         name = self._name(key)
-        entry = name, self._tags_of(name, values)
+        entry = name, self._tags_of(name, values) if self._tagged else UNTAGGED
         return self._known.keep(key, entry) if len(values) == self._wide else entry
 
     def _straight(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Awaitable[Any]:
