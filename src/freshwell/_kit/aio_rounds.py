@@ -20,35 +20,50 @@ class Rounds(Generic[K, T, R]):
     `work` is given a key and things that were asked for under it, in that order, and returns a
     result for each. What it raises reaches all who asked for them.
 
-    - Who asks while nothing is under way is served at once, alone: waiting for company would
-      only cost time. What is asked for meanwhile leaves at the end of the loop's tick, a round
-      for each key. A round waits for no other.
+    - Who asks while nothing is under way is served at once, `alone` (by `work`, if there is no
+      other way): waiting for company would only cost time. What is asked for meanwhile leaves at
+      the end of the loop's tick, a round for each key. A round waits for no other.
+    - `least`: with fewer callers than that under way, each is served alone.
     - Rounds are carried by tasks of their own. A caller that is cancelled takes nothing from the
       others; its own thing stays out where the round has not left yet.
 
     There are no more rounds than callers. Belongs to the event loop in which it is first used.
     """
 
-    def __init__(self, work: Callable[[K, Sequence[T]], Awaitable[Sequence[R]]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[K, Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        alone: Callable[[K, T], Awaitable[R]] | None = None,
+        least: int = 1,
+    ) -> None:
         self._work = work
-        self._under_way = 0
+        self._alone = alone or self._by_itself
+        self._least = least
+        self._callers = 0
         self._next: dict[K, list[tuple[T, asyncio.Future[R]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, key: K, thing: T) -> R:
         """Return the result for a thing, or raise what the work raises."""
-        if not self._under_way:
-            self._under_way = 1
-            try:
-                return (await self._work(key, (thing,)))[0]
-            finally:
-                self._under_way -= 1
+        self._callers += 1
+        try:
+            if self._callers <= self._least:
+                return await self._alone(key, thing)
+            return await self._joined(key, thing)
+        finally:
+            self._callers -= 1
+
+    def _joined(self, key: K, thing: T) -> asyncio.Future[R]:
         loop = asyncio.get_running_loop()
         result: asyncio.Future[R] = loop.create_future()
         if not self._next:
             loop.call_soon(self._leave)
         self._next.setdefault(key, []).append((thing, result))
-        return await result
+        return result
+
+    async def _by_itself(self, key: K, thing: T) -> R:
+        return (await self._work(key, (thing,)))[0]
 
     def _leave(self) -> None:
         rounds, self._next = self._next, {}
@@ -57,7 +72,6 @@ class Rounds(Generic[K, T, R]):
             wanted = [(thing, result) for thing, result in asked if not result.done()]
             if wanted:
                 task = loop.create_task(self._carry(key, wanted), name="freshwell:round")
-                self._under_way += 1
                 self._tasks.add(task)
                 task.add_done_callback(partial(self._ended, wanted))
 
@@ -76,7 +90,6 @@ class Rounds(Generic[K, T, R]):
     def _ended(
         self, asked: Sequence[tuple[T, asyncio.Future[R]]], task: asyncio.Task[None]
     ) -> None:
-        self._under_way -= 1
         self._tasks.discard(task)
         if task.cancelled():  # the loop ends before its callers do
             for _, result in asked:

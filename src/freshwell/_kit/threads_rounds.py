@@ -19,12 +19,20 @@ R = TypeVar("R")
 class Rounds(Generic[K, T, R]):
     """Work that costs little more for many things than for one.
 
-    `work` is given a key and things that were asked for under it, and returns a result for each.
+    `work` is given a key and things that were asked for under it, and returns a result for each;
+    `alone` does it for one thing.
     """
 
-    def __init__(self, work: Callable[[K, Sequence[T]], Sequence[R]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[K, Sequence[T]], Sequence[R]],
+        *,
+        alone: Callable[[K, T], R] | None = None,
+        least: int = 1,
+    ) -> None:
         self._work = work
-
-    def run(self, key: K, thing: T) -> R:
+        self.run = alone or self._by_itself
         """Return the result for a thing, or raise what the work raises."""
+
+    def _by_itself(self, key: K, thing: T) -> R:
         return self._work(key, (thing,))[0]
