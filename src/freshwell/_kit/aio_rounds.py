@@ -20,50 +20,44 @@ class Rounds(Generic[K, T, R]):
     `work` is given a key and things that were asked for under it, in that order, and returns a
     result for each. What it raises reaches all who asked for them.
 
-    - Who asks while nothing is under way is served at once, `alone` (by `work`, if there is no
-      other way): waiting for company would only cost time. What is asked for meanwhile leaves at
-      the end of the loop's tick, a round for each key. A round waits for no other.
-    - `least`: with fewer callers than that under way, each is served alone.
+    - Who asks by `run` while nothing is under way is served at once, alone: waiting for company
+      would only cost time. What is asked for meanwhile, or by `join`, leaves at the end of the
+      loop's tick, a round for each key. A round waits for no other.
     - Rounds are carried by tasks of their own. A caller that is cancelled takes nothing from the
       others; its own thing stays out where the round has not left yet.
 
     There are no more rounds than callers. Belongs to the event loop in which it is first used.
     """
 
-    def __init__(
-        self,
-        work: Callable[[K, Sequence[T]], Awaitable[Sequence[R]]],
-        *,
-        alone: Callable[[K, T], Awaitable[R]] | None = None,
-        least: int = 1,
-    ) -> None:
+    def __init__(self, work: Callable[[K, Sequence[T]], Awaitable[Sequence[R]]]) -> None:
         self._work = work
-        self._alone = alone or self._by_itself
-        self._least = least
-        self._callers = 0
+        self.callers = 0
+        """How many there are now."""
         self._next: dict[K, list[tuple[T, asyncio.Future[R]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, key: K, thing: T) -> R:
         """Return the result for a thing, or raise what the work raises."""
-        self._callers += 1
+        if self.callers:
+            return await self.join(key, thing)
+        self.callers = 1
         try:
-            if self._callers <= self._least:
-                return await self._alone(key, thing)
-            return await self._joined(key, thing)
+            return (await self._work(key, (thing,)))[0]
         finally:
-            self._callers -= 1
+            self.callers -= 1
 
-    def _joined(self, key: K, thing: T) -> asyncio.Future[R]:
+    async def join(self, key: K, thing: T) -> R:
+        """Return the result for a thing by the next round, or raise what the work raises."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[R] = loop.create_future()
         if not self._next:
             loop.call_soon(self._leave)
         self._next.setdefault(key, []).append((thing, result))
-        return result
-
-    async def _by_itself(self, key: K, thing: T) -> R:
-        return (await self._work(key, (thing,)))[0]
+        self.callers += 1
+        try:
+            return await result
+        finally:
+            self.callers -= 1
 
     def _leave(self) -> None:
         rounds, self._next = self._next, {}

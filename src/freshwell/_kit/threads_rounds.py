@@ -19,20 +19,16 @@ R = TypeVar("R")
 class Rounds(Generic[K, T, R]):
     """Work that costs little more for many things than for one.
 
-    `work` is given a key and things that were asked for under it, and returns a result for each;
-    `alone` does it for one thing.
+    `work` is given a key and things that were asked for under it, and returns a result for each.
     """
 
-    def __init__(
-        self,
-        work: Callable[[K, Sequence[T]], Sequence[R]],
-        *,
-        alone: Callable[[K, T], R] | None = None,
-        least: int = 1,
-    ) -> None:
+    def __init__(self, work: Callable[[K, Sequence[T]], Sequence[R]]) -> None:
         self._work = work
-        self.run = alone or self._by_itself
-        """Return the result for a thing, or raise what the work raises."""
+        self.callers = 0
+        """How many wait for others: none."""
 
-    def _by_itself(self, key: K, thing: T) -> R:
+    def run(self, key: K, thing: T) -> R:
+        """Return the result for a thing, or raise what the work raises."""
         return self._work(key, (thing,))[0]
+
+    join = run

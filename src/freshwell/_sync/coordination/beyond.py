@@ -13,6 +13,7 @@ from freshwell._sync.coordination.errands import alike, untagged
 from freshwell._sync.coordination.keeper import Keeper, Tiers
 from freshwell._sync.coordination.plainly import Asked, Finds, Plainly
 from freshwell._sync.coordination.tags import OUTDATED
+from freshwell._kit.threads import ASYNCHRONOUS
 from freshwell._kit.threads_rounds import Rounds
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import ABSENT, DOWN, Calm, Reading, Terms
@@ -33,7 +34,7 @@ Told = tuple[Reading, Plan] | tuple[Any, None]
 Wanted = tuple[str, Reading, Tagging]
 """What a caller looks for: an entry, what there is of it in L1, and the caller's tags."""
 
-_COMPANY = 8
+_COMPANY = 24
 """How many look at a time before they do so together."""
 
 NOT_IN_L1 = ABSENT._replace(tier="l1")
@@ -60,11 +61,10 @@ class Beyond:
         self._now_ns = tiers.now_ns
         self._entry = tiers.names.entry
         self._store = tiers.store
-        self._sole = tiers.store.sole
+        self._sociable = ASYNCHRONOUS and tiers.store.sole
         self._calm = tiers.shelf.calm
-        self._rounds: Rounds[Terms, Wanted, Told] = Rounds(
-            self._together, alone=self._alone, least=_COMPANY
-        )
+        self._rounds: Rounds[Terms, Wanted, Told] = Rounds(self._together)
+        self._looking = 0  # tasks only: threads count by the way, and wrongly
 
     def look(self, key: str, seen: Reading, terms: Terms, tagging: Tagging) -> Told:
         """Look into L2 for an entry of which `near` has `seen` that much. One round trip.
@@ -74,10 +74,11 @@ class Beyond:
         alone where a server may fail that others do not need, and where anybody traces or has spans
         made, since there is more to say of it then.
         """
-        observing = self._t.observing
-        if self._sole and observing.spans.opener is None and not observing.traces.running:
-            return self._rounds.run(terms, (key, seen, tagging))
-        return self._alone(terms, (key, seen, tagging))
+        if self._looking + self._rounds.callers >= _COMPANY and self._sociable:
+            observing = self._t.observing
+            if observing.spans.opener is None and not observing.traces.running:
+                return self._rounds.join(terms, (key, seen, tagging))
+        return self._alone(key, seen, terms, tagging)
 
     def _together(self, terms: Terms, wanted: Sequence[Wanted]) -> list[Told]:
         """Look for what many ask for on the same terms, as `_alone` does for each of them."""
@@ -91,10 +92,9 @@ class Beyond:
         if asked:
             answers = self.many(asked, terms, taggings, False, finds, since)
         told: list[Told] = []
-        for one in wanted:
-            key, seen, tagging = one
+        for key, seen, tagging in wanted:
             if tagging.digests != own[key].digests:
-                told.append(self._alone(terms, one))
+                told.append(self._alone(key, seen, terms, tagging))
             elif key in finds.far:
                 told.append((finds.far[key], None))
             elif key in answers:
@@ -104,9 +104,9 @@ class Beyond:
                 told.append(WITHHELD)
         return told
 
-    def _alone(self, terms: Terms, wanted: Wanted) -> Told:
+    def _alone(self, key: str, seen: Reading, terms: Terms, tagging: Tagging) -> Told:
         """Look for one entry."""
-        t, (key, seen, tagging) = self._t, wanted
+        t = self._t
         asked_ns, since, l2_key = self._now_ns(), t.table.moment(), self._entry(key)
         digests = tagging.digests
         # After the moment: what the spool takes from now on voids what L2 says.
@@ -114,6 +114,7 @@ class Beyond:
             return WITHHELD
         question = t.tags.question(digests, terms.level) if digests else None
         others: Sequence[bytes | None] = ()
+        self._looking += 1
         try:
             if question is not None:
                 blob, others = self._store.fetch_beside(l2_key, question.keys)
@@ -126,6 +127,8 @@ class Beyond:
         except StoreUnavailable as error:
             t.incidents.l2_failed(error)
             return self.in_need(key, terms, tagging, judged(seen, DOWN))
+        finally:
+            self._looking -= 1
         if blob is None:
             return judged(seen, ABSENT)
         server_ms = self._store.server_ms(l2_key)
@@ -142,18 +145,31 @@ class Beyond:
             reading = t.shelf.read_calm(
                 calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=self._l1
             )
-        versions = {} if question is None else question.versions(others)
         if reading.stamps or tagging.digests:
-            if t.tags.needs(reading, versions, terms.level):
-                seen_there = {key: reading}
-                verified = self._verified(seen_there, terms, alike(tagging), versions, since)
-                reading = verified[key]
-            elif not t.tags.stands(reading, tagging, versions, since):
-                t.counters.outdated += 1
-                reading = OUTDATED
+            versions = {} if question is None else question.versions(others)
+            reading = self._standing(key, reading, terms, tagging, versions, since)
         if self._l1 or reading.rest_ms:
             self._keep(key, reading, asked_ns, since, terms)
         return self.in_need(key, terms, tagging, judged(seen, reading))
+
+    def _standing(
+        self,
+        key: str,
+        reading: Reading,
+        terms: Terms,
+        tagging: Tagging,
+        versions: Mapping[bytes, bytes | None],
+        since: int,
+    ) -> Reading:
+        """Return a reading if its tags are as they were, else absence."""
+        tags = self._t.tags
+        if tags.needs(reading, versions, terms.level):
+            own = {key: reading}
+            return self._verified(own, terms, alike(tagging), versions, since)[key]
+        if tags.stands(reading, tagging, versions, since):
+            return reading
+        self._t.counters.outdated += 1
+        return OUTDATED
 
     def many(
         self,
