@@ -23,8 +23,9 @@ async def test_tasks_of_one_tick_ask_for_a_tags_version_together(
         before = looked_up(redis_server)
         await asyncio.gather(*(read() for read in reads))
         together = looked_up(redis_server) - before
-        # The first may leave at once, before there is anybody to share with.
-        assert _ENTRIES + 1 <= together <= _ENTRIES + 2
+        # The first may leave at once, before there is anybody to share with; a few more share
+        # a question, before there is company enough to ask all in one.
+        assert _ENTRIES + 1 <= together <= _ENTRIES + 3
         for read in reads:
             await read()
         assert looked_up(redis_server) - before - together == 2 * _ENTRIES

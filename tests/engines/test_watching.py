@@ -6,6 +6,7 @@ import random
 import re
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
 from freshwell import Cache, Stats
@@ -14,6 +15,7 @@ from freshwell.engines.hot import HotKeys
 from freshwell.engines.metrics import METRICS, prometheus_name
 from freshwell.engines.spread import Spreading
 from freshwell.ground.events import Event, Invalidated
+from tests.support.switching import switching_every
 
 MS = 1_000_000
 NOT_METRICS = {"load_ns", "invalidations"}
@@ -102,7 +104,19 @@ def test_no_more_keys_are_remembered_than_the_bound() -> None:
     hot = HotKeys(kept=10)
     for number in range(10_000):
         hot.add(f"k{number}")
-    assert len(hot.top(1_000)) <= 20
+    assert len(hot.top(1_000)) <= 40
+
+
+def test_each_read_is_counted_once_whoever_counts() -> None:
+    hot, calls = HotKeys(), 20_000
+
+    def ask(key: str) -> None:
+        for _ in range(calls):
+            hot.add(key)
+
+    with switching_every(1e-6), ThreadPoolExecutor(4) as threads:
+        threads.map(ask, ("a", "b", "a", "c"))
+    assert {one.key: one.reads for one in hot.top(3)} == {"a": 2 * calls, "b": calls, "c": calls}
 
 
 # -- the table of metrics ------------------------------------------------------------------------

@@ -57,6 +57,20 @@ async def test_what_is_asked_for_in_one_tick_is_done_together_in_its_order_key_b
     assert [await task for task in tasks] == [0, 2, 4, 6, 8, 10]
 
 
+async def test_who_joins_is_never_served_alone() -> None:
+    work = Work()
+    rounds: aio_rounds.Rounds[int, int, int] = aio_rounds.Rounds(work)
+    tasks = [asyncio.create_task(rounds.join(0, number)) for number in range(3)]
+    await settle()
+    assert (rounds.callers, work.done) == (3, [(0, [0, 1, 2])])
+    tasks[0].cancel()
+    await settle()
+    assert rounds.callers == 2
+    work.gate.set()
+    assert [await task for task in tasks[1:]] == [2, 4]
+    assert rounds.callers == 0
+
+
 async def test_a_round_waits_for_no_other() -> None:
     work = Work()
     rounds: aio_rounds.Rounds[int, int, int] = aio_rounds.Rounds(work)
@@ -151,3 +165,4 @@ def test_threads_ask_each_for_itself() -> None:
     with pytest.raises(ValueError, match="1"):
         rounds.run(1, 3)
     assert done == [(0, [1]), (2, [2]), (1, [3])]
+    assert rounds.join(0, 4) == 8

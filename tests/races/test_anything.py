@@ -34,10 +34,11 @@ _TRIES = 40
 @pytest.mark.server
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("seed", [7, 8])
 def test_whatever_callers_do_they_are_given_nothing_outdated_and_load_nothing_twice(
-    redis_server: Server, world: str, colour: str
+    redis_server: Server, seed: int, world: str, colour: str
 ) -> None:
-    past = episode(world, colour, redis_server, 7, _SECONDS)
+    past = episode(world, colour, redis_server, seed, _SECONDS)
     assert past.acks > 0
     assert past.loads.loads > 0
 

@@ -62,7 +62,7 @@ class Scope:
             core.checked,
             self._name_of,
             self._name,
-            self._tags.of,
+            self._tags.planned,
             core.seams.now_ns,
         )
 

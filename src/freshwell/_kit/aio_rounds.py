@@ -20,9 +20,9 @@ class Rounds(Generic[K, T, R]):
     `work` is given a key and things that were asked for under it, in that order, and returns a
     result for each. What it raises reaches all who asked for them.
 
-    - Who asks while nothing is under way is served at once, alone: waiting for company would
-      only cost time. What is asked for meanwhile leaves at the end of the loop's tick, a round
-      for each key. A round waits for no other.
+    - Who asks by `run` while nothing is under way is served at once, alone: waiting for company
+      would only cost time. What is asked for meanwhile, or by `join`, leaves at the end of the
+      loop's tick, a round for each key. A round waits for no other.
     - Rounds are carried by tasks of their own. A caller that is cancelled takes nothing from the
       others; its own thing stays out where the round has not left yet.
 
@@ -31,24 +31,33 @@ class Rounds(Generic[K, T, R]):
 
     def __init__(self, work: Callable[[K, Sequence[T]], Awaitable[Sequence[R]]]) -> None:
         self._work = work
-        self._under_way = 0
+        self.callers = 0
+        """How many there are now."""
         self._next: dict[K, list[tuple[T, asyncio.Future[R]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, key: K, thing: T) -> R:
         """Return the result for a thing, or raise what the work raises."""
-        if not self._under_way:
-            self._under_way = 1
-            try:
-                return (await self._work(key, (thing,)))[0]
-            finally:
-                self._under_way -= 1
+        if self.callers:
+            return await self.join(key, thing)
+        self.callers = 1
+        try:
+            return (await self._work(key, (thing,)))[0]
+        finally:
+            self.callers -= 1
+
+    async def join(self, key: K, thing: T) -> R:
+        """Return the result for a thing by the next round, or raise what the work raises."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[R] = loop.create_future()
         if not self._next:
             loop.call_soon(self._leave)
         self._next.setdefault(key, []).append((thing, result))
-        return await result
+        self.callers += 1
+        try:
+            return await result
+        finally:
+            self.callers -= 1
 
     def _leave(self) -> None:
         rounds, self._next = self._next, {}
@@ -57,7 +66,6 @@ class Rounds(Generic[K, T, R]):
             wanted = [(thing, result) for thing, result in asked if not result.done()]
             if wanted:
                 task = loop.create_task(self._carry(key, wanted), name="freshwell:round")
-                self._under_way += 1
                 self._tasks.add(task)
                 task.add_done_callback(partial(self._ended, wanted))
 
@@ -76,7 +84,6 @@ class Rounds(Generic[K, T, R]):
     def _ended(
         self, asked: Sequence[tuple[T, asyncio.Future[R]]], task: asyncio.Task[None]
     ) -> None:
-        self._under_way -= 1
         self._tasks.discard(task)
         if task.cancelled():  # the loop ends before its callers do
             for _, result in asked:

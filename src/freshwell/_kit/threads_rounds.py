@@ -24,7 +24,11 @@ class Rounds(Generic[K, T, R]):
 
     def __init__(self, work: Callable[[K, Sequence[T]], Sequence[R]]) -> None:
         self._work = work
+        self.callers = 0
+        """How many wait for others: none."""
 
     def run(self, key: K, thing: T) -> R:
         """Return the result for a thing, or raise what the work raises."""
         return self._work(key, (thing,))[0]
+
+    join = run

@@ -43,9 +43,12 @@ _FRESH: Final = L2Word.FRESH
 _EVENTUAL: Final = ReadLevel.EVENTUAL
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """The terms on which a caller reads and loads: how long, in which form, how fresh."""
+    """The terms on which a caller reads and loads: how long, in which form, how fresh.
+
+    Equal to themselves only: callers of one function, or of one scope, have the same.
+    """
 
     policy: EntryPolicy
     codec: BoundCodec

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from freshwell.errors import KeyRejected
+from freshwell.ground.memo import Memo
 from freshwell.ground.names import Names, key_tag, user_tag
 from freshwell.ground.tags import MAX_TAGS, UNTAGGED, Computed, Tagging, check_tag
+from freshwell.ground.templates import TagPlan
 
-__all__ = ["Taggings"]
+__all__ = ["Taggings", "TagsOfCalls"]
 
 _MAX_KNOWN = 2_000
 """How many lists of tags are remembered as checked."""
+
+
+TagsOfCalls = Callable[[str, Sequence[Any]], Tagging]
+"""Gives an entry of this inner name, whose call has these values, its tags."""
 
 
 class Taggings:
@@ -24,8 +31,8 @@ class Taggings:
     def __init__(self, names: Names, implied: tuple[str, ...]) -> None:
         self._names = names
         self._implied = implied
-        self._known: dict[tuple[str, ...], Tagging] = {}
-        self._words: dict[str, str] = {}
+        self._known = Memo[tuple[str, ...], Tagging](_MAX_KNOWN)
+        self._words = Memo[str, str](_MAX_KNOWN)
         self.is_bare = not implied and not names.versioned
         self.are_alike = not names.versioned
 
@@ -44,16 +51,35 @@ class Taggings:
         if not known and not functions:
             return UNTAGGED
         tagging = Tagging(known, tuple(map(self._names.digest, known)), functions)
-        if plain:
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known[spelled] = tagging
-        return tagging
+        return self._known.keep(spelled, tagging) if plain else tagging
+
+    def planned(self, plan: TagPlan) -> TagsOfCalls:
+        """Return what gives calls their tags. What is the same for all of them is made once.
+
+        Tags that follow from the call are mostly another call's no more: they are not remembered.
+        """
+        parts, functions = plan.parts, plan.functions
+        if not parts or not self.are_alike:
+            return lambda name, values: self.of(name, plan.render(values), functions)
+        begin, digest = len(self._implied), self._names.digest
+        own = {at for at, _, _ in parts}
+        fixed: list[tuple[list[str], list[bytes]]] = []
+
+        def of(name: str, values: Sequence[Any]) -> Tagging:
+            if not fixed:
+                words = ["" if at in own else self._word(t) for at, t in enumerate(plan.texts)]
+                usual = [*self._implied, *words]
+                fixed.append((usual, [digest(word) for word in usual]))
+            known, digests = fixed[0][0].copy(), fixed[0][1].copy()
+            for at, render, pick in parts:
+                known[begin + at] = word = user_tag(check_tag(render(pick(values))))
+                digests[begin + at] = digest(word)
+            if len({*known}) < len(known) or len(known) > MAX_TAGS:
+                return self.of(name, plan.render(values), functions)
+            return Tagging(tuple(known), tuple(digests), functions)
+
+        return of
 
     def _word(self, text: str) -> str:
         """Return the inner name of a tag of the user's. Raises `KeyRejected`."""
-        word = user_tag(check_tag(text))
-        if len(self._words) >= _MAX_KNOWN:
-            self._words.clear()
-        self._words[text] = word
-        return word
+        return self._words.keep(text, user_tag(check_tag(text)))

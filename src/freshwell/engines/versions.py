@@ -42,8 +42,8 @@ class Question:
     def __init__(self, digests: Sequence[bytes], places: Iterable[tuple[bytes, bytes]]) -> None:
         self.digests = digests
         own = [*places]
-        self.keys = tuple(key for key, _ in own)
-        self._owners = tuple(owner for _, owner in own)
+        self.keys = tuple([key for key, _ in own])
+        self._owners = tuple([owner for _, owner in own])
         self._last: tuple[Sequence[bytes | None], bytes | None] = (), None
 
     def versions(self, blobs: Sequence[bytes | None]) -> Versions:

@@ -11,6 +11,7 @@ import hmac
 from typing import Final
 
 from freshwell.ground.keys import DIGEST_BYTES
+from freshwell.ground.memo import Memo
 
 __all__ = ["Hiding"]
 
@@ -26,7 +27,7 @@ class Hiding:
 
     def __init__(self, key: bytes, namespace: str) -> None:
         self._keyed = hmac.new(key, _DOMAIN + namespace.encode() + b"\0", "sha256")
-        self._known: dict[tuple[str, str], str] = {}
+        self._known = Memo[tuple[str, str], str](_MAX_KNOWN)
 
     def key(self, namespace: str, key: str) -> str:
         """Return the name of a key in a namespace: 32 hexadecimal digits."""
@@ -34,10 +35,7 @@ class Hiding:
         known = self._known.get(spelled)
         if known is None:
             text = f"k{namespace}\0{key}".encode("utf-8", "surrogatepass")
-            known = self._made(text)[:_NAME_BYTES].hex()
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known[spelled] = known
+            known = self._known.keep(spelled, self._made(text)[:_NAME_BYTES].hex())
         return known
 
     def tag(self, tag: bytes) -> bytes:

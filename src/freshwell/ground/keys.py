@@ -34,6 +34,7 @@ __all__ = [
     "encode_arguments",
     "encode_value",
     "escaped",
+    "new_digest8",
     "short_digest",
 ]
 
@@ -50,10 +51,20 @@ _MAX_ITEMS: Final = 10_000
 _MAX_DECIMAL_BITS: Final = 256
 
 
-@lru_cache(maxsize=4_096)
+_new_digest: Final = blake2b(digest_size=DIGEST_BYTES).copy  # half the time of a new one
+
+
+def new_digest8(text: bytes) -> bytes:
+    """Return what `digest8` does, for those who remember it themselves."""
+    digest = _new_digest()
+    digest.update(text)
+    return digest.digest()
+
+
+@lru_cache(maxsize=8_192)
 def digest8(key: bytes) -> bytes:
-    """Return the 8-byte digest that an L2 frame carries of its key."""
-    return blake2b(key, digest_size=DIGEST_BYTES).digest()
+    """Return the 8-byte digest that an L2 frame carries of its key. Lately asked for: a lookup."""
+    return new_digest8(key)
 
 
 def short_digest(key: str) -> str:

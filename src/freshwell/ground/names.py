@@ -22,7 +22,8 @@ from typing import Final
 
 from freshwell.ground.globs import glob_of
 from freshwell.ground.hiding import Hiding
-from freshwell.ground.keys import digest8
+from freshwell.ground.keys import digest8, new_digest8
+from freshwell.ground.memo import Memo
 
 __all__ = [
     "PULSE",
@@ -120,9 +121,9 @@ class Names:
         self._inner = f"{stem}/".encode()
         self._tags = f"fw:t:{namespace}:".encode()
         self._namespace = namespace
-        self._digests: dict[str, bytes] = {}
+        self._digests = Memo[str, bytes](_MAX_KNOWN)
         self._places: dict[str, tuple[bytes, bytes]] = {}
-        self._version_keys: dict[bytes, tuple[bytes, bytes]] = {}
+        self._version_keys = Memo[bytes, tuple[bytes, bytes]](_MAX_KNOWN)
         self.prefixes: tuple[bytes, ...] = (self._root, self._inner, self._tags)
         self.version = version
         self.versioned = bool(version)
@@ -196,10 +197,8 @@ class Names:
         known = self._digests.get(tag)
         if known is None:
             whole = self._tags + tag.encode("utf-8", "surrogatepass")
-            known = digest8(whole) if self.hiding is None else self.hiding.tag(whole)
-            if len(self._digests) >= _MAX_KNOWN:
-                self._digests.clear()
-            self._digests[tag] = known
+            made = new_digest8(whole) if self.hiding is None else self.hiding.tag(whole)
+            known = self._digests.keep(tag, made)
         return known
 
     def hidden(self, namespace: str, key: str) -> str:
@@ -219,10 +218,7 @@ class Names:
         known = self._version_keys.get(digest)
         if known is None:
             key = self.version_key(digest)
-            known = key, digest8(key)
-            if len(self._version_keys) >= _MAX_KNOWN:
-                self._version_keys.clear()
-            self._version_keys[digest] = known
+            known = self._version_keys.keep(digest, (key, new_digest8(key)))
         return known
 
     def digest_of(self, key: bytes) -> bytes | None:

@@ -226,12 +226,12 @@ class Keeper:
 
     def keep_many(
         self,
-        values: Iterable[tuple[str, Any, Times, Stamped]],
+        values: Iterable[tuple[str, Any, Times, Stamped, int]],
         asked_ns: int,
         since: int,
         terms: Terms,
     ) -> None:
-        """Put values from L2 into L1, with their times and stamps, each as `keep` does."""
+        """Put values from L2 into L1, with their times, stamps and sizes, each as `keep` does."""
         if self._t.session.live_until_ns < asked_ns:
             return
         drafts = [
@@ -241,9 +241,9 @@ class Keeper:
                 *self._limited(times, asked_ns, terms),
                 since,
                 Bonds.of(stamps, since) if stamps else None,
-                estimate_bytes(value),
+                size_bytes,
             )
-            for key, value, times, stamps in values
+            for key, value, times, stamps, size_bytes in values
         ]
         self._t.table.put_many(drafts)
 

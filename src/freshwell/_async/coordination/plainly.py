@@ -14,6 +14,7 @@ from freshwell._async.coordination.keeper import Keeper, Tiers
 from freshwell.engines.entry import TaggedEntry
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import UNREAD, Terms
+from freshwell.engines.sizes import estimate_bytes
 from freshwell.engines.versions import Versions
 from freshwell.ground.frame import stamps_in
 from freshwell.ground.frames import CalmFrames
@@ -125,13 +126,21 @@ class Plainly:
         pairs = zip(asked.keys, values, strict=True)
         found = dict(pairs) if calm.is_whole else {k: v for k, v in pairs if v is not UNREAD}
         if self._l1 and found:
-            self._keep(asked, values, calm, servers_ms)
+            self._keep(asked, values, calm, servers_ms, teaches=bool(versions))
         return found
 
     def _keep(
-        self, asked: Asked, values: Sequence[Any], calm: CalmFrames, servers_ms: Sequence[int]
+        self,
+        asked: Asked,
+        values: Sequence[Any],
+        calm: CalmFrames,
+        servers_ms: Sequence[int],
+        *,
+        teaches: bool,
     ) -> None:
-        stale_ns = asked.terms.policy.stale_ns
+        """Keep values in L1. What it has no room for is out early, unless it `teaches` versions."""
+        asked_ns, stale_ns = asked.asked_ns, asked.terms.policy.stale_ns
+        room_for = self._t.table.room_for
         parts = zip(
             asked.keys, values, calm.begins, calm.bodies, calm.times, servers_ms, strict=True
         )
@@ -139,10 +148,14 @@ class Plainly:
             (
                 key,
                 value,
-                local_times(fresh_ms, born_ms, cost_us, server_ms, asked.asked_ns, stale_ns),
+                local_times(fresh_ms, born_ms, cost_us, server_ms, asked_ns, stale_ns),
                 stamps_in(bytes(body[:begin])),
+                size_bytes,
             )
             for key, value, begin, body, (fresh_ms, born_ms, cost_us), server_ms in parts
             if begin >= 0
+            if (size_bytes := estimate_bytes(value) if teaches else room_for(key, value))
+            is not None
         ]
-        self._keeper.keep_many(kept, asked.asked_ns, asked.since, asked.terms)
+        if kept:
+            self._keeper.keep_many(kept, asked_ns, asked.since, asked.terms)

@@ -31,6 +31,7 @@ from freshwell.engines.table import Table
 from freshwell.engines.versions import Kept, Question, Tagged, Versions
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.frame import stamp_frame, stamps_in
+from freshwell.ground.memo import Memo
 from freshwell.ground.names import PULSE, Names, user_tag
 from freshwell.ground.plan import L2Word, ReadLevel
 from freshwell.ground.tags import UNTAGGED, Tagging
@@ -80,7 +81,7 @@ class Tags:
         self._spool = spool
         self._now_ns = now_ns
         self._new_stamp = new_stamp
-        self._questions: dict[tuple[bytes, ...], Question] = {}
+        self._questions = Memo[tuple[bytes, ...], Question](_MAX_KNOWN)
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -92,10 +93,8 @@ class Tags:
             digests = tuple(self.unknown(digests, level))
         question = self._questions.get(digests)
         if question is None:
-            question = Question(digests, map(self._names.version_place, digests))
-            if len(self._questions) >= _MAX_KNOWN:
-                self._questions.clear()
-            self._questions[digests] = question
+            places = map(self._names.version_place, digests)
+            question = self._questions.keep(digests, Question(digests, places))
         return question
 
     def stamps(

@@ -124,6 +124,10 @@ class Store(Protocol):
     def shared(self) -> bool:
         """Tell whether other processes see it. False: there is no L2."""
 
+    @property
+    def sole(self) -> bool:
+        """Tell whether one server has all keys: then they can be read, or not, together."""
+
     def server_ms(self, key: bytes = b"") -> int:
         """Return the clock of the server that has `key`, as estimated now, in milliseconds."""
 
@@ -225,6 +229,7 @@ class NullStore:
     """No L2: every entry is absent, every lease is granted, nothing is kept."""
 
     shared = False
+    sole = True
 
     def server_ms(self, key: bytes = b"") -> int:
         return 0

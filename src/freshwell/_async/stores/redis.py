@@ -88,6 +88,7 @@ class RedisStore:
     ) -> None:
         assert min_replicas == 0 or sure_link is not None
         self._link = link
+        self.sole = link.in_order
         self._sure_link = sure_link
         self._min_replicas = min_replicas
         self._replica_wait_ms = replica_wait_ms

@@ -21,10 +21,12 @@ from freshwell.engines.lookups import as_lookup
 from freshwell.engines.session import CoherenceMode, Session
 from freshwell.engines.shelf import Terms
 from freshwell.engines.table import Aliases, Table
+from freshwell.engines.taggings import TagsOfCalls
 from freshwell.engines.tracing import Traces
 from freshwell.engines.wrapper import Recipe, alias_of, key_function, write_wrapper
+from freshwell.ground.memo import Memo
 from freshwell.ground.plan import ReadLevel
-from freshwell.ground.tags import UNTAGGED, Computed, Tagging
+from freshwell.ground.tags import UNTAGGED, Tagging
 from freshwell.ground.templates import NO_TAGS, Naming, TagPlan
 from freshwell.typing import Lookup
 
@@ -32,7 +34,7 @@ __all__ = ["Attached", "Call", "Engine", "Host"]
 
 
 _MAX_KNOWN = 2_000
-"""Of how many entries each function remembers the tags."""
+"""Of how many entries each function remembers the name and the tags."""
 
 
 class Attached(Protocol):
@@ -66,7 +68,7 @@ class Host:
     """What calls need of their cache, open or not.
 
     `checked` refuses keys that cannot be; `name_of` gives a key its inner name, `name` does
-    both, and `tagging` gives an entry of that name its tags.
+    both, and `tags_by` gives entries their tags as a plan says.
     """
 
     engine: Callable[[], Engine]
@@ -77,7 +79,7 @@ class Host:
     checked: Callable[[str], str]
     name_of: Callable[[str], str]
     name: Callable[[str], str]
-    tagging: Callable[[str, Sequence[str], tuple[Computed, ...]], Tagging]
+    tags_by: Callable[[TagPlan], TagsOfCalls]
     now_ns: Callable[[], int]
 
 
@@ -101,10 +103,10 @@ class Call:
         self._engine = host.engine
         self._name = host.name
         self._render = naming.render
-        self._tags = tags
+        self._tags_of = host.tags_by(tags)
         self._wide = len(recipe.sources)
-        self._tagged = tags is not NO_TAGS or host.tagging("", (), ()) is not UNTAGGED
-        self._known: dict[str, tuple[str, Tagging]] = {}
+        self._tagged = tags is not NO_TAGS or self._tags_of("", ()) is not UNTAGGED
+        self._known = Memo[str, tuple[str, Tagging]](_MAX_KNOWN)
         self._aliases = Aliases()
         self._values = key_function(recipe)
         in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
@@ -170,19 +172,13 @@ class Call:
 
     def _entry(self, values: tuple[Any, ...]) -> tuple[str, Tagging]:
         key = self._render(values[: self._wide])
-        if not self._tagged:
-            return self._name(key), UNTAGGED
-        return self._known.get(key) or self._tagged_entry(key, values)
+        return self._known.get(key) or self._new_entry(key, values)
 
-    def _tagged_entry(self, key: str, values: tuple[Any, ...]) -> tuple[str, Tagging]:
+    def _new_entry(self, key: str, values: tuple[Any, ...]) -> tuple[str, Tagging]:
         """Name an entry and work out its tags. The same key has the same, unless they need more."""
-        name, tags = self._name(key), self._tags
-        entry = name, self._host.tagging(name, tags.render(values), tags.functions)
-        if len(values) == self._wide:
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known[key] = entry
-        return entry
+        name = self._name(key)
+        entry = name, self._tags_of(name, values) if self._tagged else UNTAGGED
+        return self._known.keep(key, entry) if len(values) == self._wide else entry
 
     def _straight(self, values: tuple[Any, ...], call: Callable[[], Any]) -> Awaitable[Any]:
         """Answer a call that is never found by its arguments."""

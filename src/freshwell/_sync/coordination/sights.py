@@ -1,66 +1,47 @@
-"""Look for entries in the tiers, without loading: a verdict on L1, and a word from L2.
+"""Look for entries in the tiers, without loading: a verdict on L1, and a word from L2 (`Beyond`).
 
-What follows from the two is said by the plan table. What L2 has is kept in L1 on the way,
-unless an invalidation overtakes it.
+What follows from the two is said by the plan table.
 """
 
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Collection, Container, Sequence
 from typing import Any
 
-from freshwell._sync.coordination.errands import alike, untagged
+from freshwell._sync.coordination.beyond import NOT_IN_L1, WITHHELD, Beyond, Sight, judged
+from freshwell._sync.coordination.errands import untagged
 from freshwell._sync.coordination.keeper import Keeper, Tiers
-from freshwell._sync.coordination.plainly import Asked, Finds, Plainly
-from freshwell._sync.coordination.tags import OUTDATED
+from freshwell._sync.coordination.plainly import Finds, Plainly
 from freshwell.engines.entry import TaggedEntry
 from freshwell.engines.session import CoherenceMode
-from freshwell.engines.shelf import ABSENT, DOWN, Calm, Reading, Terms
+from freshwell.engines.shelf import Reading, Terms
 from freshwell.engines.table import Entry
-from freshwell.errors import StoreUnavailable
 from freshwell.ground.freshness import Times, Verdict, judge
 from freshwell.ground.plan import VERDICTS, WORDS, L2Word, Plan, ReadLevel, plan
 from freshwell.ground.tags import UNTAGGED, Tagging
 
-__all__ = ["Sight", "Sights", "Told"]
+__all__ = ["Sight", "Sights"]
 
-_NS_PER_MS = 1_000_000
-
-Sight = tuple[Reading, Plan]
-"""What there is of an entry, and what is to be done about it."""
-
-Told = tuple[Reading, Plan] | tuple[Any, None]
-"""A sight; or a value from L2 that is plainly fresh, where there is nothing to say but that."""
-
-_NOT_IN_L1 = ABSENT._replace(tier="l1")
-_UNSEEN: Sight = _NOT_IN_L1, Plan.ASK_L2
-_WITHHELD = ABSENT._replace(reason="spooled")
-_L1_PLANS = (Plan.SERVE_L1, Plan.SERVE_L1_AND_REFRESH)
+_UNSEEN: Sight = NOT_IN_L1, Plan.ASK_L2
 # Members of enumerations: to look one up costs Python 3.11 as much as a call.
 _ASK_L2 = Plan.ASK_L2
-_SERVE_L2 = Plan.SERVE_L2
 _LOAD_ALONE = Plan.LOAD_ALONE
-_ABSENT = L2Word.ABSENT
-_FRESH = L2Word.FRESH
 _STALE = L2Word.STALE
 _EVENTUAL = ReadLevel.EVENTUAL
-_OFF = CoherenceMode.OFF
 
 
 class Sights:
-    """Looks for entries of one open cache. Safe for any number of tasks or threads."""
+    """Looks for entries of one open cache. Safe for any number of tasks or threads.
+
+    `beyond`: looks into L2 for an entry of which `near` has seen so much.
+    """
 
     def __init__(self, tiers: Tiers, keeper: Keeper) -> None:
         self._t = tiers
-        self._keeper = keeper
         self._plainly = Plainly(tiers, keeper)
-        # These do not change while a cache is open, and every hit in L2 needs them.
-        self._l1 = tiers.session.mode is not _OFF
-        self._now_ns = tiers.now_ns
-        self._entry = tiers.names.entry
-        self._store = tiers.store
-        self._calm = tiers.shelf.calm
+        self._l2 = Beyond(tiers, keeper, self._plainly)
+        self._l1 = tiers.session.mode is not CoherenceMode.OFF
+        self.beyond = self._l2.look
 
     def near(
         self, key: str, terms: Terms, tagging: Tagging = UNTAGGED, busy: Container[str] = ()
@@ -70,10 +51,10 @@ class Sights:
         Where `key` is among the `busy`, a load of it is under way in this process, and L2 is
         not asked: it has nothing that the load will not bring.
         """
-        seen = _NOT_IN_L1
+        seen = NOT_IN_L1
         if self._l1:
             seen, shared = self._in_l1(key, terms, tagging), self._t.store.shared
-            if seen is not _NOT_IN_L1 or not shared:
+            if seen is not NOT_IN_L1 or not shared:
                 step = plan(VERDICTS[seen.word], None, shared=shared)
                 if step is not _ASK_L2:
                     return seen, step
@@ -101,14 +82,14 @@ class Sights:
         since, spool = self._t.table.moment(), self._t.spool
         if len(spool):
             held = {key for key in asked if spool.withholds(key, taggings(key).digests)}
-            sights.update(dict.fromkeys(held, (_WITHHELD, Plan.LOAD)))
+            sights.update(dict.fromkeys(held, WITHHELD))
             asked = [key for key in asked if key not in held]
         if asked:
-            answers = self._ask_many(asked, terms, taggings, timed, finds, since)
+            answers = self._l2.many(asked, terms, taggings, timed, finds, since)
             for key, found in answers.items():
-                sights[key] = sight = _judged(sights.get(key, _UNSEEN)[0], found)
+                sights[key] = sight = judged(sights.get(key, _UNSEEN)[0], found)
                 if sight[1] is _LOAD_ALONE:
-                    sights[key] = self._in_need(key, terms, taggings(key), sight)
+                    sights[key] = self._l2.in_need(key, terms, taggings(key), sight)
         if finds is not None and finds.far and sights:
             sights = {key: sight for key, sight in sights.items() if key not in finds.far}
         return sights
@@ -136,12 +117,12 @@ class Sights:
         sights: dict[str, Sight] = {}
         for key in others:
             seen = self._in_l1(key, terms, taggings(key))
-            if seen is not _NOT_IN_L1:
+            if seen is not NOT_IN_L1:
                 step = plan(VERDICTS[seen.word], None, shared=shared)
                 rests = step is _ASK_L2 and self._rests(key, seen)
                 sights[key] = seen, Plan.SERVE_L1 if rests else step
         if not shared:
-            nothing: Sight = _NOT_IN_L1, plan(Verdict.ABSENT, None, shared=False)
+            nothing: Sight = NOT_IN_L1, plan(Verdict.ABSENT, None, shared=False)
             return dict.fromkeys(asked, nothing) | sights, []
         if sights:
             asked = [key for key in asked if sights.get(key, _UNSEEN)[1] is _ASK_L2]
@@ -169,17 +150,17 @@ class Sights:
 
     def _in_l1(self, key: str, terms: Terms, tagging: Tagging) -> Reading:
         if terms.level is not _EVENTUAL:
-            return _NOT_IN_L1
+            return NOT_IN_L1
         entry = self._t.table.get(key)
         if entry is None:
-            return _NOT_IN_L1
+            return NOT_IN_L1
         value = entry.value  # before its deadlines: an entry is killed by its deadlines
         now_ns = self._t.now_ns()
         if now_ns >= self._t.session.live_until_ns:
-            return _NOT_IN_L1._replace(reason="session")
+            return NOT_IN_L1._replace(reason="session")
         tagged = entry.__class__ is TaggedEntry or tagging.digests
         if tagged and not self._t.table.is_current(entry, tagging.digests):
-            return _NOT_IN_L1._replace(reason="tags")
+            return NOT_IN_L1._replace(reason="tags")
         return self._judge(entry, value, now_ns, terms)
 
     def _rests(self, key: str, seen: Reading) -> bool:
@@ -202,181 +183,5 @@ class Sights:
             u=1.0 - self._t.uniform(),
         )
         if verdict is Verdict.ABSENT:
-            return _NOT_IN_L1._replace(reason="expired", times=times)
+            return NOT_IN_L1._replace(reason="expired", times=times)
         return Reading(WORDS[verdict], value, negative, times, verdict.value, tier="l1")
-
-    def _in_need(self, key: str, terms: Terms, tagging: Tagging, sight: Sight) -> Sight:
-        """Return what there is where L2 is down and L1 has nothing, by the caller's choice."""
-        if sight[1] is _LOAD_ALONE and terms.level is _EVENTUAL:
-            kept = self._t.gutter.get(key, tagging.digests)
-            if kept is not None:
-                return kept, Plan.SERVE_L1
-        return sight
-
-    # -- L2: its failure is an answer, "down" ------------------------------------------------
-
-    def beyond(self, key: str, seen: Reading, terms: Terms, tagging: Tagging) -> Told:
-        """Look into L2 for an entry of which `near` has `seen` that much. One round trip.
-
-        Tags that this process does not know the versions of are asked for beside it.
-        """
-        t = self._t
-        asked_ns, since, l2_key = self._now_ns(), t.table.moment(), self._entry(key)
-        digests = tagging.digests
-        # After the moment: what the spool takes from now on voids what L2 says.
-        if t.spool.limit and t.spool.withholds(key, digests):
-            return _WITHHELD, Plan.LOAD
-        question = t.tags.question(digests, terms.level) if digests else None
-        others: Sequence[bytes | None] = ()
-        try:
-            if question is not None:
-                blob, others = self._store.fetch_beside(l2_key, question.keys)
-            elif t.observing.spans.opener is None:
-                blob = self._store.fetch(l2_key)
-            else:
-                with t.observing.spans("read", keys=[key], tier="l2") as note:
-                    blob = self._store.fetch(l2_key)
-                    note(result="miss" if blob is None else "hit")
-        except StoreUnavailable as error:
-            t.incidents.l2_failed(error)
-            return self._in_need(key, terms, tagging, _judged(seen, DOWN))
-        if blob is None:
-            return _judged(seen, ABSENT)
-        server_ms = self._store.server_ms(l2_key)
-        calm = self._calm(l2_key, blob, terms, server_ms)
-        if calm is None:
-            reading = self._keeper.read(key, blob, terms)
-        else:
-            stamps = t.tags.stamps(digests, question, others) if digests else b""
-            if calm[1][3] == stamps and not t.observing.traces.running:
-                if self._l1:
-                    teaches = question is not None
-                    self._keep_calm(key, calm, asked_ns, server_ms, since, terms, teaches=teaches)
-                return calm[0], None
-            reading = t.shelf.read_calm(
-                calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=self._l1
-            )
-        versions = {} if question is None else question.versions(others)
-        if reading.stamps or tagging.digests:
-            if t.tags.needs(reading, versions, terms.level):
-                seen_there = {key: reading}
-                judged = self._verified(seen_there, terms, alike(tagging), versions, since)
-                reading = judged[key]
-            elif not t.tags.stands(reading, tagging, versions, since):
-                t.counters.outdated += 1
-                reading = OUTDATED
-        if self._l1 or reading.rest_ms:
-            self._keep(key, reading, asked_ns, since, terms)
-        return self._in_need(key, terms, tagging, _judged(seen, reading))
-
-    def _ask_many(
-        self,
-        keys: Sequence[str],
-        terms: Terms,
-        taggings: Callable[[str], Tagging],
-        timed: bool,
-        finds: Finds | None,
-        since: int,
-    ) -> dict[str, Reading]:
-        t, asked_ns = self._t, self._t.now_ns()
-        own = () if taggings is untagged else [taggings(key).digests for key in keys]
-        expected = dict.fromkeys(chain.from_iterable(own))
-        unknown = t.tags.unknown(expected, terms.level) if expected else []
-        asked = Asked(keys, *t.names.places(keys), own if expected else (), terms, asked_ns, since)
-        try:
-            blobs, versions = t.tags.fetch(asked.l2_keys, unknown)
-            if finds is not None:
-                finds.far.update(self._plainly.beyond(asked, blobs, versions))
-        except StoreUnavailable as error:
-            t.incidents.l2_failed(error)
-            return dict.fromkeys(keys, DOWN)
-        taken = () if finds is None else finds.far
-        if len(taken) == len(keys):
-            return {}
-        readings = {
-            key: ABSENT
-            if blob is None
-            else self._read(key, l2_key, blob, terms, asked_ns, timed or self._l1)
-            for key, l2_key, blob in zip(keys, asked.l2_keys, blobs, strict=True)
-            if key not in taken
-        }
-        if expected or any(reading.stamps for reading in readings.values()):
-            readings = self._verified(readings, terms, taggings, versions, since)
-        for key, reading in readings.items():
-            if self._l1 or reading.rest_ms:
-                self._keep(key, reading, asked_ns, since, terms)
-        return readings
-
-    def _read(
-        self, key: str, l2_key: bytes, blob: bytes, terms: Terms, asked_ns: int, timed: bool
-    ) -> Reading:
-        """Say what a frame is worth: in the usual case at little cost."""
-        server_ms = self._store.server_ms(l2_key)
-        calm = self._calm(l2_key, blob, terms, server_ms)
-        if calm is None:
-            return self._keeper.read(key, blob, terms)
-        return self._t.shelf.read_calm(
-            calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=timed
-        )
-
-    def _verified(
-        self,
-        readings: dict[str, Reading],
-        terms: Terms,
-        taggings: Callable[[str], Tagging],
-        versions: Mapping[bytes, bytes | None],
-        since: int,
-    ) -> dict[str, Reading]:
-        """Put absence in the place of entries whose tags have changed."""
-        try:
-            judged = self._t.tags.verified(readings, taggings, terms.level, versions, since)
-        except StoreUnavailable as error:
-            self._t.incidents.l2_failed(error)
-            return dict.fromkeys(readings, DOWN)
-        self._t.counters.outdated += sum(found is OUTDATED for found in judged.values())
-        return judged
-
-    def _keep_calm(
-        self,
-        key: str,
-        calm: Calm,
-        asked_ns: int,
-        server_ms: int,
-        since: int,
-        terms: Terms,
-        *,
-        teaches: bool,
-    ) -> None:
-        """Keep a value that is plainly fresh.
-
-        Where L1 has no room for any such thing that is told early, unless it `teaches` L1
-        versions of tags.
-        """
-        table, size_bytes = self._t.table, None
-        if not teaches:
-            size_bytes = table.room_for(key, calm[0])
-            if size_bytes is None:
-                return
-        reading = self._t.shelf.read_calm(
-            calm, terms, now_ns=asked_ns, server_ms=server_ms, timed=True
-        )
-        assert reading.times is not None
-        self._keeper.keep(
-            key, reading, reading.times, asked_ns, since, terms, size_bytes=size_bytes
-        )
-
-    def _keep(self, key: str, reading: Reading, asked_ns: int, since: int, terms: Terms) -> None:
-        if reading.rest_ms:
-            self._t.rests.note([key], asked_ns + reading.rest_ms * _NS_PER_MS)
-        if reading.times is not None and reading.word is not _ABSENT:
-            self._keeper.keep(key, reading, reading.times, asked_ns, since, terms)
-
-
-def _judged(l1: Reading, l2: Reading) -> Sight:
-    if l2.word is _FRESH:
-        # As the plan says, whatever L1 has; most answers of L2 end here.
-        return l2, _SERVE_L2
-    step = plan(VERDICTS[l1.word], l2.word, shared=True)
-    if step not in _L1_PLANS:
-        return l2, step
-    return (l1._replace(reason=DOWN.reason) if l2.word is L2Word.DOWN else l1), step
