@@ -31,6 +31,7 @@ class Rounds(Generic[K, T, R]):
 
     def __init__(self, work: Callable[[K, Sequence[T]], Awaitable[Sequence[R]]]) -> None:
         self._work = work
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.callers = 0
         """How many there are now."""
         self._next: dict[K, list[tuple[T, asyncio.Future[R]]]] = {}
@@ -48,7 +49,9 @@ class Rounds(Generic[K, T, R]):
 
     async def join(self, key: K, thing: T) -> R:
         """Return the result for a thing by the next round, or raise what the work raises."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         result: asyncio.Future[R] = loop.create_future()
         if not self._next:
             loop.call_soon(self._leave)
