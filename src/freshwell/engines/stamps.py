@@ -139,15 +139,17 @@ class Stamps:
             cell = known(digest)
             if cell is None:
                 cell = self._cells[digest] = Cell(digest, stamp, until_ns)
+                self.held += 1
             elif cell.stamp != stamp:
                 # Which of the two is the newer cannot be told: L2 will say.
                 self.drop((digest,))
                 break
-            elif cell.until_ns < until_ns:
-                cell.until_ns = until_ns
-            if not cell.held:
-                self._idle.pop(digest, None)
-                self.held += 1
+            else:
+                if not cell.held:
+                    self._idle.pop(digest, None)
+                    self.held += 1
+                if cell.until_ns < until_ns:
+                    cell.until_ns = until_ns
             cell.held += 1
             cells.append(cell)
         # Whoever has interrupted this may have dropped a tag that had no cell yet.
@@ -165,18 +167,19 @@ class Stamps:
                 self.held -= 1
                 if cell.live:
                     idle[cell.digest] = cell
-        while len(idle) > self._idle_limit:
-            digest, cell = idle.popitem(last=False)
-            if self.known(digest) is cell:
-                self._cells.pop(digest, None)
-            # After the cell, as `written` reads this before it. No entry has to look anew.
+        if len(idle) > self._idle_limit:
+            for _ in range(len(idle) - self._idle_limit):
+                digest, cell = idle.popitem(last=False)
+                if self.known(digest) is cell:
+                    self._cells.pop(digest, None)
+            # After the cells, as `written` reads this before them. No entry has to look anew.
             self._left += 1
 
     def drop(self, digests: Iterable[bytes], *, amid: bool = False) -> None:
         """End the cells of tags, and void the fills that name an older version of them.
 
-        `amid`: in the middle of a section, which may have one of them in its hands, and which is
-        followed by the same once more.
+        `amid`: in the middle of a section, which may be about to forget one of them. The same is
+        to be done once more after it.
         """
         left, held = amid, False
         for digest in digests:

@@ -336,8 +336,8 @@ class Table:
         Costs the same whatever their number: they leave when they are next looked at.
         """
         with self._guard as entered:
-            # Where a section was interrupted: it holds no cell in its hands but `_bind`, whose
-            # entry then dies with its cells.
+            # Where a section was interrupted: its entry dies with its cells, or is refused where
+            # it was just going to hold them.
             self.stamps.drop(digests, amid=not entered)
             if not entered:
                 self._guard.later(partial(self.drop_tags, digests))
