@@ -66,8 +66,8 @@ class Table:
 
     Args:
         max_entries: How many entries there may be. 0: none, every fill is refused.
-        max_bytes: How much memory the keys, values and overhead may take, as estimated, with
-            the cells of tags that entries hold.
+        max_bytes: How much memory the keys, values and overhead may take, as estimated, and the
+            cells that entries hold.
         now_ns: The reader's monotonic clock.
         policy: Makes the policy that chooses which entries leave a full table.
 
