@@ -112,6 +112,15 @@ def test_a_table_has_no_more_bytes_than_allowed_with_64_own_tags_per_entry() -> 
     assert own.evictions == 100 - own.entries
 
 
+def test_versions_that_no_entry_holds_take_a_quarter_of_the_bytes_at_most() -> None:
+    for max_bytes, known in [(1, 1_000), (2_000 * 4 * 410, 2_000), (2**24, 3_000)]:
+        own = make(max_entries=3_000, max_bytes=max_bytes)
+        for tag in range(4_000):
+            put(own, "k", b"%d" % tag)
+        assert len(own.stamps) - own.entries == known
+        own.check()
+
+
 def test_an_entry_whose_cells_alone_are_too_large_is_refused() -> None:
     own = make(max_bytes=64 * CELL_BYTES)
     put(own, "other")

@@ -20,10 +20,16 @@ from typing import NamedTuple
 
 from freshwell.engines.drops import Drops
 
-__all__ = ["CELL_BYTES", "Bonds", "Cell", "Digest", "Stamped", "Stamps"]
+__all__ = ["CELL_BYTES", "Bonds", "Cell", "Digest", "Stamped", "Stamps", "idle_limit"]
 
 CELL_BYTES = 280
 """What a cell takes with its digest, its version and its place in here. See decision record 5."""
+
+_IDLE_BYTES = 410
+"""What a cell takes that no entry holds: it has a place in an order too."""
+
+_IDLE_SHARE = 4
+_FEWEST_IDLE = 1_000
 
 _MAX_WRITTEN = 2_000
 """Of how many sets of tags it is remembered how their versions are written."""
@@ -67,6 +73,15 @@ class Cell:
         self.until_ns = until_ns
         self.held = 0
         self.live = True
+
+
+def idle_limit(max_entries: int, max_bytes: int) -> int:
+    """Return how many cells that no entry holds a table of this size keeps.
+
+    They take no more than a quarter of its bytes, which they are not counted among; but some there
+    are where entries are too large for it, so that versions need not be asked for.
+    """
+    return min(max_entries, max(_FEWEST_IDLE, max_bytes // (_IDLE_SHARE * _IDLE_BYTES)))
 
 
 class Stamps:

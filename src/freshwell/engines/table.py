@@ -37,7 +37,7 @@ from freshwell.engines.entry import (
 from freshwell.engines.eviction import AdaptiveClock, Policy
 from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
-from freshwell.engines.stamps import CELL_BYTES, Bonds, Digest, Stamps
+from freshwell.engines.stamps import CELL_BYTES, Bonds, Digest, Stamps, idle_limit
 from freshwell.ground.freshness import Times
 
 __all__ = ["Aliases", "Draft", "Entry", "Table", "let_go"]
@@ -112,7 +112,7 @@ class Table:
         self._entries: dict[str, Entry] = {}
         self._plain: type[Entry] = Entry
         self._drops = Drops()
-        self.stamps = Stamps(self._drops, max_entries)
+        self.stamps = Stamps(self._drops, idle_limit(max_entries, max_bytes))
         self._guard = Guard(self._reset)
         self._grid: dict[int, int] = {}
         self._cursor: Entry | None = None
