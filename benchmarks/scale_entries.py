@@ -37,7 +37,7 @@ _COLUMNS = (
     "invalidate",
     "miss, fill",
     "fill, evict",
-    "fill, evict, end a tag",
+    "fill, evict, own tag",
 )
 
 

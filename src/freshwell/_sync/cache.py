@@ -87,7 +87,9 @@ class Cache(Scope):
         max_staleness: For how long after an acknowledged invalidation elsewhere L1 may serve
             the old value at the most. When all is well it is about a millisecond.
         read: Read level, unless said at the call: ``"eventual"``, ``"fresh"``, ``"source"``.
-        max_entries, max_bytes: Bounds of L1. Bytes are estimated.
+        max_entries, max_bytes: Bounds of L1. Bytes are estimated, and are those of keys, values,
+            what an entry takes beside them, and each version of a tag that entries live by.
+            Versions that no entry has stay known up to `max_entries`, or a quarter of `max_bytes`.
         max_loads: How many loads this process runs at a time, and `load_wait`: how long a
             load waits for its turn before it is shed (`LoadShed`).
         lease: How long after its death a process's load is taken over by another.

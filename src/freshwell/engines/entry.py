@@ -27,6 +27,7 @@ from freshwell.ground.freshness import LONG_AGO_NS
 __all__ = [
     "ENTRY_BYTES",
     "NOWHERE",
+    "TAGS_BYTES",
     "TAG_BYTES",
     "AliasedEntry",
     "Aliases",
@@ -41,8 +42,11 @@ __all__ = [
 ENTRY_BYTES = 240
 """What an entry of a full table costs over its key and value. Measured: see decision record 2."""
 
-TAG_BYTES = 120
-"""What an entry with tags takes beyond one without. Its cells are shared, and not counted."""
+TAGS_BYTES = 96
+"""What an entry with tags takes beyond one without: its other attributes, and a tuple."""
+
+TAG_BYTES = 8
+"""What each tag adds to that. Its cell is shared, and counted once (`CELL_BYTES`)."""
 
 NOWHERE: Any = None
 """The neighbour of an entry that is in no queue. Not the entry itself: that would be a cycle."""
@@ -111,6 +115,7 @@ class Entry:
     - `value`, `key`; `calm_until_ns`: up to here the value may be served with nothing to decide.
     - `mark`: truthy when there was a hit since eviction last looked.
     - `queue`, `before`, `after`: the eviction policy's.
+    - `cells`: what it lives by. This kind has no tags.
     """
 
     __slots__ = (
@@ -131,6 +136,7 @@ class Entry:
     queue: Any
     before: Entry
     after: Entry
+    cells: tuple[Cell, ...] = ()
 
     def __init__(self, key: str, value: Any, calm_until_ns: int, others: int) -> None:
         """Take the times as `packed` returns them."""

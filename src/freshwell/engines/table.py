@@ -24,6 +24,7 @@ from freshwell.engines.entry import (
     ENTRY_BYTES,
     NOWHERE,
     TAG_BYTES,
+    TAGS_BYTES,
     AliasedEntry,
     Aliases,
     Entry,
@@ -36,7 +37,7 @@ from freshwell.engines.entry import (
 from freshwell.engines.eviction import AdaptiveClock, Policy
 from freshwell.engines.guard import Guard
 from freshwell.engines.sizes import estimate_bytes
-from freshwell.engines.stamps import Bonds, Stamps
+from freshwell.engines.stamps import CELL_BYTES, Bonds, Digest, Stamps, idle_limit
 from freshwell.ground.freshness import Times
 
 __all__ = ["Aliases", "Draft", "Entry", "Table", "let_go"]
@@ -65,7 +66,8 @@ class Table:
 
     Args:
         max_entries: How many entries there may be. 0: none, every fill is refused.
-        max_bytes: How much memory the keys, values and overhead may take, as estimated.
+        max_bytes: How much memory the keys, values and overhead may take, as estimated, and the
+            cells that entries hold.
         now_ns: The reader's monotonic clock.
         policy: Makes the policy that chooses which entries leave a full table.
 
@@ -76,6 +78,7 @@ class Table:
     """
 
     __slots__ = (
+        "_bytes",
         "_cursor",
         "_drops",
         "_entries",
@@ -85,7 +88,6 @@ class Table:
         "_now_ns",
         "_plain",
         "_policy",
-        "bytes",
         "evictions",
         "expirations",
         "max_bytes",
@@ -110,11 +112,11 @@ class Table:
         self._entries: dict[str, Entry] = {}
         self._plain: type[Entry] = Entry
         self._drops = Drops()
-        self.stamps = Stamps(self._drops, max_entries)
+        self.stamps = Stamps(self._drops, idle_limit(max_entries, max_bytes))
         self._guard = Guard(self._reset)
         self._grid: dict[int, int] = {}
         self._cursor: Entry | None = None
-        self.bytes = 0
+        self._bytes = 0
         self.evictions = 0
         self.expirations = 0
         self.refused = 0
@@ -132,6 +134,11 @@ class Table:
     def entries(self) -> int:
         """How many entries there are."""
         return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """How much memory they take, as estimated: each by itself, and the cells they share."""
+        return self._bytes + self.stamps.held * CELL_BYTES
 
     # -- reading: no lock --------------------------------------------------------------------
 
@@ -155,7 +162,7 @@ class Table:
         with self._guard:
             return list(self._entries)
 
-    def is_current(self, entry: Entry, digests: tuple[bytes, ...] = ()) -> bool:
+    def is_current(self, entry: Entry, digests: tuple[Digest, ...] = ()) -> bool:
         """Tell whether the tags of an entry have not changed, and that it has these tags.
 
         Ask after reading its value. An entry whose tags have changed leaves the table.
@@ -174,7 +181,7 @@ class Table:
         """Return the present moment, for `put`. Ask for it before the source or L2 is asked."""
         return self._drops.count
 
-    def dropped_since(self, since: int, *names: str | bytes) -> bool:
+    def dropped_since(self, since: int, *names: str | Digest) -> bool:
         """Tell whether any of some keys, or tags' digests, was dropped after `since`, or may be."""
         drops = self._drops
         return drops.count > since and any(drops.overtook(since, name) for name in names)
@@ -248,7 +255,7 @@ class Table:
         kinds: Any,
         *,
         tagged: bool = False,
-        needed: tuple[bytes, ...] = (),
+        needed: tuple[Digest, ...] = (),
     ) -> bool:
         """Let ``aliases[alias]`` be the entry under `key` until it leaves the table.
 
@@ -323,15 +330,15 @@ class Table:
             interrupted = self._drops.count != before + 1
             return None if overtaken or interrupted else before + 1
 
-    def drop_tags(self, digests: Sequence[bytes]) -> None:
+    def drop_tags(self, digests: Sequence[Digest]) -> None:
         """Take all entries of these tags out of service, and void fills that name older versions.
 
         Costs the same whatever their number: they leave when they are next looked at.
         """
         with self._guard as entered:
-            # Where a section was interrupted: it holds no cell in its hands but `_bind`, whose
-            # entry then dies with its cells.
-            self.stamps.drop(digests)
+            # Where a section was interrupted: its entry dies with its cells, or is refused where
+            # it was just going to hold them.
+            self.stamps.drop(digests, amid=not entered)
             if not entered:
                 self._guard.later(partial(self.drop_tags, digests))
 
@@ -407,7 +414,8 @@ class Table:
                 assert entry.alive, f"the entry of {key!r} is killed and still in the table"
                 assert id(entry) in held, f"the policy does not hold the entry of {key!r}"
             total = sum(entry.size for entry in self._entries.values())
-            assert total == self.bytes, f"entries of {total} bytes are counted as {self.bytes}"
+            assert total == self._bytes, f"entries of {total} bytes are counted as {self._bytes}"
+            self.stamps.check(entry.cells for entry in self._entries.values())
             assert self.bytes <= self.max_bytes, f"{self.bytes} bytes are more than allowed"
             assert len(self._entries) <= self.max_entries, "more entries than allowed"
             cursor = self._cursor
@@ -416,12 +424,10 @@ class Table:
     def _made(self, draft: Draft, now_ns: int) -> Entry:
         """Return the entry that a draft becomes."""
         key, value, calm_until_ns, times, _, bonds, size_bytes, negative = draft
-        others = packed(
-            self._on_grid(calm_until_ns, now_ns),
-            *times,
-            size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
-            negative,
-        )
+        size = size_bytes + len(key) + ENTRY_BYTES
+        if bonds:
+            size += TAGS_BYTES + TAG_BYTES * len(bonds.stamps)
+        others = packed(self._on_grid(calm_until_ns, now_ns), *times, size, negative)
         return (TaggedEntry if bonds else self._plain)(key, value, *others)
 
     def _take_in(
@@ -445,6 +451,8 @@ class Table:
                     if voids:
                         self._drops.note(entry.key)
                     stands = self._store(entry, now_ns, dead)
+                if not stands and entry.cells:
+                    self.stamps.release(entry.cells)
                 stored.append(stands)
             self.refused += len(made) - sum(stored)
         if dead:
@@ -457,7 +465,7 @@ class Table:
         """Take in an entry. False: it is larger than the table."""
         key, size = entry.key, entry.size
         old = self._entries.get(key)
-        if size > self.max_bytes or self.max_entries < 1:
+        if size + len(entry.cells) * CELL_BYTES > self.max_bytes or self.max_entries < 1:
             if old is not None:
                 self._take_out(old, dead)
             return False
@@ -474,7 +482,7 @@ class Table:
             self._make_room(1, size, now_ns, dead)
             self._entries[key] = entry
             self._policy.insert(entry)
-            self.bytes += size
+            self._bytes += size
         return True
 
     def _bind(self, entry: Entry, bonds: Bonds) -> bool:
@@ -537,8 +545,10 @@ class Table:
         self._policy.replace(old, new)
         if old is self._cursor:
             self._cursor = new
-        self.bytes += new.size - old.size
+        self._bytes += new.size - old.size
         self._end(old, dead)
+        if old.cells is not new.cells:  # as of one that was expired: its like has taken them over
+            self.stamps.release(old.cells)
 
     def _take_out(self, entry: Entry, dead: list[Entry]) -> None:
         if entry is self._cursor:
@@ -549,8 +559,10 @@ class Table:
     def _retire(self, entry: Entry, dead: list[Entry]) -> None:
         """End an entry that the policy has let go of."""
         del self._entries[entry.key]
-        self.bytes -= entry.size
+        self._bytes -= entry.size
         self._end(entry, dead)
+        if entry.cells:
+            self.stamps.release(entry.cells)
 
     @staticmethod
     def _end(entry: Entry, dead: list[Entry]) -> None:
@@ -566,7 +578,7 @@ class Table:
         self._drops.note_all()
         self.stamps.clear()
         self._cursor = None
-        self.bytes = 0
+        self._bytes = 0
         return list(dead.values())
 
     def _reset(self) -> None:

@@ -177,3 +177,25 @@ async def test_a_readers_tags_are_templates_over_the_id(make: Make) -> None:
         await cache.invalidate_tags("user:2", "m1")
         assert await reader.get_many([1, 2, 3]) == {1: 1, 2: 2, 3: 3}
         assert sorted(loads) == [1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("tags", [["t0:{n}", "t1:{n}", "t2:{n}"], ["all", "own:{n}"]])
+async def test_tags_of_their_own_take_no_room_from_entries(tags: list[str]) -> None:
+    async with AsyncCache(max_entries=100) as cache:
+        loads: list[int] = []
+
+        @cache.cached("k:{n}", ttl=600, tags=tags)
+        async def read(n: int) -> int:
+            loads.append(n)
+            return n
+
+        for n in [*range(90)] * 3:
+            assert await read(n) == n
+        assert len(loads) == 90
+        before = cache.stats().bytes
+        for n in range(90, 300):
+            await read(n)
+        assert cache.stats().entries == 100, "and who leaves takes no others along"
+        assert abs(cache.stats().bytes - before * 100 // 90) < before // 10
+        await cache.invalidate(*[f"k:{n}" for n in range(300)])
+        assert cache.stats().bytes == 0
