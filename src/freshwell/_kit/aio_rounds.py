@@ -18,7 +18,7 @@ class Rounds(Generic[K, T, R]):
     """Work that costs little more for many things than for one.
 
     `work` is given a key and things that were asked for under it, in that order, and returns a
-    result for each. What it raises reaches all who asked for them.
+    result for each, or the error to raise there. What it raises reaches all who asked for them.
 
     - Who asks while nothing is under way is served at once, alone: waiting for company would
       only cost time. What is asked for meanwhile leaves at the end of the loop's tick, a round
@@ -29,26 +29,37 @@ class Rounds(Generic[K, T, R]):
     There are no more rounds than callers. Belongs to the event loop in which it is first used.
     """
 
-    def __init__(self, work: Callable[[K, Sequence[T]], Awaitable[Sequence[R]]]) -> None:
+    def __init__(
+        self, work: Callable[[K, Sequence[T]], Awaitable[Sequence[R | Exception]]]
+    ) -> None:
         self._work = work
         self._under_way = 0
         self._next: dict[K, list[tuple[T, asyncio.Future[R]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, key: K, thing: T) -> R:
-        """Return the result for a thing, or raise what the work raises."""
+    def run(self, key: K, thing: T) -> Awaitable[R]:
+        """Return the result for a thing, or raise what the work raises.
+
+        No coroutine where it leaves in a round: it would be one more for each of many to wake.
+        """
         if not self._under_way:
-            self._under_way = 1
-            try:
-                return (await self._work(key, (thing,)))[0]
-            finally:
-                self._under_way -= 1
+            return self._alone(key, thing)
         loop = asyncio.get_running_loop()
         result: asyncio.Future[R] = loop.create_future()
         if not self._next:
             loop.call_soon(self._leave)
         self._next.setdefault(key, []).append((thing, result))
-        return await result
+        return result
+
+    async def _alone(self, key: K, thing: T) -> R:
+        self._under_way += 1
+        try:
+            (own,) = await self._work(key, (thing,))
+        finally:
+            self._under_way -= 1
+        if isinstance(own, Exception):
+            raise own
+        return own
 
     def _leave(self) -> None:
         rounds, self._next = self._next, {}
@@ -70,7 +81,11 @@ class Rounds(Generic[K, T, R]):
                     result.set_exception(error)
             return
         for (_, result), own in zip(asked, found, strict=True):
-            if not result.done():
+            if result.done():
+                continue
+            if isinstance(own, Exception):
+                result.set_exception(own)
+            else:
                 result.set_result(own)
 
     def _ended(

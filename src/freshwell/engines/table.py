@@ -16,8 +16,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import islice
-from typing import Any, NamedTuple
+from itertools import compress, islice
+from typing import Any, NamedTuple, TypeAlias
 
 from freshwell.engines.drops import MOST_AT_ONCE, Drops
 from freshwell.engines.entry import (
@@ -48,16 +48,20 @@ _MAX_GRID = 4_096
 
 
 class Draft(NamedTuple):
-    """What is to be stored: see `Table.put`."""
+    """What is to be stored: see `Table.put`. `times` are as in `Times`."""
 
     key: str
     value: Any
     calm_until_ns: int
-    times: Times
+    times: tuple[int, int, int, int]
     since: int | None
     bonds: Bonds | None
     size_bytes: int
     negative: bool = False
+
+
+_Made: TypeAlias = tuple[Entry, int | None, Bonds | None]
+"""An entry to be taken in, the moment before its source was asked, and what it lives by."""
 
 
 class Table:
@@ -209,17 +213,17 @@ class Table:
             size_bytes = estimate_bytes(value)
         times, now_ns = Times(born_ns, fresh_until_ns, stale_until_ns, cost_ns), self._now_ns()
         draft = Draft(key, value, calm_until_ns, times, since, bonds, size_bytes, negative)
-        entry = self._made(draft, now_ns)
-        return entry if self._take_in([(entry, since, bonds)], now_ns, voids)[0] else None
+        made = self._made(draft, now_ns)
+        return made[0] if self._take_in([made], now_ns, voids)[0] else None
 
     def put_many(self, drafts: Iterable[Draft], *, voids: bool = False) -> list[bool]:
         """Store values, each as `put` does, in as few sections as there may be.
 
-        Tell of each whether it was stored.
+        Tell of each whether it was stored. With `voids` their keys differ.
         """
         todo, now_ns, stored = iter(drafts), self._now_ns(), list[bool]()
         while chunk := list(islice(todo, _CHUNK)):
-            made = [(self._made(draft, now_ns), draft.since, draft.bonds) for draft in chunk]
+            made = [self._made(draft, now_ns) for draft in chunk]
             stored += self._take_in(made, now_ns, voids)
         return stored
 
@@ -413,39 +417,50 @@ class Table:
             cursor = self._cursor
             assert cursor is None or id(cursor) in held, "the sweep stands on a removed entry"
 
-    def _made(self, draft: Draft, now_ns: int) -> Entry:
-        """Return the entry that a draft becomes."""
-        key, value, calm_until_ns, times, _, bonds, size_bytes, negative = draft
+    def _made(self, draft: Draft, now_ns: int) -> _Made:
+        """Return the entry that a draft becomes, its moment and its bonds."""
+        key, value, calm_until_ns, times, since, bonds, size_bytes, negative = draft
         others = packed(
             self._on_grid(calm_until_ns, now_ns),
             *times,
             size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
             negative,
         )
-        return (TaggedEntry if bonds else self._plain)(key, value, *others)
+        return (TaggedEntry if bonds else self._plain)(key, value, *others), since, bonds
 
-    def _take_in(
-        self,
-        made: Sequence[tuple[Entry, int | None, Bonds | None]],
-        now_ns: int,
-        voids: bool,
-    ) -> list[bool]:
-        """Take in new entries, in one section, each with its moment and bonds: see `put`.
+    def _take_in(self, made: Sequence[_Made], now_ns: int, voids: bool) -> list[bool]:
+        """Take in new entries, in one section: see `put`.
 
         False: something has overtaken it, or it is too large.
         """
         stored: list[bool] = []
         dead: list[Entry] = []
         with self._guard as entered:
+            drops, entries, swapped = self._drops, self._entries, 0
             for entry, since, bonds in made if entered else ():
                 stands = not bonds or self._bind(entry, bonds)
-                if stands and since is not None:
-                    stands = not self._drops.overtook(since, entry.key)
-                if stands:
-                    if voids:
-                        self._drops.note(entry.key)
-                    stands = self._store(entry, now_ns, dead)
+                if stands and since is not None and since < drops.count:
+                    stands = not drops.overtook(since, entry.key)
                 stored.append(stands)
+            if voids:
+                drops.note_many([entry.key for entry, _, _ in compress(made, stored)])
+            for at, stands in enumerate(stored):
+                if stands:
+                    entry = made[at][0]
+                    old = entries.get(entry.key)
+                    if old is None:
+                        stored[at] = self._insert(entry, now_ns, dead)
+                    elif self.bytes + (grown := entry.size - old.size) <= self.max_bytes:
+                        entry.mark = 1
+                        self._swap(old, entry, dead, grown)
+                        swapped += 1
+                    else:
+                        # Room is made for it as for any other, or it might be the one to leave.
+                        entry.mark = 1
+                        self._take_out(old, dead)
+                        stored[at] = self._insert(entry, now_ns, dead)
+            if swapped:
+                self._tidy(swapped, now_ns, dead)
             self.refused += len(made) - sum(stored)
         if dead:
             let_go(dead)
@@ -453,28 +468,15 @@ class Table:
 
     # -- inside sections ---------------------------------------------------------------------
 
-    def _store(self, entry: Entry, now_ns: int, dead: list[Entry]) -> bool:
-        """Take in an entry. False: it is larger than the table."""
-        key, size = entry.key, entry.size
-        old = self._entries.get(key)
+    def _insert(self, entry: Entry, now_ns: int, dead: list[Entry]) -> bool:
+        """Take in an entry under a new key. False: it is larger than the table."""
+        size = entry.size
         if size > self.max_bytes or self.max_entries < 1:
-            if old is not None:
-                self._take_out(old, dead)
             return False
-        if old is not None:
-            entry.mark = 1
-            if self.bytes - old.size + size > self.max_bytes:
-                # Room is made for it as for any other, or it might be the one to leave.
-                self._take_out(old, dead)
-                old = None
-        if old is not None:
-            self._swap(old, entry, dead)
-            self._make_room(0, 0, now_ns, dead)
-        else:
-            self._make_room(1, size, now_ns, dead)
-            self._entries[key] = entry
-            self._policy.insert(entry)
-            self.bytes += size
+        self._make_room(size, now_ns, dead)
+        self._entries[entry.key] = entry
+        self._policy.insert(entry)
+        self.bytes += size
         return True
 
     def _bind(self, entry: Entry, bonds: Bonds) -> bool:
@@ -495,11 +497,10 @@ class Table:
                 self._take_out(entry, dead)
         let_go(dead)
 
-    def _make_room(self, entries: int, size: int, now_ns: int, dead: list[Entry]) -> None:
-        """Remove expired entries that are easily found, then evict as far as needed."""
-        if self._sweep(_IDLE_SWEEP_STEPS, _IDLE_SWEEP_STEPS, now_ns, dead):
-            self._sweep(_SWEEP_STEPS, _SWEEP_STEPS - _IDLE_SWEEP_STEPS, now_ns, dead)
-        most, most_bytes = self.max_entries - entries, self.max_bytes - size
+    def _make_room(self, size: int, now_ns: int, dead: list[Entry]) -> None:
+        """Remove expired entries that are easily found, then evict what one more needs."""
+        self._tidy(1, now_ns, dead)
+        most, most_bytes = self.max_entries - 1, self.max_bytes - size
         while len(self._entries) > most or self.bytes > most_bytes:
             victim = self._policy.evict()
             if victim is None:
@@ -512,6 +513,12 @@ class Table:
                 self.evictions += 1
             self._retire(victim, dead)
 
+    def _tidy(self, stored: int, now_ns: int, dead: list[Entry]) -> None:
+        """Remove expired entries that are easily found, a few for each that is stored."""
+        idle = stored * _IDLE_SWEEP_STEPS
+        if self._sweep(idle, idle, now_ns, dead):
+            self._sweep(stored * _SWEEP_STEPS, stored * _SWEEP_STEPS - idle, now_ns, dead)
+
     def _sweep(self, limit: int, steps: int, now_ns: int, dead: list[Entry]) -> int:
         """Look at up to `steps` entries and remove up to `limit`. Return how many."""
         found, entry = 0, self._cursor
@@ -522,7 +529,8 @@ class Table:
             if entry is None or found == limit:
                 break
             follower = following(entry)
-            if entry.is_over(now_ns, moment):
+            calm = entry.calm_until_ns > now_ns and entry.__class__ is not TaggedEntry
+            if not calm and entry.is_over(now_ns, moment):
                 self._policy.remove(entry)
                 self._retire(entry, dead)
                 found += 1
@@ -531,13 +539,13 @@ class Table:
         self.expirations += found
         return found
 
-    def _swap(self, old: Entry, new: Entry, dead: list[Entry]) -> None:
-        """Put a new entry in the place of an old one under the same key."""
+    def _swap(self, old: Entry, new: Entry, dead: list[Entry], grown: int = 0) -> None:
+        """Put a new entry, so much larger, in the place of an old one under the same key."""
         self._entries[new.key] = new
         self._policy.replace(old, new)
         if old is self._cursor:
             self._cursor = new
-        self.bytes += new.size - old.size
+        self.bytes += grown
         self._end(old, dead)
 
     def _take_out(self, entry: Entry, dead: list[Entry]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from freshwell._sync.coordination.heart import Heart
 from freshwell._sync.coordination.tags import Tags
@@ -67,16 +67,11 @@ class Tiers:
     rests: Rests = field(default_factory=Rests)
 
 
-class Written(NamedTuple):
-    """A value that is to stand in L1 as soon as its change is known to be made.
+Written: TypeAlias = tuple[str, Any, int, Bonds | None]
+"""A value that is to stand in L1 as soon as its change is known to be made, and its entry's name.
 
-    `since` is the table's moment before the change, and `bonds` what it lives by.
-    """
-
-    name: str
-    value: Any
-    since: int
-    bonds: Bonds | None = None
+With the table's moment before the change, and what it lives by.
+"""
 
 
 class Keeper:
@@ -208,20 +203,21 @@ class Keeper:
 
         As fresh as `draft` makes them, and the newest: `voids`. All in one go.
         """
-        policy, now_ns = terms.policy, self._t.now_ns()
+        policy, now_ns, session = terms.policy, self._t.now_ns(), self._t.session
         ttl_ns = policy.lifetime_ns(negative=False)
-        if ttl_ns <= 0 or self._t.session.live_until_ns < now_ns:
+        if ttl_ns <= 0 or session.live_until_ns < now_ns:
             return [False] * len(written)
-        uniform, drafts = self._t.uniform, list[Draft]()
+        stale_ns, jitter, uniform = policy.stale_ns, policy.jitter, self._t.uniform
+        cap_ns, drafts = session.cap_ns(now_ns), list[Draft]()
         for name, value, since, bonds in written:
-            times = times_after_load(
-                now_ns,
-                ttl_ns=jittered_ns(ttl_ns, policy.jitter, uniform()),
-                stale_ns=policy.stale_ns,
-                cost_ns=0,
-            )
-            limited = self._limited(times, now_ns, terms)
-            drafts.append(Draft(name, value, *limited, since, bonds, estimate_bytes(value)))
+            # What `_limited` makes of times without a cost: nothing refreshes them early.
+            fresh_until_ns = now_ns + jittered_ns(ttl_ns, jitter, uniform())
+            stale_until_ns = fresh_until_ns + stale_ns
+            if cap_ns < stale_until_ns:
+                fresh_until_ns, stale_until_ns = min(fresh_until_ns, cap_ns), cap_ns
+            times = now_ns, fresh_until_ns, stale_until_ns, 0
+            size_bytes = estimate_bytes(value)
+            drafts.append(Draft(name, value, fresh_until_ns, times, since, bonds, size_bytes))
         return self._t.table.put_many(drafts, voids=True)
 
     def keep_many(

@@ -136,7 +136,7 @@ class Saves:
         that: so an entry has the last value, or is absent.
         """
         stand = self._keeper.keep_written(written, terms)
-        names = [one.name for one in written]
+        names = [one[0] for one in written]
         kept, lost = names, []
         if not all(stand):
             kept = list(compress(names, stand))
