@@ -125,8 +125,8 @@ class _Way(Protocol):
     def failed(self, names: Sequence[str]) -> None:
         """See to entries of which it is not known whether the journal has their writes."""
 
-    def taken(self, posts: Sequence[_Post]) -> None:
-        """See to entries whose writes the journal has."""
+    def taken(self, names: Sequence[str], left: Sequence[Any]) -> None:
+        """See to entries whose writes the journal has, with what is to be `left` of each."""
 
 
 class _Here:
@@ -163,16 +163,17 @@ class _Here:
         self._doubts.add(names)
         self._writes.drop(names)
 
-    def taken(self, posts: Sequence[_Post]) -> None:
+    def taken(self, names: Sequence[str], left: Sequence[Any]) -> None:
         # Of several of one key the journal has the last as the newest.
-        newest = {draft.name: left for draft, left in posts}
-        written = [left for left in newest.values() if left is not None]
-        if written:
-            self._saves.leave(written, self._terms)
-        if len(written) < len(newest):
-            deleted = [name for name, left in newest.items() if left is None]
+        written = dict(zip(names, left, strict=True))
+        if None in left:
+            deleted = [name for name, its in written.items() if its is None]
+            for name in deleted:
+                del written[name]
             self._writes.drop(deleted)
             self._writes.done(deleted, ())
+        if written:
+            self._saves.leave(written, self._terms)
 
 
 class _Together:
@@ -200,8 +201,8 @@ class _Together:
     def failed(self, names: Sequence[str]) -> None:
         self._writes.drop(names)
 
-    def taken(self, posts: Sequence[_Post]) -> None:
-        self._writes.drop([draft.name for draft, _ in posts])
+    def taken(self, names: Sequence[str], left: Sequence[Any]) -> None:
+        self._writes.drop(names)
 
     def _written(self, draft: Draft) -> bytes | None:
         """Return what the codec has written already, if it writes the same for the entry."""
@@ -232,9 +233,9 @@ class _Apart:
     def failed(self, names: Sequence[str]) -> None:
         pass
 
-    def taken(self, posts: Sequence[_Post]) -> None:
+    def taken(self, names: Sequence[str], left: Sequence[Any]) -> None:
         if not self.tells:
-            self._writes.invalidate_here([draft.name for draft, _ in posts])
+            self._writes.invalidate_here(names)
 
 
 class Accepting:
@@ -262,6 +263,7 @@ class Accepting:
         self._announces = is_local(journal) and tiers.store.shared
         # One that somebody else has written takes the writes of each caller by themselves.
         self._sharing = cast("Sharing", journal) if hasattr(journal, "shard_of") else None
+        self._shard_of = None if self._sharing is None else self._sharing.shard_of
         self._rounds: Rounds[int, _Post, int] = Rounds(self._round)
         self._way: _Way
         if is_local(journal):
@@ -293,21 +295,21 @@ class Accepting:
 
         Those that tasks give at the same time share what can be done for many at once.
         """
-        if self._sharing is None or self._announces or tagging is not UNTAGGED:
+        shard_of = self._shard_of
+        if shard_of is None or self._announces or tagging is not UNTAGGED:
             return self._prepared_one(draft, value, tagging)
-        return self._joined(self._sharing, self._way.untagged(draft, value))
+        return self._joined(shard_of(draft.name), self._way.untagged(draft, value))
 
     async def _prepared_one(self, draft: Draft, value: Any, tagging: Tagging) -> int:
         values, taggings = {draft.name: value}, alike(tagging)
-        if self._sharing is None or self._announces:
+        if self._shard_of is None or self._announces:
             return (await self.accept((draft,), values, taggings))[0]
         (post,) = await self._way.prepared((draft,), values, taggings)
-        return await self._joined(self._sharing, post)
+        return await self._joined(self._shard_of(draft.name), post)
 
-    def _joined(self, journal: Sharing, post: _Post) -> Awaitable[int]:
-        name = post[0].name
-        given = self._rounds.run(journal.shard_of(name), post)
-        return self._told(given, name) if self._way.tells else given
+    def _joined(self, shard: int, post: _Post) -> Awaitable[int]:
+        given = self._rounds.run(shard, post)
+        return self._told(given, post[0].name) if self._way.tells else given
 
     async def _told(self, given: Awaitable[int], name: str) -> int:
         sequence = await given
@@ -315,31 +317,35 @@ class Accepting:
             await self._tell((name,))
         return sequence
 
-    async def _round(self, shard: int, posts: Sequence[_Post]) -> list[Any]:
-        return await self._carried(posts, each=len(posts) > 1)
+    def _round(self, shard: int, posts: Sequence[_Post]) -> Awaitable[list[Any]]:
+        return self._carried(posts, each=len(posts) > 1)
 
     async def _carried(self, posts: Sequence[_Post], *, each: bool = False) -> list[Any]:
         """Have the journal accept writes, and see to their entries.
 
         `each`: they are of a caller each, whose outcome may be an error.
         """
-        drafts = [draft for draft, _ in posts]
-        entries = [left for _, left in posts] if self._way.in_step else ()
+        drafts, left = map(list, zip(*posts, strict=True))
+        names = [draft.name for draft in drafts]
+        entries = left if self._way.in_step else ()
         try:
             if each and self._sharing is not None:
                 outcomes = await self._sharing.accept(drafts, entries, each=True)
             else:
                 outcomes = await self._journal.accept(drafts, entries)
         except BaseException:
-            self._way.failed([draft.name for draft in drafts])
+            self._way.failed(names)
             raise
-        taken = posts if all(outcomes) else list(compress(posts, outcomes))
+        told = outcomes
         if each and not _SEQUENCES.issuperset(map(type, outcomes)):
-            named = zip(drafts, outcomes, strict=True)
-            failed = [draft.name for draft, one in named if isinstance(one, Exception)]
-            self._way.failed(failed)
-            taken = [post for post in taken if post[0].name not in failed]
-        self._way.taken(taken)
+            failed = {
+                n for n, one in zip(names, outcomes, strict=True) if isinstance(one, Exception)
+            }
+            self._way.failed([*failed])
+            told = [0 if n in failed else one for n, one in zip(names, outcomes, strict=True)]
+        if not all(told):
+            names, left = list(compress(names, told)), list(compress(left, told))
+        self._way.taken(names, left)
         return outcomes
 
     async def _tell(self, names: Sequence[str]) -> None:

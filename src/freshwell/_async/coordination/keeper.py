@@ -5,7 +5,7 @@ Nothing here waits: `Loads`, `Sights` and `Writes` do, and ask this in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -198,7 +198,7 @@ class Keeper:
         )
         return entry is not None
 
-    def keep_written(self, written: Sequence[Written], terms: Terms) -> list[bool]:
+    def keep_written(self, written: Collection[Written], terms: Terms) -> list[bool]:
         """Put values that have just been written into L1. Tell which stand. See `keep`.
 
         As fresh as `draft` makes them, and the newest: `voids`. All in one go.
