@@ -183,6 +183,12 @@ class Entry:
         packed = self._packed
         return (~packed if packed < 0 else packed) >> _SIZE_AT & _SIZE_MASK
 
+    def growth(self, old: Entry) -> int:
+        """Return how much larger this entry, alive, is than one that it replaces."""
+        packed = old._packed
+        size = (~packed if packed < 0 else packed) >> _SIZE_AT & _SIZE_MASK
+        return (self._packed >> _SIZE_AT & _SIZE_MASK) - size
+
     @property
     def negative(self) -> bool:
         """Tell whether the source said that there is no such thing. False: killed."""
@@ -207,6 +213,9 @@ class Entry:
 
     def unlink(self) -> None:
         """Remove the entry's alias: this kind has none."""
+
+    end = kill
+    """Kills the entry and removes its alias."""
 
     def __repr__(self) -> str:
         state = "alive" if self.alive else "killed"
@@ -287,6 +296,12 @@ class AliasedEntry(Entry):
             if place.aliases.get(self.alias) is self:
                 del place.aliases[self.alias]
             self.place, self.alias = _NO_PLACE, None
+
+    def end(self) -> None:
+        """Kill the entry and remove its alias."""
+        self.kill()
+        if self.place is not _NO_PLACE:
+            self.unlink()
 
 
 class TaggedEntry(AliasedEntry):

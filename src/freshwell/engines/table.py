@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import compress, islice
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from freshwell.engines.drops import MOST_AT_ONCE, Drops
@@ -420,8 +420,15 @@ class Table:
     def _made(self, draft: Draft, now_ns: int) -> _Made:
         """Return the entry that a draft becomes, its moment and its bonds."""
         key, value, calm_until_ns, times, since, bonds, size_bytes, negative = draft
+        if calm_until_ns > now_ns:
+            # Or a little less, as an integer that other entries share.
+            grid = self._grid
+            if len(grid) >= _MAX_GRID:
+                grid.clear()
+            rounded_ns = round_down(calm_until_ns, calm_until_ns - now_ns)
+            calm_until_ns = grid.setdefault(rounded_ns, rounded_ns)
         others = packed(
-            self._on_grid(calm_until_ns, now_ns),
+            calm_until_ns,
             *times,
             size_bytes + len(key) + ENTRY_BYTES + (TAG_BYTES if bonds else 0),
             negative,
@@ -436,21 +443,23 @@ class Table:
         stored: list[bool] = []
         dead: list[Entry] = []
         with self._guard as entered:
-            drops, entries, swapped = self._drops, self._entries, 0
+            drops, entries, keys, swapped = self._drops, self._entries, list[str](), 0
             for entry, since, bonds in made if entered else ():
                 stands = not bonds or self._bind(entry, bonds)
                 if stands and since is not None and since < drops.count:
                     stands = not drops.overtook(since, entry.key)
                 stored.append(stands)
+                if stands:
+                    keys.append(entry.key)
             if voids:
-                drops.note_many([entry.key for entry, _, _ in compress(made, stored)])
+                drops.note_many(keys)
             for at, stands in enumerate(stored):
                 if stands:
                     entry = made[at][0]
                     old = entries.get(entry.key)
                     if old is None:
                         stored[at] = self._insert(entry, now_ns, dead)
-                    elif self.bytes + (grown := entry.size - old.size) <= self.max_bytes:
+                    elif self.bytes + (grown := entry.growth(old)) <= self.max_bytes:
                         entry.mark = 1
                         self._swap(old, entry, dead, grown)
                         swapped += 1
@@ -528,7 +537,8 @@ class Table:
                 entry = following(None)
             if entry is None or found == limit:
                 break
-            follower = following(entry)
+            # Only the end of a queue is in none itself.
+            follower = entry.after if entry.after.queue is not None else following(entry)
             calm = entry.calm_until_ns > now_ns and entry.__class__ is not TaggedEntry
             if not calm and entry.is_over(now_ns, moment):
                 self._policy.remove(entry)
@@ -540,13 +550,17 @@ class Table:
         return found
 
     def _swap(self, old: Entry, new: Entry, dead: list[Entry], grown: int = 0) -> None:
-        """Put a new entry, so much larger, in the place of an old one under the same key."""
+        """Put a new entry, so much larger, in the place of an old one under the same key.
+
+        The value of what ends, here and below, is let go by the caller, after the section.
+        """
         self._entries[new.key] = new
         self._policy.replace(old, new)
         if old is self._cursor:
             self._cursor = new
         self.bytes += grown
-        self._end(old, dead)
+        old.end()
+        dead.append(old)
 
     def _take_out(self, entry: Entry, dead: list[Entry]) -> None:
         if entry is self._cursor:
@@ -558,13 +572,7 @@ class Table:
         """End an entry that the policy has let go of."""
         del self._entries[entry.key]
         self.bytes -= entry.size
-        self._end(entry, dead)
-
-    @staticmethod
-    def _end(entry: Entry, dead: list[Entry]) -> None:
-        """Kill an entry. Its value is let go by the caller, after the section."""
-        entry.kill()
-        entry.unlink()
+        entry.end()
         dead.append(entry)
 
     def _start_over(self) -> list[Entry]:
@@ -579,8 +587,7 @@ class Table:
 
     def _reset(self) -> None:
         for entry in self._start_over():
-            entry.kill()
-            entry.unlink()
+            entry.end()
 
     # -- when a section was interrupted by a call to this table ------------------------------
 
@@ -592,16 +599,6 @@ class Table:
         for key in keys:
             self._drops.note(key)
         return len(entries)
-
-    def _on_grid(self, calm_until_ns: int, now_ns: int) -> int:
-        """Return the deadline or a little less, as an integer that other entries share."""
-        if calm_until_ns <= now_ns:
-            return calm_until_ns
-        grid = self._grid
-        if len(grid) >= _MAX_GRID:
-            grid.clear()
-        rounded_ns = round_down(calm_until_ns, calm_until_ns - now_ns)
-        return grid.setdefault(rounded_ns, rounded_ns)
 
 
 def let_go(dead: list[Entry]) -> None:

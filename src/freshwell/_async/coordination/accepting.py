@@ -298,18 +298,16 @@ class Accepting:
         shard_of = self._shard_of
         if shard_of is None or self._announces or tagging is not UNTAGGED:
             return self._prepared_one(draft, value, tagging)
-        return self._joined(shard_of(draft.name), self._way.untagged(draft, value))
+        given = self._rounds.run(shard_of(draft.name), self._way.untagged(draft, value))
+        return self._told(given, draft.name) if self._way.tells else given
 
     async def _prepared_one(self, draft: Draft, value: Any, tagging: Tagging) -> int:
         values, taggings = {draft.name: value}, alike(tagging)
         if self._shard_of is None or self._announces:
             return (await self.accept((draft,), values, taggings))[0]
         (post,) = await self._way.prepared((draft,), values, taggings)
-        return await self._joined(self._shard_of(draft.name), post)
-
-    def _joined(self, shard: int, post: _Post) -> Awaitable[int]:
-        given = self._rounds.run(shard, post)
-        return self._told(given, post[0].name) if self._way.tells else given
+        given = self._rounds.run(self._shard_of(draft.name), post)
+        return await (self._told(given, draft.name) if self._way.tells else given)
 
     async def _told(self, given: Awaitable[int], name: str) -> int:
         sequence = await given

@@ -201,21 +201,17 @@ class Keeper:
     def keep_written(self, written: Collection[Written], terms: Terms) -> list[bool]:
         """Put values that have just been written into L1. Tell which stand. See `keep`.
 
-        As fresh as `draft` makes them, and the newest: `voids`. All in one go.
+        As fresh as `draft` makes them, and the newest: `voids`. All in one go. Not with L2.
         """
-        policy, now_ns, session = terms.policy, self._t.now_ns(), self._t.session
-        ttl_ns = policy.lifetime_ns(negative=False)
-        if ttl_ns <= 0 or session.live_until_ns < now_ns:
+        policy, now_ns, uniform = terms.policy, self._t.now_ns(), self._t.uniform
+        ttl_ns, stale_ns, jitter = policy.ttl_ns, policy.stale_ns, policy.jitter
+        if ttl_ns <= 0 or self._t.session.live_until_ns < now_ns:
             return [False] * len(written)
-        stale_ns, jitter, uniform = policy.stale_ns, policy.jitter, self._t.uniform
-        cap_ns, drafts = session.cap_ns(now_ns), list[Draft]()
+        drafts = list[Draft]()
         for name, value, since, bonds in written:
-            # What `_limited` makes of times without a cost: nothing refreshes them early.
+            # Nothing refreshes early what was no load, and without L2 nothing caps it.
             fresh_until_ns = now_ns + jittered_ns(ttl_ns, jitter, uniform())
-            stale_until_ns = fresh_until_ns + stale_ns
-            if cap_ns < stale_until_ns:
-                fresh_until_ns, stale_until_ns = min(fresh_until_ns, cap_ns), cap_ns
-            times = now_ns, fresh_until_ns, stale_until_ns, 0
+            times = now_ns, fresh_until_ns, fresh_until_ns + stale_ns, 0
             size_bytes = estimate_bytes(value)
             drafts.append(Draft(name, value, fresh_until_ns, times, since, bonds, size_bytes))
         return self._t.table.put_many(drafts, voids=True)

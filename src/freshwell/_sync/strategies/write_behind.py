@@ -126,7 +126,8 @@ class WriteBehind(ReadThrough[V]):
             KeyRejected: `id` is no id, or of a type that a journal cannot keep.
         """
         present(value)
-        self._check_id(id)
+        if id.__class__ is not int and id.__class__ is not str:
+            self._check_id(id)
         name, tagging = self._call.entry(id)
         draft = self._draft(name, id, value)
         parts = self._open()
