@@ -302,8 +302,9 @@ class Table:
                 else:
                     dropped += self._kill_now(chunk)
                     self._guard.later(partial(self.drop_many, chunk))
-            dropped += len(dead)
-            let_go(dead)
+            if dead:
+                dropped += len(dead)
+                let_go(dead)
             if len(chunk) < _CHUNK:
                 break
         return dropped

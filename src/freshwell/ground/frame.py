@@ -181,7 +181,7 @@ def encode(
     head = _HEAD.pack(
         MAGIC,
         VERSION,
-        state.value,
+        state._value_,  # what `value` is, without the two calls that it costs Python 3.11
         flags,
         codec,
         len(stamps),

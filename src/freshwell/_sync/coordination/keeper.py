@@ -145,6 +145,20 @@ class Keeper:
         stale_ms = (stale_until_ns - fresh_until_ns) // _NS_PER_MS
         return Fill(l2_key, token, frame, fresh_ms, fresh_ms + stale_ms)
 
+    def fill_written(
+        self, name: str, value: Any, terms: Terms, payload: bytes | None
+    ) -> Fill | None:
+        """Return what `fill_of` does, for a value without tags that has just been written."""
+        policy, l2_key = terms.policy, self._t.names.entry(name)
+        frame = self._t.shelf.frame(
+            l2_key, b"", value, terms.codec, negative=False, cost_ns=0, payload=payload
+        )
+        if frame is None:
+            return None
+        ttl_ns = jittered_ns(policy.ttl_ns, policy.jitter, self._t.uniform())
+        fresh_ms = max(1, ttl_ns // _NS_PER_MS)
+        return Fill(l2_key, b"", frame, fresh_ms, fresh_ms + policy.stale_ns // _NS_PER_MS)
+
     def read(self, key: str, blob: bytes | None, terms: Terms) -> Reading:
         """Say what a frame from L2 is worth now, on the caller's terms."""
         l2_key = self._t.names.entry(key)
