@@ -150,9 +150,7 @@ class Keeper:
     ) -> Fill | None:
         """Return what `fill_of` does, for a value without tags that has just been written."""
         policy, l2_key = terms.policy, self._t.names.entry(name)
-        frame = self._t.shelf.frame(
-            l2_key, b"", value, terms.codec, negative=False, cost_ns=0, payload=payload
-        )
+        frame = self._t.shelf.plain_frame(l2_key, value, terms, payload)
         if frame is None:
             return None
         ttl_ns = jittered_ns(policy.ttl_ns, policy.jitter, self._t.uniform())
