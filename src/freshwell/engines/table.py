@@ -216,14 +216,14 @@ class Table:
         made = self._made(draft, now_ns)
         return made[0] if self._take_in([made], now_ns, voids)[0] else None
 
-    def put_many(self, drafts: Iterable[Draft], *, voids: bool = False) -> list[bool]:
+    def put_many(self, drafts: Sequence[Draft], *, voids: bool = False) -> list[bool]:
         """Store values, each as `put` does, in as few sections as there may be.
 
         Tell of each whether it was stored. With `voids` their keys differ.
         """
-        todo, now_ns, stored = iter(drafts), self._now_ns(), list[bool]()
-        while chunk := list(islice(todo, _CHUNK)):
-            made = [self._made(draft, now_ns) for draft in chunk]
+        now_ns, stored = self._now_ns(), list[bool]()
+        for start in range(0, len(drafts), _CHUNK):
+            made = [self._made(draft, now_ns) for draft in drafts[start : start + _CHUNK]]
             stored += self._take_in(made, now_ns, voids)
         return stored
 

@@ -225,7 +225,8 @@ class Keeper:
             fresh_until_ns = now_ns + jittered_ns(ttl_ns, jitter, uniform())
             times = now_ns, fresh_until_ns, fresh_until_ns + stale_ns, 0
             size_bytes = estimate_bytes(value)
-            drafts.append(Draft(name, value, fresh_until_ns, times, since, bonds, size_bytes))
+            its = (name, value, fresh_until_ns, times, since, bonds, size_bytes, False)
+            drafts.append(tuple.__new__(Draft, its))  # what `Draft(...)` makes, in half of the time
         return self._t.table.put_many(drafts, voids=True)
 
     def keep_many(
