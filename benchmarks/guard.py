@@ -293,7 +293,7 @@ def crowds(url: str, handicap: Handicap = lambda function: function) -> list[Fig
         "an L2 hit": 90,
         "an L2 hit, tags asked for": 100,
         "an L2 hit, tags told of": 115,
-        "a put behind": 150,
+        "a put behind": 102,
     }
     return [
         Figure(f"{_CROWD} at once: function calls of {name}", counts[name], bound)

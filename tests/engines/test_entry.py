@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshwell.engines.entry import Entry, packed, round_down
+from freshwell.engines.entry import AliasedEntry, Aliases, Entry, packed, round_down
 
 _DAY_NS = 86_400 * 1_000_000_000
 _TIMES = st.integers(0, 300 * _DAY_NS)
@@ -92,3 +92,19 @@ def _entry(
         negative=negative,
     )
     return Entry("secret", "secret", *times)
+
+
+@given(size=st.integers(0, 1 << 35), other=st.integers(0, 1 << 35), killed=st.booleans())
+def test_a_growth_is_the_difference_of_the_sizes(size: int, other: int, killed: bool) -> None:
+    new, old = (_entry(1, 2, 3, 4, 5, it, False) for it in (size, other))
+    if killed:
+        old.kill()
+    assert new.growth(old) == size - other
+
+
+def test_an_entry_that_has_ended_is_killed_and_found_by_nobody() -> None:
+    aliases = Aliases()
+    entry = AliasedEntry("k", "value", *packed(2, 1, 3, 4, 0, 0, False))
+    entry.link(aliases.place(int), 7)
+    entry.end()
+    assert (entry.alive, dict(aliases)) == (False, {})

@@ -18,6 +18,7 @@ from freshwell.ground.frame import (
     State,
     decode,
     encode,
+    plain_frame,
     plain_parts,
     plain_start,
     stamps_in,
@@ -74,6 +75,16 @@ def test_the_short_way_reads_plain_values_of_its_codec_and_nothing_else(
         *times, stamps, payload = found
         assert times == [given_fields[name] for name in ("fresh_until_ms", "born_ms", "cost_us")]
         assert (stamps_in(stamps), payload) == (given_fields["stamps"], given_fields["payload"])
+
+
+@given(st.integers(0, 255), st.integers(0, 15), eight, st.binary(max_size=300))
+def test_the_short_way_writes_what_the_long_way_does(
+    codec: int, flags: int, digest: bytes, payload: bytes
+) -> None:
+    data = plain_frame(plain_start(codec, flags), digest, payload)
+    assert data == encode(
+        state=State.VALUE, flags=flags, codec=codec, digest=digest, payload=payload
+    )
 
 
 @pytest.mark.parametrize("length", [0, 1, 4_039, 4_040, 4_041, 4_200, 20_000])

@@ -25,6 +25,10 @@ class Work:
         return [2 * thing for thing in things]
 
 
+async def ask(rounds: aio_rounds.Rounds[int, int, int], key: int, thing: int) -> int:
+    return await rounds.run(key, thing)
+
+
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
@@ -34,9 +38,9 @@ async def begun(*asked: tuple[int, int]) -> tuple[Work, list[asyncio.Task[int]]]
     """Ask for thing 0 under key 0, and when that is under way for these, in one tick."""
     work = Work()
     rounds: aio_rounds.Rounds[int, int, int] = aio_rounds.Rounds(work)
-    tasks = [asyncio.create_task(rounds.run(0, 0))]
+    tasks = [asyncio.create_task(ask(rounds, 0, 0))]
     await settle()
-    tasks += [asyncio.create_task(rounds.run(key, thing)) for key, thing in asked]
+    tasks += [asyncio.create_task(ask(rounds, key, thing)) for key, thing in asked]
     return work, tasks
 
 
@@ -62,13 +66,13 @@ async def test_who_joins_is_never_served_alone() -> None:
     rounds: aio_rounds.Rounds[int, int, int] = aio_rounds.Rounds(work)
     tasks = [asyncio.create_task(rounds.join(0, number)) for number in range(3)]
     await settle()
-    assert (rounds.callers, work.done) == (3, [(0, [0, 1, 2])])
+    assert (rounds.joining, work.done) == (3, [(0, [0, 1, 2])])
     tasks[0].cancel()
     await settle()
-    assert rounds.callers == 2
+    assert rounds.joining == 2
     work.gate.set()
     assert [await task for task in tasks[1:]] == [2, 4]
-    assert rounds.callers == 0
+    assert rounds.joining == 0
 
 
 async def test_a_round_waits_for_no_other() -> None:
@@ -76,7 +80,7 @@ async def test_a_round_waits_for_no_other() -> None:
     rounds: aio_rounds.Rounds[int, int, int] = aio_rounds.Rounds(work)
     tasks = []
     for number in range(3):
-        tasks.append(asyncio.create_task(rounds.run(0, number)))
+        tasks.append(asyncio.create_task(ask(rounds, 0, number)))
         await settle()
     assert work.done == [(0, [0]), (0, [1]), (0, [2])]
     work.gate.set()
@@ -115,6 +119,17 @@ async def test_what_the_work_raises_reaches_those_of_its_round_alone() -> None:
     assert [found[0], found[2]] == [0, 4]
     assert isinstance(found[1], ValueError)
     assert found[1] is found[3]
+
+
+async def test_an_error_in_the_place_of_a_result_is_that_callers_alone() -> None:
+    async def odd_ones_fail(key: int, things: Sequence[int]) -> list[int | Exception]:
+        await asyncio.sleep(0)
+        return [ValueError(thing) if thing % 2 else thing for thing in things]
+
+    rounds: aio_rounds.Rounds[int, int, int] = aio_rounds.Rounds(odd_ones_fail)
+    asked = [ask(rounds, 0, thing) for thing in (1, 2, 3, 4)]
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert [repr(one) for one in found] == ["ValueError(1)", "2", "ValueError(3)", "4"]
 
 
 async def test_an_error_that_nobody_waits_for_any_more_is_no_mistake() -> None:
@@ -166,3 +181,9 @@ def test_threads_ask_each_for_itself() -> None:
         rounds.run(1, 3)
     assert done == [(0, [1]), (2, [2]), (1, [3])]
     assert rounds.join(0, 4) == 8
+
+
+def test_an_error_in_the_place_of_a_threads_result_is_raised() -> None:
+    rounds: threads_rounds.Rounds[int, int, int] = threads_rounds.Rounds(lambda *_: [ValueError(7)])
+    with pytest.raises(ValueError, match="7"):
+        rounds.run(0, 7)

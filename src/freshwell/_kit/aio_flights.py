@@ -59,6 +59,7 @@ class Flights(Generic[R]):
         # The roster's own, since each call in between costs every look into L2.
         self.under_way = self._roster.under_way
         self.announce = self._roster.announce
+        self.forget = self._roster.forget
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -78,10 +79,6 @@ class Flights(Generic[R]):
     def marked(self, marks: Collection[bytes]) -> list[str]:
         """Return what is under way and was given any of these marks."""
         return self._roster.marked(marks)
-
-    def forget(self, keys: Sequence[str]) -> None:
-        """Let later callers of `keys` start anew. Flights under way serve their riders."""
-        self._roster.forget(keys)
 
     async def run(
         self,

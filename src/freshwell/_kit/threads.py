@@ -47,9 +47,11 @@ ASYNCHRONOUS = False
 sleep = time.sleep
 
 
-def home() -> object:
-    """Return what the cache's connections and background work are bound to: this process."""
-    return os.getpid()
+home: Callable[[], object] = os.getpid
+"""Returns what the cache's connections and background work are bound to: this process.
+
+Itself, and not a function around it: every read asks.
+"""
 
 
 def home_is_gone(place: object) -> bool:

@@ -19,16 +19,20 @@ R = TypeVar("R")
 class Rounds(Generic[K, T, R]):
     """Work that costs little more for many things than for one.
 
-    `work` is given a key and things that were asked for under it, and returns a result for each.
+    `work` is given a key and things that were asked for under it, and returns a result for each,
+    or the error to raise there.
     """
 
-    def __init__(self, work: Callable[[K, Sequence[T]], Sequence[R]]) -> None:
+    def __init__(self, work: Callable[[K, Sequence[T]], Sequence[R | Exception]]) -> None:
         self._work = work
-        self.callers = 0
+        self.joining = 0
         """How many wait for others: none."""
 
     def run(self, key: K, thing: T) -> R:
         """Return the result for a thing, or raise what the work raises."""
-        return self._work(key, (thing,))[0]
+        (own,) = self._work(key, (thing,))
+        if isinstance(own, Exception):
+            raise own
+        return own
 
     join = run

@@ -46,7 +46,10 @@ class Checked:
         except Exception:  # noqa: BLE001 - classes of users run in here
             raise CodecError(self._refusal(value, "it cannot be written")) from None
         try:
-            unlike = self._unlike(value, self._read(data))
+            back = self._read(data)
+            # `==` runs in C for most types, and settles most cases before the slow comparison.
+            alike = value == back and (not self._exact or is_plain(value))
+            unlike = "" if alike else difference(value, back)
         except Exception:  # noqa: BLE001 - classes of users run in here
             raise CodecError(self._refusal(value, "it cannot be read back")) from None
         if unlike:
@@ -68,12 +71,6 @@ class Checked:
             return list(map(self._read, payloads))
         except Exception:  # noqa: BLE001 - classes of users run in here
             raise CodecError(self._unreadable()) from None
-
-    def _unlike(self, value: Any, back: Any) -> str:
-        # `==` runs in C for most types, and settles most cases before the slow comparison.
-        if value == back and (not self._exact or is_plain(value)):
-            return ""
-        return difference(value, back)
 
     def _unreadable(self) -> str:
         return f"the bytes are no {self._format} of the wanted type"

@@ -66,23 +66,22 @@ class Bus:
     def __init__(self) -> None:
         self._mutex = Lock()
         self._subscriptions: tuple[Subscription, ...] = ()
-
-    @property
-    def heard(self) -> bool:
+        self.heard = False
         """Whether anybody listens."""
-        return bool(self._subscriptions)
 
     def subscribe(self, limit: int) -> Subscription:
         """Listen from now on, with room for `limit` events."""
         subscription = Subscription(self, limit)
         with self._mutex:
             self._subscriptions = (*self._subscriptions, subscription)
+            self.heard = True
         return subscription
 
     def leave(self, subscription: Subscription) -> None:
         """Tell that one no more."""
         with self._mutex:
             self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+            self.heard = bool(self._subscriptions)
 
     def tell(self, event: Event) -> None:
         """Give an event to all who listen."""

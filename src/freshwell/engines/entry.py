@@ -189,6 +189,12 @@ class Entry:
         packed = self._packed
         return (~packed if packed < 0 else packed) >> _SIZE_AT & _SIZE_MASK
 
+    def growth(self, old: Entry) -> int:
+        """Return how much larger this entry, alive, is than one that it replaces."""
+        packed = old._packed
+        size = (~packed if packed < 0 else packed) >> _SIZE_AT & _SIZE_MASK
+        return (self._packed >> _SIZE_AT & _SIZE_MASK) - size
+
     @property
     def negative(self) -> bool:
         """Tell whether the source said that there is no such thing. False: killed."""
@@ -213,6 +219,9 @@ class Entry:
 
     def unlink(self) -> None:
         """Remove the entry's alias: this kind has none."""
+
+    end = kill
+    """Kills the entry and removes its alias."""
 
     def __repr__(self) -> str:
         state = "alive" if self.alive else "killed"
@@ -268,7 +277,14 @@ class AliasedEntry(Entry):
     place: Place
 
     def __init__(self, key: str, value: Any, calm_until_ns: int, others: int) -> None:
-        super().__init__(key, value, calm_until_ns, others)
+        # All of it here: `super` and one call more would be a quarter of making an entry.
+        self.key = key
+        self.value = value
+        self.mark = 0
+        self.queue = None
+        self.before = self.after = NOWHERE
+        self.calm_until_ns = calm_until_ns
+        self._packed = others
         self.alias = None
         self.place = _NO_PLACE
 
@@ -286,6 +302,12 @@ class AliasedEntry(Entry):
             if place.aliases.get(self.alias) is self:
                 del place.aliases[self.alias]
             self.place, self.alias = _NO_PLACE, None
+
+    def end(self) -> None:
+        """Kill the entry and remove its alias."""
+        self.kill()
+        if self.place is not _NO_PLACE:
+            self.unlink()
 
 
 class TaggedEntry(AliasedEntry):

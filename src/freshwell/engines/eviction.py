@@ -98,8 +98,7 @@ class AdaptiveClock:
             self._share = max(self._share - step, 0.0)
         self._proven.append(entry)
 
-    def replace(self, old: Entry, new: Entry) -> None:
-        old.queue.substitute(old, new)
+    replace = staticmethod(Ring.substitute)
 
     def remove(self, entry: Entry) -> None:
         entry.queue.remove(entry)

@@ -52,10 +52,11 @@ class Ring:
         entry.queue = None
         self.count -= 1
 
-    def substitute(self, old: Entry, new: Entry) -> None:
-        """Put `new`, which is in no queue, in the place of `old`."""
+    @staticmethod
+    def substitute(old: Entry, new: Entry) -> None:
+        """Put `new`, which is in no queue, in the place of `old` in its own."""
         before, after = old.before, old.after
-        new.before, new.after, new.queue = before, after, self
+        new.before, new.after, new.queue = before, after, old.queue
         before.after = new
         after.before = new
         old.before = old.after = NOWHERE

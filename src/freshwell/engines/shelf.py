@@ -23,6 +23,7 @@ from freshwell.ground.frame import (
     State,
     decode,
     encode,
+    plain_frame,
     plain_parts,
     plain_start,
     rest_until_ms,
@@ -234,6 +235,17 @@ class Shelf:
             stamps=stamps,
             payload=payload,
         )
+
+    def plain_frame(
+        self, key: bytes, value: object, terms: Terms, payload: bytes | None
+    ) -> bytes | None:
+        """Return what `frame` does for a value without tags that was not loaded."""
+        if payload is None:
+            payload = terms.codec.encode(value, key)
+        if len(payload) > self._max_value_bytes:
+            self._incidents.oversize(len(payload), self._max_value_bytes)
+            return None
+        return plain_frame(terms.plain, digest8(key), payload)
 
     def _decoded(
         self, key: bytes, frame: Frame, times: Times, word: L2Word, codec: BoundCodec

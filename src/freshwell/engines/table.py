@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from freshwell.engines.drops import MOST_AT_ONCE, Drops
 from freshwell.engines.entry import (
@@ -49,16 +49,20 @@ _MAX_GRID = 4_096
 
 
 class Draft(NamedTuple):
-    """What is to be stored: see `Table.put`."""
+    """What is to be stored: see `Table.put`. `times` are as in `Times`."""
 
     key: str
     value: Any
     calm_until_ns: int
-    times: Times
+    times: tuple[int, int, int, int]
     since: int | None
     bonds: Bonds | None
     size_bytes: int
     negative: bool = False
+
+
+_Made: TypeAlias = tuple[Entry, int | None, Bonds | None]
+"""An entry to be taken in, the moment before its source was asked, and what it lives by."""
 
 
 class Table:
@@ -216,17 +220,17 @@ class Table:
             size_bytes = estimate_bytes(value)
         times, now_ns = Times(born_ns, fresh_until_ns, stale_until_ns, cost_ns), self._now_ns()
         draft = Draft(key, value, calm_until_ns, times, since, bonds, size_bytes, negative)
-        entry = self._made(draft, now_ns)
-        return entry if self._take_in([(entry, since, bonds)], now_ns, voids)[0] else None
+        made = self._made(draft, now_ns)
+        return made[0] if self._take_in([made], now_ns, voids)[0] else None
 
-    def put_many(self, drafts: Iterable[Draft], *, voids: bool = False) -> list[bool]:
+    def put_many(self, drafts: Sequence[Draft], *, voids: bool = False) -> list[bool]:
         """Store values, each as `put` does, in as few sections as there may be.
 
-        Tell of each whether it was stored.
+        Tell of each whether it was stored. With `voids` their keys differ.
         """
-        todo, now_ns, stored = iter(drafts), self._now_ns(), list[bool]()
-        while chunk := list(islice(todo, _CHUNK)):
-            made = [(self._made(draft, now_ns), draft.since, draft.bonds) for draft in chunk]
+        now_ns, stored = self._now_ns(), list[bool]()
+        for start in range(0, len(drafts), _CHUNK):
+            made = [self._made(draft, now_ns) for draft in drafts[start : start + _CHUNK]]
             stored += self._take_in(made, now_ns, voids)
         return stored
 
@@ -305,8 +309,9 @@ class Table:
                 else:
                     dropped += self._kill_now(chunk)
                     self._guard.later(partial(self.drop_many, chunk))
-            dropped += len(dead)
-            let_go(dead)
+            if dead:
+                dropped += len(dead)
+                let_go(dead)
             if len(chunk) < _CHUNK:
                 break
         return dropped
@@ -421,39 +426,58 @@ class Table:
             cursor = self._cursor
             assert cursor is None or id(cursor) in held, "the sweep stands on a removed entry"
 
-    def _made(self, draft: Draft, now_ns: int) -> Entry:
-        """Return the entry that a draft becomes."""
-        key, value, calm_until_ns, times, _, bonds, size_bytes, negative = draft
+    def _made(self, draft: Draft, now_ns: int) -> _Made:
+        """Return the entry that a draft becomes, its moment and its bonds."""
+        key, value, calm_until_ns, times, since, bonds, size_bytes, negative = draft
+        if calm_until_ns > now_ns:
+            # Or a little less, as an integer that other entries share.
+            grid = self._grid
+            if len(grid) >= _MAX_GRID:
+                grid.clear()
+            rounded_ns = round_down(calm_until_ns, calm_until_ns - now_ns)
+            calm_until_ns = grid.setdefault(rounded_ns, rounded_ns)
         size = size_bytes + len(key) + ENTRY_BYTES
         if bonds:
             size += TAGS_BYTES + TAG_BYTES * len(bonds.stamps)
-        others = packed(self._on_grid(calm_until_ns, now_ns), *times, size, negative)
-        return (TaggedEntry if bonds else self._plain)(key, value, *others)
+        others = packed(calm_until_ns, *times, size, negative)
+        return (TaggedEntry if bonds else self._plain)(key, value, *others), since, bonds
 
-    def _take_in(
-        self,
-        made: Sequence[tuple[Entry, int | None, Bonds | None]],
-        now_ns: int,
-        voids: bool,
-    ) -> list[bool]:
-        """Take in new entries, in one section, each with its moment and bonds: see `put`.
+    def _take_in(self, made: Sequence[_Made], now_ns: int, voids: bool) -> list[bool]:
+        """Take in new entries, in one section: see `put`.
 
         False: something has overtaken it, or it is too large.
         """
         stored: list[bool] = []
         dead: list[Entry] = []
         with self._guard as entered:
+            drops, entries, keys, swapped = self._drops, self._entries, list[str](), 0
             for entry, since, bonds in made if entered else ():
                 stands = not bonds or self._bind(entry, bonds)
-                if stands and since is not None:
-                    stands = not self._drops.overtook(since, entry.key)
+                if stands and since is not None and since < drops.count:
+                    stands = not drops.overtook(since, entry.key)
+                stored.append(stands)
                 if stands:
-                    if voids:
-                        self._drops.note(entry.key)
-                    stands = self._store(entry, now_ns, dead)
+                    keys.append(entry.key)
+            if voids:
+                drops.note_many(keys)
+            for at, stands in enumerate(stored):
+                if stands:
+                    entry = made[at][0]
+                    old = entries.get(entry.key)
+                    if old is not None:
+                        entry.mark = 1
+                        if self.bytes + (grown := entry.growth(old)) <= self.max_bytes:
+                            self._swap(old, entry, dead, grown)
+                            swapped += 1
+                            continue
+                        # Room is made for it as for any other, or it might be the one to leave.
+                        self._take_out(old, dead)
+                    stored[at] = self._insert(entry, now_ns, dead)
+            if swapped:
+                self._tidy(swapped, now_ns, dead)
+            for stands, (entry, _, _) in zip(stored, made, strict=False):
                 if not stands and entry.cells:
                     self.stamps.release(entry.cells)
-                stored.append(stands)
             self.refused += len(made) - sum(stored)
         if dead:
             let_go(dead)
@@ -461,28 +485,15 @@ class Table:
 
     # -- inside sections ---------------------------------------------------------------------
 
-    def _store(self, entry: Entry, now_ns: int, dead: list[Entry]) -> bool:
-        """Take in an entry. False: it is larger than the table."""
-        key, size = entry.key, entry.size
-        old = self._entries.get(key)
+    def _insert(self, entry: Entry, now_ns: int, dead: list[Entry]) -> bool:
+        """Take in an entry under a new key. False: it is larger than the table."""
+        size = entry.size
         if size + len(entry.cells) * CELL_BYTES > self.max_bytes or self.max_entries < 1:
-            if old is not None:
-                self._take_out(old, dead)
             return False
-        if old is not None:
-            entry.mark = 1
-            if self.bytes - old.size + size > self.max_bytes:
-                # Room is made for it as for any other, or it might be the one to leave.
-                self._take_out(old, dead)
-                old = None
-        if old is not None:
-            self._swap(old, entry, dead)
-            self._make_room(0, 0, now_ns, dead)
-        else:
-            self._make_room(1, size, now_ns, dead)
-            self._entries[key] = entry
-            self._policy.insert(entry)
-            self._bytes += size
+        self._make_room(size, now_ns, dead)
+        self._entries[entry.key] = entry
+        self._policy.insert(entry)
+        self._bytes += size
         return True
 
     def _bind(self, entry: Entry, bonds: Bonds) -> bool:
@@ -503,11 +514,10 @@ class Table:
                 self._take_out(entry, dead)
         let_go(dead)
 
-    def _make_room(self, entries: int, size: int, now_ns: int, dead: list[Entry]) -> None:
-        """Remove expired entries that are easily found, then evict as far as needed."""
-        if self._sweep(_IDLE_SWEEP_STEPS, _IDLE_SWEEP_STEPS, now_ns, dead):
-            self._sweep(_SWEEP_STEPS, _SWEEP_STEPS - _IDLE_SWEEP_STEPS, now_ns, dead)
-        most, most_bytes = self.max_entries - entries, self.max_bytes - size
+    def _make_room(self, size: int, now_ns: int, dead: list[Entry]) -> None:
+        """Remove expired entries that are easily found, then evict what one more needs."""
+        self._tidy(1, now_ns, dead)
+        most, most_bytes = self.max_entries - 1, self.max_bytes - size
         while len(self._entries) > most or self.bytes > most_bytes:
             victim = self._policy.evict()
             if victim is None:
@@ -520,6 +530,12 @@ class Table:
                 self.evictions += 1
             self._retire(victim, dead)
 
+    def _tidy(self, stored: int, now_ns: int, dead: list[Entry]) -> None:
+        """Remove expired entries that are easily found, a few for each that is stored."""
+        idle = stored * _IDLE_SWEEP_STEPS
+        if self._sweep(idle, idle, now_ns, dead):
+            self._sweep(stored * _SWEEP_STEPS, stored * _SWEEP_STEPS - idle, now_ns, dead)
+
     def _sweep(self, limit: int, steps: int, now_ns: int, dead: list[Entry]) -> int:
         """Look at up to `steps` entries and remove up to `limit`. Return how many."""
         found, entry = 0, self._cursor
@@ -529,8 +545,10 @@ class Table:
                 entry = following(None)
             if entry is None or found == limit:
                 break
-            follower = following(entry)
-            if entry.is_over(now_ns, moment):
+            # Only the end of a queue is in none itself.
+            follower = entry.after if entry.after.queue is not None else following(entry)
+            calm = entry.calm_until_ns > now_ns and entry.__class__ is not TaggedEntry
+            if not calm and entry.is_over(now_ns, moment):
                 self._policy.remove(entry)
                 self._retire(entry, dead)
                 found += 1
@@ -539,14 +557,18 @@ class Table:
         self.expirations += found
         return found
 
-    def _swap(self, old: Entry, new: Entry, dead: list[Entry]) -> None:
-        """Put a new entry in the place of an old one under the same key."""
+    def _swap(self, old: Entry, new: Entry, dead: list[Entry], grown: int = 0) -> None:
+        """Put a new entry, so much larger, in the place of an old one under the same key.
+
+        The value of what ends, here and below, is let go by the caller, after the section.
+        """
         self._entries[new.key] = new
         self._policy.replace(old, new)
         if old is self._cursor:
             self._cursor = new
-        self._bytes += new.size - old.size
-        self._end(old, dead)
+        self._bytes += grown
+        old.end()
+        dead.append(old)
         if old.cells is not new.cells:  # as of one that was expired: its like has taken them over
             self.stamps.release(old.cells)
 
@@ -560,15 +582,9 @@ class Table:
         """End an entry that the policy has let go of."""
         del self._entries[entry.key]
         self._bytes -= entry.size
-        self._end(entry, dead)
+        entry.end()
         if entry.cells:
             self.stamps.release(entry.cells)
-
-    @staticmethod
-    def _end(entry: Entry, dead: list[Entry]) -> None:
-        """Kill an entry. Its value is let go by the caller, after the section."""
-        entry.kill()
-        entry.unlink()
         dead.append(entry)
 
     def _start_over(self) -> list[Entry]:
@@ -583,8 +599,7 @@ class Table:
 
     def _reset(self) -> None:
         for entry in self._start_over():
-            entry.kill()
-            entry.unlink()
+            entry.end()
 
     # -- when a section was interrupted by a call to this table ------------------------------
 
@@ -596,16 +611,6 @@ class Table:
         for key in keys:
             self._drops.note(key)
         return len(entries)
-
-    def _on_grid(self, calm_until_ns: int, now_ns: int) -> int:
-        """Return the deadline or a little less, as an integer that other entries share."""
-        if calm_until_ns <= now_ns:
-            return calm_until_ns
-        grid = self._grid
-        if len(grid) >= _MAX_GRID:
-            grid.clear()
-        rounded_ns = round_down(calm_until_ns, calm_until_ns - now_ns)
-        return grid.setdefault(rounded_ns, rounded_ns)
 
 
 def let_go(dead: list[Entry]) -> None:

@@ -15,12 +15,14 @@ import keyword
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from freshwell.errors import ConfigurationError
 
 __all__ = ["Recipe", "alias_of", "key_function", "write_wrapper"]
+
+R = TypeVar("R")
 
 _PARAMETER = inspect.Parameter
 _STARS: dict[Any, str] = {_PARAMETER.VAR_POSITIONAL: "*", _PARAMETER.VAR_KEYWORD: "**"}
@@ -97,10 +99,11 @@ def alias_of(values: tuple[Any, ...]) -> tuple[Any, Any] | None:
     return (values[0], kinds[0]) if len(values) == 1 else (values, kinds)
 
 
-def key_function(recipe: Recipe) -> Callable[..., tuple[Any, ...]]:
-    """Return a function with the recipe's signature that returns the key's values."""
-    text = f"def _fw_values({_head(recipe.signature)}):\n    return {_tuple(_all(recipe))}\n"
-    return _named(_compiled(text, "_fw_values", _defaults(recipe.signature)), recipe)
+def key_function(recipe: Recipe, of: Callable[[tuple[Any, ...]], R]) -> Callable[..., R]:
+    """Return a function with the recipe's signature that returns `of` the key's values."""
+    names = _defaults(recipe.signature) | {"_fw_of": of}
+    text = f"def _fw_key({_head(recipe.signature)}):\n    return _fw_of({_tuple(_all(recipe))})\n"
+    return _named(_compiled(text, "_fw_key", names), recipe)
 
 
 def _all(recipe: Recipe) -> tuple[str, ...]:

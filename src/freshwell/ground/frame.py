@@ -60,6 +60,7 @@ __all__ = [
     "identity_of",
     "intent_frame",
     "lease_frame",
+    "plain_frame",
     "plain_parts",
     "plain_start",
     "rest_until_ms",
@@ -87,6 +88,8 @@ FRAME_START: Final = MAGIC + bytes([VERSION])
 """How the frames of this version begin."""
 _STAMP_START: Final = FRAME_START + b"S"
 _MAX_COST_US: Final = 2**32 - 1
+_UNTIMED: Final = bytes(36)
+"""What stands between a frame's start and its digest, where there is no token and no time."""
 
 Stamps = tuple[tuple[bytes, bytes], ...]
 """Tags by their digests, and their versions."""
@@ -181,7 +184,7 @@ def encode(
     head = _HEAD.pack(
         MAGIC,
         VERSION,
-        state.value,
+        state._value_,  # what `value` is, without the two calls that it costs Python 3.11
         flags,
         codec,
         len(stamps),
@@ -231,6 +234,14 @@ def decode(data: bytes, digest: bytes) -> Frame | Rejected:
 def plain_start(codec: int, flags: int = 0) -> bytes:
     """Return how every frame begins that holds a value of `codec` with its flags, and no stamps."""
     return encode(state=State.VALUE, flags=flags, codec=codec, digest=bytes(8))[:8]
+
+
+def plain_frame(start: bytes, digest: bytes, payload: bytes) -> bytes:
+    """Return what `encode` does of a value without stamps, whose times a script is to write.
+
+    The short way for the usual case. `start` is `plain_start` of the codec and its flags.
+    """
+    return b"".join((start, _UNTIMED, digest, crc32(payload).to_bytes(4), payload))
 
 
 def plain_parts(data: bytes, start: bytes, digest: bytes) -> PlainParts | None:

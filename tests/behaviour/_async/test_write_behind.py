@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from freshwell import (
+    AsyncCache,
     CacheClosed,
     CodecError,
     ConfigurationError,
     KeyRejected,
 )
+from freshwell.testing import FakeClock
 from tests.behaviour._async.behind import Way
 from tests.behaviour._async.ledger import Ledger
 from tests.behaviour._async.parts import until_so
@@ -38,6 +40,20 @@ async def test_what_was_put_is_read_at_once_and_stored_later(way: Way) -> None:
         assert (write.id, write.value, write.attempt) == ("a", 2, 1)
         assert (write.sequence, write.idempotency_id) == (ack.sequence, ack.idempotency_id)
         assert await rows.get("a") == 2
+
+
+async def test_what_was_put_lives_in_l1_as_long_as_what_is_set() -> None:
+    clock, options = FakeClock(), dict[str, Any](ttl=60, stale_ttl=30, jitter=0)
+    async with AsyncCache(clock=clock, **options) as cache:
+        rows = cache.write_behind(Ledger(), key="row:{}", journal="memory", flusher=False, drain=0)
+        await rows.put("a", 1)
+        await rows.put_many(dict.fromkeys("bc", 1))
+        await cache.set("d", 1)
+        keys = ["row:a", "row:b", "row:c", "d"]
+        for _ in range(4):
+            looks = [await cache.lookup(key) for key in keys]
+            assert len({(look.state, look.age_s, look.ttl_left_s) for look in looks}) == 1
+            clock.advance(31)
 
 
 async def test_a_pending_write_is_read_when_its_entry_has_gone(way: Way) -> None:

@@ -15,6 +15,7 @@ from freshwell import (
     KeyRejected,
     StoreUnavailable,
 )
+from freshwell._sync.coordination.errands import untagged
 from tests.behaviour._sync.ledger import Ledger
 from tests.behaviour._sync.parts import listening, of, rests, until_so
 from tests.support.threads import Latch, all_of
@@ -32,6 +33,19 @@ def held() -> Ledger:
     source = Ledger(a=1)
     source.gate = Latch()
     return source
+
+
+# -- what stands beside a record ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload", [None, b'{"a":1}'])
+def test_what_one_put_leaves_in_l2_is_what_one_of_many_does(
+    redis_url: str, payload: bytes | None
+) -> None:
+    with of(redis_url, ttl=60, stale_ttl=30, jitter=0) as cache:
+        writes, terms = cache._core.engine().writes, cache._core.plain_terms
+        many = writes.fills({"a": {"a": 1}}, terms, untagged, {"a": payload})
+        assert writes.fill("a", {"a": 1}, terms, payload) == many["a"]
 
 
 # -- what a server must be set to -------------------------------------------------------------

@@ -13,14 +13,14 @@ Three ways, by where the journal is:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from itertools import compress
 from threading import Lock
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from freshwell._async.coordination.errands import Taggings, alike
-from freshwell._async.coordination.keeper import Tiers, Written
+from freshwell._async.coordination.keeper import Tiers
 from freshwell._async.coordination.saving import NOTHING_SAID, Change, Saves
 from freshwell._async.coordination.writes import Writes
 from freshwell._async.stores.base import Fill
@@ -39,6 +39,7 @@ __all__ = ["Accepting", "Doubts", "accepts_together", "is_local"]
 
 _TOMBSTONE_MS = 1_000
 _MOST_DOUBTS = 10_000
+_SEQUENCES = frozenset({int})
 
 
 class _NoRoom(Exception):
@@ -96,22 +97,21 @@ def accepts_together(journal: Journal, tiers: Tiers) -> bool:
     return journal.together and not tiers.names.versioned
 
 
-class _Post(NamedTuple):
-    """One write on its way into the journal, and what is to stand in the tiers when it is there.
+_Post: TypeAlias = tuple[Draft, Any]
+"""One write on its way into the journal, and what is to stand in the tiers when it is there.
 
-    `left`: in L1, or in L2 in the same step. None: nothing.
-    """
-
-    draft: Draft
-    left: Written | Fill | None = None
+That is the way's own affair. None: nothing. Nothing but a tuple: one is made for each write.
+"""
 
 
 class _Way(Protocol):
     """What stands around `Journal.accept`, by where the journal is.
 
-    `tells`: L2 is to be told afterwards, and each caller what comes of that.
+    `in_step`: what is left is an entry of L2, which the journal stores with the record. `tells`:
+    L2 is to be told afterwards, and each caller what comes of that.
     """
 
+    in_step: bool
     tells: bool
 
     def untagged(self, draft: Draft, value: Any) -> _Post:
@@ -125,8 +125,8 @@ class _Way(Protocol):
     def failed(self, names: Sequence[str]) -> None:
         """See to entries of which it is not known whether the journal has their writes."""
 
-    def taken(self, posts: Sequence[_Post]) -> None:
-        """See to entries whose writes the journal has."""
+    def taken(self, names: Sequence[str], left: Sequence[Any]) -> None:
+        """See to entries whose writes the journal has, with what is to be `left` of each."""
 
 
 class _Here:
@@ -136,6 +136,7 @@ class _Here:
     value replaces the older one, which is as soon as the journal has it.
     """
 
+    in_step = False
     tells = False
 
     def __init__(
@@ -148,35 +149,37 @@ class _Here:
         self._doubts = doubts
 
     def untagged(self, draft: Draft, value: Any) -> _Post:
-        return _Post(draft, Written(draft.name, value, self._table.moment()))
+        return draft, (draft.name, value, self._table.moment(), None)
 
     async def prepared(
         self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
     ) -> list[_Post]:
         since = self._table.moment()
         bonds = await self._writes.bonds(values, self._terms, taggings)
-        left = {name: Written(name, v, since, bonds.get(name)) for name, v in values.items()}
-        return [_Post(draft, left.get(draft.name)) for draft in drafts]
+        left = {name: (name, v, since, bonds.get(name)) for name, v in values.items()}
+        return [(draft, left.get(draft.name)) for draft in drafts]
 
     def failed(self, names: Sequence[str]) -> None:
         self._doubts.add(names)
         self._writes.drop(names)
 
-    def taken(self, posts: Sequence[_Post]) -> None:
+    def taken(self, names: Sequence[str], left: Sequence[Any]) -> None:
         # Of several of one key the journal has the last as the newest.
-        newest = {draft.name: left for draft, left in posts}
-        written = [left for left in newest.values() if isinstance(left, Written)]
-        if written:
-            self._saves.leave(written, self._terms)
-        if len(written) < len(newest):
-            deleted = [name for name, left in newest.items() if left is None]
+        written = dict(zip(names, left, strict=True))
+        if None in left:
+            deleted = [name for name, its in written.items() if its is None]
+            for name in deleted:
+                del written[name]
             self._writes.drop(deleted)
             self._writes.done(deleted, ())
+        if written:
+            self._saves.leave(written, self._terms)
 
 
 class _Together:
     """The journal is on L2's server: records and entries appear in one step."""
 
+    in_step = True
     tells = False
 
     def __init__(self, names: Names, writes: Writes, terms: Terms, payload_at: int | None) -> None:
@@ -186,20 +189,20 @@ class _Together:
         self._payload_at = payload_at
 
     def untagged(self, draft: Draft, value: Any) -> _Post:
-        return _Post(draft, self._writes.fill(draft.name, value, self._terms, self._written(draft)))
+        return draft, self._writes.fill(draft.name, value, self._terms, self._written(draft))
 
     async def prepared(
         self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
     ) -> list[_Post]:
         known = {draft.name: self._written(draft) for draft in drafts if draft.name in values}
         fills = await self._writes.fills(values, self._terms, taggings, known)
-        return [_Post(d, fills.get(d.name) or self._tombstone(d.name)) for d in drafts]
+        return [(d, fills.get(d.name) or self._tombstone(d.name)) for d in drafts]
 
     def failed(self, names: Sequence[str]) -> None:
         self._writes.drop(names)
 
-    def taken(self, posts: Sequence[_Post]) -> None:
-        self._writes.drop([post.draft.name for post in posts])
+    def taken(self, names: Sequence[str], left: Sequence[Any]) -> None:
+        self._writes.drop(names)
 
     def _written(self, draft: Draft) -> bytes | None:
         """Return what the codec has written already, if it writes the same for the entry."""
@@ -213,24 +216,26 @@ class _Together:
 class _Apart:
     """The journal is elsewhere: entries are made absent, and whoever loads one asks it first."""
 
+    in_step = False
+
     def __init__(self, writes: Writes, *, shared: bool) -> None:
         self._writes = writes
         self.tells = shared
 
     def untagged(self, draft: Draft, value: Any) -> _Post:
-        return _Post(draft)
+        return draft, None
 
     async def prepared(
         self, drafts: Sequence[Draft], values: Mapping[str, Any], taggings: Taggings
     ) -> list[_Post]:
-        return [_Post(draft) for draft in drafts]
+        return [(draft, None) for draft in drafts]
 
     def failed(self, names: Sequence[str]) -> None:
         pass
 
-    def taken(self, posts: Sequence[_Post]) -> None:
+    def taken(self, names: Sequence[str], left: Sequence[Any]) -> None:
         if not self.tells:
-            self._writes.invalidate_here([post.draft.name for post in posts])
+            self._writes.invalidate_here(names)
 
 
 class Accepting:
@@ -258,7 +263,8 @@ class Accepting:
         self._announces = is_local(journal) and tiers.store.shared
         # One that somebody else has written takes the writes of each caller by themselves.
         self._sharing = cast("Sharing", journal) if hasattr(journal, "shard_of") else None
-        self._rounds: Rounds[int, _Post, int | Exception] = Rounds(self._round)
+        self._shard_of = None if self._sharing is None else self._sharing.shard_of
+        self._rounds: Rounds[int, _Post, int] = Rounds(self._round)
         self._way: _Way
         if is_local(journal):
             self._way = _Here(tiers.table, writes, saves, terms, self.doubts)
@@ -279,55 +285,65 @@ class Accepting:
         if self._announces:
             return await self._announced(drafts, values, taggings)
         posts = await self._way.prepared(drafts, values, taggings)
-        sequences = await self._carried(posts, self._journal.accept)
+        sequences = await self._carried(posts)
         if self._way.tells:
             await self._tell([d.name for d, s in zip(drafts, sequences, strict=True) if s])
         return sequences
 
-    async def accept_one(self, draft: Draft, value: Any, tagging: Tagging) -> int:
+    def accept_one(self, draft: Draft, value: Any, tagging: Tagging) -> Awaitable[int]:
         """Accept one write, and return its sequence. See `accept`.
 
         Those that tasks give at the same time share what can be done for many at once.
         """
-        if self._sharing is None or self._announces:
-            return (await self.accept((draft,), {draft.name: value}, alike(tagging)))[0]
-        if tagging is UNTAGGED:
-            post = self._way.untagged(draft, value)
-        else:
-            (post,) = await self._way.prepared((draft,), {draft.name: value}, alike(tagging))
-        outcome = await self._rounds.run(self._sharing.shard_of(draft.name), post)
-        if isinstance(outcome, Exception):
-            raise outcome
-        if self._way.tells and outcome:
-            await self._tell((draft.name,))
-        return outcome
+        shard_of = self._shard_of
+        if shard_of is None or self._announces or tagging is not UNTAGGED:
+            return self._prepared_one(draft, value, tagging)
+        given = self._rounds.run(shard_of(draft.name), self._way.untagged(draft, value))
+        return self._told(given, draft.name) if self._way.tells else given
 
-    async def _round(self, shard: int, posts: Sequence[_Post]) -> Sequence[int | Exception]:
-        assert self._sharing is not None
-        if len(posts) == 1:
-            return await self._carried(posts, self._journal.accept)
-        return await self._carried(posts, partial(self._sharing.accept, each=True))
+    async def _prepared_one(self, draft: Draft, value: Any, tagging: Tagging) -> int:
+        values, taggings = {draft.name: value}, alike(tagging)
+        if self._shard_of is None or self._announces:
+            return (await self.accept((draft,), values, taggings))[0]
+        (post,) = await self._way.prepared((draft,), values, taggings)
+        given = self._rounds.run(self._shard_of(draft.name), post)
+        return await (self._told(given, draft.name) if self._way.tells else given)
 
-    async def _carried(
-        self,
-        posts: Sequence[_Post],
-        accept: Callable[[Sequence[Draft], Sequence[Fill]], Awaitable[list[Any]]],
-    ) -> list[Any]:
-        """Have the journal accept writes, and see to their entries."""
-        drafts = [draft for draft, _ in posts]
-        entries = [left for _, left in posts if isinstance(left, Fill)]
+    async def _told(self, given: Awaitable[int], name: str) -> int:
+        sequence = await given
+        if sequence:
+            await self._tell((name,))
+        return sequence
+
+    def _round(self, shard: int, posts: Sequence[_Post]) -> Awaitable[list[Any]]:
+        return self._carried(posts, each=len(posts) > 1)
+
+    async def _carried(self, posts: Sequence[_Post], *, each: bool = False) -> list[Any]:
+        """Have the journal accept writes, and see to their entries.
+
+        `each`: they are of a caller each, whose outcome may be an error.
+        """
+        drafts, left = map(list, zip(*posts, strict=True))
+        names = [draft.name for draft in drafts]
+        entries = left if self._way.in_step else ()
         try:
-            outcomes = await accept(drafts, entries)
+            if each and self._sharing is not None:
+                outcomes = await self._sharing.accept(drafts, entries, each=True)
+            else:
+                outcomes = await self._journal.accept(drafts, entries)
         except BaseException:
-            self._way.failed([draft.name for draft in drafts])
+            self._way.failed(names)
             raise
-        failed = [d.name for d, o in zip(drafts, outcomes, strict=True) if isinstance(o, Exception)]
-        if failed:
-            self._way.failed(failed)
-        taken = posts if all(outcomes) else list(compress(posts, outcomes))
-        if failed:
-            taken = [post for post in taken if post.draft.name not in failed]
-        self._way.taken(taken)
+        told = outcomes
+        if each and not _SEQUENCES.issuperset(map(type, outcomes)):
+            failed = {
+                n for n, one in zip(names, outcomes, strict=True) if isinstance(one, Exception)
+            }
+            self._way.failed([*failed])
+            told = [0 if n in failed else one for n, one in zip(names, outcomes, strict=True)]
+        if not all(told):
+            names, left = list(compress(names, told)), list(compress(left, told))
+        self._way.taken(names, left)
         return outcomes
 
     async def _tell(self, names: Sequence[str]) -> None:

@@ -74,7 +74,7 @@ class Beyond:
         alone where a server may fail that others do not need, and where anybody traces or has spans
         made, since there is more to say of it then.
         """
-        if self._looking + self._rounds.callers >= _COMPANY and self._sociable:
+        if self._looking + self._rounds.joining >= _COMPANY and self._sociable:
             observing = self._t.observing
             if observing.spans.opener is None and not observing.traces.running:
                 return self._rounds.join(terms, (key, seen, tagging))

@@ -5,9 +5,9 @@ Nothing here waits: `Loads`, `Sights` and `Writes` do, and ask this in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from freshwell._async.coordination.heart import Heart
 from freshwell._async.coordination.tags import Tags
@@ -67,16 +67,11 @@ class Tiers:
     rests: Rests = field(default_factory=Rests)
 
 
-class Written(NamedTuple):
-    """A value that is to stand in L1 as soon as its change is known to be made.
+Written: TypeAlias = tuple[str, Any, int, Bonds | None]
+"""A value that is to stand in L1 as soon as its change is known to be made, and its entry's name.
 
-    `since` is the table's moment before the change, and `bonds` what it lives by.
-    """
-
-    name: str
-    value: Any
-    since: int
-    bonds: Bonds | None = None
+With the table's moment before the change, and what it lives by.
+"""
 
 
 class Keeper:
@@ -150,6 +145,18 @@ class Keeper:
         stale_ms = (stale_until_ns - fresh_until_ns) // _NS_PER_MS
         return Fill(l2_key, token, frame, fresh_ms, fresh_ms + stale_ms)
 
+    def fill_written(
+        self, name: str, value: Any, terms: Terms, payload: bytes | None
+    ) -> Fill | None:
+        """Return what `fill_of` does, for a value without tags that has just been written."""
+        policy, l2_key = terms.policy, self._t.names.entry(name)
+        frame = self._t.shelf.plain_frame(l2_key, value, terms, payload)
+        if frame is None:
+            return None
+        ttl_ns = jittered_ns(policy.ttl_ns, policy.jitter, self._t.uniform())
+        fresh_ms = max(1, ttl_ns // _NS_PER_MS)
+        return Fill(l2_key, b"", frame, fresh_ms, fresh_ms + policy.stale_ns // _NS_PER_MS)
+
     def read(self, key: str, blob: bytes | None, terms: Terms) -> Reading:
         """Say what a frame from L2 is worth now, on the caller's terms."""
         l2_key = self._t.names.entry(key)
@@ -203,25 +210,23 @@ class Keeper:
         )
         return entry is not None
 
-    def keep_written(self, written: Sequence[Written], terms: Terms) -> list[bool]:
+    def keep_written(self, written: Collection[Written], terms: Terms) -> list[bool]:
         """Put values that have just been written into L1. Tell which stand. See `keep`.
 
-        As fresh as `draft` makes them, and the newest: `voids`. All in one go.
+        As fresh as `draft` makes them, and the newest: `voids`. All in one go. Not with L2.
         """
-        policy, now_ns = terms.policy, self._t.now_ns()
-        ttl_ns = policy.lifetime_ns(negative=False)
+        policy, now_ns, uniform = terms.policy, self._t.now_ns(), self._t.uniform
+        ttl_ns, stale_ns, jitter = policy.ttl_ns, policy.stale_ns, policy.jitter
         if ttl_ns <= 0 or self._t.session.live_until_ns < now_ns:
             return [False] * len(written)
-        uniform, drafts = self._t.uniform, list[Draft]()
+        drafts = list[Draft]()
         for name, value, since, bonds in written:
-            times = times_after_load(
-                now_ns,
-                ttl_ns=jittered_ns(ttl_ns, policy.jitter, uniform()),
-                stale_ns=policy.stale_ns,
-                cost_ns=0,
-            )
-            limited = self._limited(times, now_ns, terms)
-            drafts.append(Draft(name, value, *limited, since, bonds, estimate_bytes(value)))
+            # Nothing refreshes early what was no load, and without L2 nothing caps it.
+            fresh_until_ns = now_ns + jittered_ns(ttl_ns, jitter, uniform())
+            times = now_ns, fresh_until_ns, fresh_until_ns + stale_ns, 0
+            size_bytes = estimate_bytes(value)
+            its = (name, value, fresh_until_ns, times, since, bonds, size_bytes, False)
+            drafts.append(tuple.__new__(Draft, its))  # what `Draft(...)` makes, in half of the time
         return self._t.table.put_many(drafts, voids=True)
 
     def keep_many(

@@ -127,16 +127,16 @@ class Saves:
         else:
             self._keep_here(stored, bonds, versions, writer)
 
-    def leave(self, written: Sequence[Written], terms: Terms) -> None:
-        """Put into L1 what has been written, each unless somebody else came in between.
+    def leave(self, written: Mapping[str, Written], terms: Terms) -> None:
+        """Put into L1 what has been written, by names, unless somebody else came in between.
 
         For a cache without L2, where nobody can tell the change before. The older values are
         there until then, and are replaced in place: the write takes place in that step. Of two
         writers who overlap the first to end voids what the other leaves, and its own goes with
         that: so an entry has the last value, or is absent.
         """
-        stand = self._keeper.keep_written(written, terms)
-        names = [one.name for one in written]
+        stand = self._keeper.keep_written(written.values(), terms)
+        names = list(written)
         kept, lost = names, []
         if not all(stand):
             kept = list(compress(names, stand))

@@ -51,8 +51,7 @@ class Acquired:
     left_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """One value to store: under the lease `token`, or unconditionally where it is empty.
 
     The entry is fresh for `fresh_ms` and exists for `keep_ms`, on the store's own clock.

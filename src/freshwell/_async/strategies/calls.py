@@ -108,7 +108,10 @@ class Call:
         self._tagged = tags is not NO_TAGS or self._tags_of("", ()) is not UNTAGGED
         self._known = Memo[str, tuple[str, Tagging]](_MAX_KNOWN)
         self._aliases = Aliases()
-        self._values = key_function(recipe)
+        self.key = key_function(recipe, self._key)
+        """Returns the key of a call's entry."""
+        self.entry = key_function(recipe, self._entry)
+        """Returns the inner name of a call's entry, and its tags."""
         in_l1 = host.session.mode is not CoherenceMode.OFF and terms.level is ReadLevel.EVENTUAL
         self._aliased = in_l1 and not recipe.has_many
         if self._aliased:
@@ -135,14 +138,6 @@ class Call:
     @property
     def engine(self) -> Engine:
         return self._host.engine()
-
-    def key(self, *args: Any, **kwargs: Any) -> str:
-        """Return the key of a call's entry."""
-        return self._key(self._values(*args, **kwargs))
-
-    def entry(self, *args: Any, **kwargs: Any) -> tuple[str, Tagging]:
-        """Return the inner name of a call's entry, and its tags."""
-        return self._entry(self._values(*args, **kwargs))
 
     async def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function now, store its result, and return it."""

@@ -14,7 +14,7 @@ from freshwell.codecs.paper import Paper
 from freshwell.engines.window import Handout
 from freshwell.errors import CodecError, ConfigurationError
 from freshwell.ground.batches import STORED, Batch, Outcome, Write
-from freshwell.ground.records import Kind, Record
+from freshwell.ground.records import Record
 
 __all__ = ["BatchSource", "Delivery"]
 
@@ -60,6 +60,8 @@ class Delivery:
         self._delete = getattr(source, "delete", None)
         self._delete_many = getattr(source, "delete_many", None)
         self._paper = Paper(codec, namespace, hides_ids=hides_ids)
+        self.written = self._paper.written
+        """Returns the id, the kind and the payload of a record: see `Paper.written`."""
         self.is_down = is_down
 
     def check_deletes(self) -> None:
@@ -95,13 +97,6 @@ class Delivery:
         Raises `CodecError` where this program cannot read it.
         """
         return self._paper.read(record)[1]
-
-    def written(self, name: str, id: Any, value: Any) -> tuple[bytes, Kind, bytes]:
-        """Return the id, the kind and the payload of a record. `value` None: it is a deletion.
-
-        Raises `CodecError`, and `KeyRejected` for what is no id.
-        """
-        return self._paper.written(name, id, value)
 
     def payload_at(self, codec: BoundCodec) -> int | None:
         """Return where in a payload begins what an entry has for one. None: see `Paper`."""
