@@ -100,6 +100,30 @@ async def test_they_ask_once(redis_url: str, redis_server: Server) -> None:
         assert commands(redis_server) == {"get": beyond._COMPANY, "mget": 1}
 
 
+async def test_they_ask_once_on_whatever_terms(redis_url: str, redis_server: Server) -> None:
+    async with of(redis_url, l1=False) as cache:
+        reads = []
+        for number in range(_MANY):
+
+            async def load(n: int) -> int:
+                return n
+
+            tags = [[], ["even:{n}"], ["all", "odd"]][number % 3]
+            read = cache.cached(f"f{number}:{{n}}", ttl=100 + number, tags=tags)(load)
+            reads.append(partial(read, number))
+        for call in reads:
+            await call()
+        redis_server.ask("CONFIG", "RESETSTAT")
+        assert await asyncio.gather(*(call() for call in reads)) == [*range(_MANY)]
+        assert commands(redis_server)["mget"] <= 4, (
+            "the first few share a question, the rest ask one"
+        )
+        await cache.invalidate_tags("all")
+        before = cache.stats().loads
+        assert await asyncio.gather(*(call() for call in reads)) == [*range(_MANY)]
+        assert cache.stats().loads - before == len(range(2, _MANY, 3))
+
+
 async def test_who_names_another_tag_than_the_others_is_told_by_it(redis_url: str) -> None:
     async with of(redis_url, l1=False) as cache:
         load = Loader()

@@ -6,7 +6,7 @@ What L2 has is kept in L1 on the way, unless an invalidation overtakes it.
 from __future__ import annotations  # made from _async by tools/twin.py: edit that
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 from freshwell._sync.coordination.errands import alike, untagged
@@ -17,6 +17,7 @@ from freshwell._kit.threads import ASYNCHRONOUS
 from freshwell._kit.threads_rounds import Rounds
 from freshwell.engines.session import CoherenceMode
 from freshwell.engines.shelf import ABSENT, DOWN, Calm, Reading, Terms
+from freshwell.engines.versions import Versions
 from freshwell.errors import StoreUnavailable
 from freshwell.ground.plan import VERDICTS, L2Word, Plan, ReadLevel, plan
 from freshwell.ground.tags import Tagging
@@ -31,8 +32,8 @@ Sight = tuple[Reading, Plan]
 Told = tuple[Reading, Plan] | tuple[Any, None]
 """A sight; or a value from L2 that is plainly fresh, where there is nothing to say but that."""
 
-Wanted = tuple[str, Reading, Tagging]
-"""What a caller looks for: an entry, what there is of it in L1, and the caller's tags."""
+Wanted = tuple[str, Reading, Terms, Tagging]
+"""What a caller looks for: an entry, what there is of it in L1, on which terms, and its tags."""
 
 _COMPANY = 24
 """How many look at a time before they do so together."""
@@ -63,7 +64,7 @@ class Beyond:
         self._store = tiers.store
         self._sociable = ASYNCHRONOUS and tiers.store.sole
         self._calm = tiers.shelf.calm
-        self._rounds: Rounds[Terms, Wanted, Told] = Rounds(self._together)
+        self._rounds: Rounds[None, Wanted, Told] = Rounds(self._together)
         self._looking = 0  # tasks only: threads count by the way, and wrongly
 
     def look(self, key: str, seen: Reading, terms: Terms, tagging: Tagging) -> Told:
@@ -77,29 +78,36 @@ class Beyond:
         if self._looking + self._rounds.joining >= _COMPANY and self._sociable:
             observing = self._t.observing
             if observing.spans.opener is None and not observing.traces.running:
-                return self._rounds.join(terms, (key, seen, tagging))
+                return self._rounds.join(None, (key, seen, terms, tagging))
         return self._alone(key, seen, terms, tagging)
 
-    def _together(self, terms: Terms, wanted: Sequence[Wanted]) -> list[Told]:
-        """Look for what many ask for on the same terms, as `_alone` does for each of them."""
-        own = {key: tagging for key, _, tagging in wanted}
-        taggings = own.__getitem__ if any(one.digests for one in own.values()) else untagged
-        since, spool, finds = self._t.table.moment(), self._t.spool, Finds({}, {})
-        answers: dict[str, Reading] = {}
-        asked: Sequence[str] = [*own]
-        if spool.limit:
-            asked = [key for key in own if not spool.withholds(key, own[key].digests)]
-        if asked:
-            answers = self.many(asked, terms, taggings, False, finds, since)
+    def _together(self, _: None, wanted: Sequence[Wanted]) -> list[Told]:
+        """Look for what many ask for, as `_alone` does for each of them."""
+        owns: dict[Terms, dict[str, Tagging]] = {}
+        for key, _seen, terms, tagging in wanted:
+            owns.setdefault(terms, {})[key] = tagging
+        since, spool = self._t.table.moment(), self._t.spool
+        parts = list[Asked]()
+        for terms, own in owns.items():
+            keys: Sequence[str] = [*own]
+            if spool.limit:
+                keys = [key for key in own if not spool.withholds(key, own[key].digests)]
+            if keys:
+                parts.append(self._asked(keys, terms, own.__getitem__, since))
+        found = {terms: (Finds({}, {}), dict[str, Reading]()) for terms in owns}
+        for asked, blobs, versions in self._answered(parts):
+            finds, answers = found[asked.terms]
+            own = owns[asked.terms]
+            answers.update(self._readings(asked, blobs, versions, own.__getitem__, finds))
         told: list[Told] = []
-        for key, seen, tagging in wanted:
-            if tagging.digests != own[key].digests:
+        for key, seen, terms, tagging in wanted:
+            finds, answers = found[terms]
+            if tagging.digests != owns[terms][key].digests:
                 told.append(self._alone(key, seen, terms, tagging))
             elif key in finds.far:
                 told.append((finds.far[key], None))
             elif key in answers:
-                sight = judged(seen, answers[key])
-                told.append(self.in_need(key, terms, tagging, sight))
+                told.append(self.in_need(key, terms, tagging, judged(seen, answers[key])))
             else:
                 told.append(WITHHELD)
         return told
@@ -180,21 +188,65 @@ class Beyond:
         finds: Finds | None,
         since: int,
     ) -> dict[str, Reading]:
-        t, asked_ns = self._t, self._t.now_ns()
+        """Look for many entries. `finds` takes up what is plainly fresh, which is not read."""
+        ((asked, blobs, versions),) = self._answered(
+            [self._asked(keys, terms, taggings, since)]
+        )
+        return self._readings(asked, blobs, versions, taggings, finds, timed=timed)
+
+    def _asked(
+        self, keys: Sequence[str], terms: Terms, taggings: Callable[[str], Tagging], since: int
+    ) -> Asked:
         own = () if taggings is untagged else [taggings(key).digests for key in keys]
-        expected = dict.fromkeys(chain.from_iterable(own))
-        unknown = t.tags.unknown(expected, terms.level) if expected else []
-        asked = Asked(keys, *t.names.places(keys), own if expected else (), terms, asked_ns, since)
+        places = self._t.names.places(keys)
+        return Asked(keys, *places, own if any(own) else (), terms, self._now_ns(), since)
+
+    def _answered(
+        self, parts: Sequence[Asked]
+    ) -> list[tuple[Asked, Sequence[bytes | None] | None, Versions]]:
+        """Ask L2 for all parts in one trip. In the place of frames None: it is down."""
+        t, keys, unknown = self._t, list[bytes](), dict[bytes, None]()
+        for asked in parts:
+            keys += asked.l2_keys
+            if asked.digests:
+                tags = dict.fromkeys(chain.from_iterable(asked.digests))
+                unknown.update(dict.fromkeys(t.tags.unknown(tags, asked.terms.level)))
         try:
-            blobs, versions = t.tags.fetch(asked.l2_keys, unknown)
-            if finds is not None:
-                finds.far.update(self._plainly.beyond(asked, blobs, versions))
+            blobs, versions = t.tags.fetch(keys, [*unknown])
         except StoreUnavailable as error:
             t.incidents.l2_failed(error)
+            return [(asked, None, {}) for asked in parts]
+        if len(parts) == 1:
+            return [(parts[0], blobs, versions)]
+        ends = [*accumulate(len(asked.keys) for asked in parts)]
+        return [
+            (asked, blobs[end - len(asked.keys) : end], versions)
+            for asked, end in zip(parts, ends, strict=True)
+        ]
+
+    def _readings(
+        self,
+        asked: Asked,
+        blobs: Sequence[bytes | None] | None,
+        versions: Versions,
+        taggings: Callable[[str], Tagging],
+        finds: Finds | None,
+        *,
+        timed: bool = False,
+    ) -> dict[str, Reading]:
+        keys, terms, asked_ns, since = asked.keys, asked.terms, asked.asked_ns, asked.since
+        if blobs is None:
             return dict.fromkeys(keys, DOWN)
-        taken = () if finds is None else finds.far
-        if len(taken) == len(keys):
-            return {}
+        taken: Mapping[str, Any] = {}
+        if finds is not None:
+            try:
+                finds.far.update(self._plainly.beyond(asked, blobs, versions))
+            except StoreUnavailable as error:
+                self._t.incidents.l2_failed(error)
+                return dict.fromkeys(keys, DOWN)
+            taken = finds.far
+            if len(taken) == len(keys):
+                return {}
         readings = {
             key: ABSENT
             if blob is None
@@ -202,7 +254,7 @@ class Beyond:
             for key, l2_key, blob in zip(keys, asked.l2_keys, blobs, strict=True)
             if key not in taken
         }
-        if expected or any(reading.stamps for reading in readings.values()):
+        if asked.digests or any(reading.stamps for reading in readings.values()):
             readings = self._verified(readings, terms, taggings, versions, since)
         for key, reading in readings.items():
             if self._l1 or reading.rest_ms:
