@@ -65,7 +65,6 @@ WRONG_JOURNALS: dict[str, tuple[str, set[str]]] = {
 }
 
 STORES = """
-import dataclasses
 
 import pytest
 from freshwell._kit.endpoint import Endpoint
@@ -96,7 +95,7 @@ class Test{name}(StoreConformance):
 WRONG_STORES: dict[str, tuple[str, set[str]]] = {
     "IgnoresTokens": (
         "def fill(self, fills):\n"
-        "        return super().fill([dataclasses.replace(fill, token=b'') for fill in fills])",
+        "        return super().fill([fill._replace(token=b'') for fill in fills])",
         {
             "test_a_fill_after_an_invalidation_is_refused",
             "test_a_forced_lease_voids_anothers",
