@@ -77,7 +77,8 @@ def test_everybody_gets_a_turn(busy: Path) -> None:
 
 
 def test_control_whoever_waits_as_sqlite_does_may_get_none(busy: Path) -> None:
-    assert refused(busy, by_sqlite)
+    # Mostly several get none; that all of them are lucky happens, but not again and again.
+    assert any(refused(busy, by_sqlite) for _ in range(10))
 
 
 def test_a_turn_is_not_waited_for_for_ever(tmp_path: Path) -> None:
