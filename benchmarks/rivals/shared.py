@@ -71,7 +71,7 @@ def run(url: str, rounds: int, tasks: Sequence[int]) -> list[Group]:
 
 def _rows(runner: asyncio.Runner, tasks: int, works: list[Work], each: int = 0) -> list[Row]:
     # Each task calls so often that to begin and end it, and cold caches, do not count.
-    each = each or max(12, 1_000 // (tasks + 3))
+    each = each or max(24, 1_000 // (tasks + 3))
     return [Row(work.name, timed_async(runner, tasks, each, work.read)) for work in works]
 
 
