@@ -30,8 +30,9 @@ from benchmarks.behind_bare import (
     InsertCommit,
     least_command,
 )
-from benchmarks.behind_rows import ALONE, LEAST, Append, Group, Row, interleave, show
+from benchmarks.behind_rows import ALONE, BESIDE, LEAST, Append, Group, Row, interleave, show
 from freshwell import AsyncCache, Cache
+from freshwell._async.stores.base import Fill
 from freshwell._async.stores.journal_places import open_journal
 from freshwell._async.stores.local_journal import LocalJournal
 from freshwell._async.stores.redis_journal import Layout
@@ -40,8 +41,10 @@ from freshwell._kit.aio_rounds import Rounds
 from freshwell._kit.endpoint import Endpoint
 from freshwell._kit.places import place_of
 from freshwell._kit.threads_link import Link
+from freshwell._sync.stores.base import Fill as SyncFill
 from freshwell._sync.stores.journal_places import open_journal as open_sync_journal
 from freshwell._sync.stores.local_journal import LocalJournal as SyncLocalJournal
+from freshwell.ground.frame import plain_frame, plain_start
 from freshwell.ground.records import Draft, Kind
 from tests.support.servers import Server
 
@@ -50,6 +53,7 @@ __all__ = ["VALUE", "Nothing", "run"]
 VALUE = {"id": 7, "name": "somebody", "email": "somebody@example.org", "about": "x" * 132}
 _PAYLOAD = msgspec.json.encode(VALUE)
 assert len(_PAYLOAD) == 200, len(_PAYLOAD)
+_FRAME = plain_frame(plain_start(1, 0), bytes(8), _PAYLOAD)
 _IDS = 20_000
 _MANY = 10**9
 _NO_BOUNDS: dict[str, int] = {"max_records": 10**9, "max_bytes": 2**40}
@@ -193,14 +197,27 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
         if not entry:
             entries.drop(f"user:{i}")
 
+    both = open_journal(place_of(url), Layout("bench", "both", "user:{}", **_NO_BOUNDS))
+    both.together = True
+    stack.callback(lambda: runner.run(both.aclose()))
+
     async def singles(shard: int, drafts: Sequence[Draft]) -> list[int]:
         return await journal.accept(drafts, each=len(drafts) > 1)
 
+    async def pairs(shard: int, posts: Sequence[tuple[Draft, Fill]]) -> list[int]:
+        drafts, fills = zip(*posts, strict=True)
+        return await both.accept(drafts, fills, each=len(drafts) > 1)
+
     rounds: Rounds[int, Draft, int] = Rounds(singles)
+    rounds_of_both: Rounds[int, tuple[Draft, Fill], int] = Rounds(pairs)
 
     async def accept(i: int) -> None:
         draft = _draft(i)
         await rounds.run(journal.shard_of(draft.name), draft)
+
+    async def accept_both(i: int) -> None:
+        draft = _draft(i)
+        await rounds_of_both.run(both.shard_of(draft.name), (draft, _fill(i)))
 
     return [
         ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
@@ -209,6 +226,7 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
         (f"{LEAST}, apart", lambda i: least(i, False), True, _MANY),
         (f"{LEAST}, beside", lambda i: least(i, True), True, _MANY),
         (ALONE, accept, True, _MANY),
+        (BESIDE, accept_both, True, _MANY),
         (
             "AsyncCache.write_behind, put, apart",
             _async_put(stack, runner, apart, url),
@@ -280,6 +298,9 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
     sha, entries = _taught(url), Entries()
     redis_alone = open_sync_journal(place_of(url), Layout("sync", "alone", "user:{}", **_NO_BOUNDS))
     stack.callback(redis_alone.close)
+    redis_both = open_sync_journal(place_of(url), Layout("sync", "both", "user:{}", **_NO_BOUNDS))
+    redis_both.together = True
+    stack.callback(redis_both.close)
 
     def put_least(i: int, entry: bool) -> None:
         link.batch([least_command(sha, b"least-sync", i, VALUE, entry=entry)])
@@ -298,6 +319,7 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
         (f"{LEAST}, apart", lambda i: put_least(i, False), True, _MANY),
         (f"{LEAST}, beside", lambda i: put_least(i, True), True, _MANY),
         (ALONE, lambda i: redis_alone.accept([_draft(i)]), True, _MANY),
+        (BESIDE, lambda i: redis_both.accept([_draft(i)], [_sync_fill(i)]), True, _MANY),
         ("Cache.write_behind, put, apart", _put(stack, apart, url), False, _MANY),
         ("Cache.write_behind, put, beside", _put(stack, beside, "redis"), False, _MANY),
     ]
@@ -360,6 +382,14 @@ def _taught(url: str) -> str:
 
 def _draft(i: int) -> Draft:
     return Draft(f"user:{i}", b"%d" % i, Kind.PUT, _PAYLOAD, bytes(16))
+
+
+def _fill(i: int) -> Fill:
+    return Fill(b"entry:%d" % i, b"", _FRAME, 300_000, 300_000)
+
+
+def _sync_fill(i: int) -> SyncFill:
+    return SyncFill(b"entry:%d" % i, b"", _FRAME, 300_000, 300_000)
 
 
 def _xadd() -> tuple[bytes, ...]:

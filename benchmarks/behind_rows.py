@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ALONE", "LEAST", "Append", "Group", "Row", "interleave", "show"]
+__all__ = ["ALONE", "BESIDE", "LEAST", "Append", "Group", "Row", "interleave", "show"]
 
 LEAST = "by hand: the least of an accept"
 ALONE = "the journal alone"
+BESIDE = "the journal alone, entry beside"
 
 Append = Callable[[int], Any]
 """Appends for a number, which is the key's. Returns what is to be awaited, where it is."""
@@ -76,7 +77,7 @@ def show(groups: Sequence[Group]) -> None:
         for row in group.rows:
             high, rate = statistics.median(row.highs_us), statistics.median(row.rates)
             least = _beside(group, row, LEAST + row.name.partition(", put")[2])
-            alone = _beside(group, row, ALONE)
+            alone = _beside(group, row, BESIDE if row.name.endswith("beside") else ALONE)
             print(
                 f"  {row.name:42}{row.median_us:>7,.0f} us{high:>8,.0f} us{rate:>9,.0f}"
                 f"{row.median_us / first.median_us:>7.2f}"
