@@ -17,11 +17,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from redis import Redis
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 
+from benchmarks.behind_alone import NO_BOUNDS, PAYLOAD, VALUE, draft, in_tasks, in_threads
 from benchmarks.behind_bare import (
     LEAST_SCRIPT,
     AsyncGroupCommit,
@@ -32,31 +32,17 @@ from benchmarks.behind_bare import (
 )
 from benchmarks.behind_rows import ALONE, BESIDE, LEAST, Append, Group, Row, interleave, show
 from freshwell import AsyncCache, Cache
-from freshwell._async.stores.base import Fill
-from freshwell._async.stores.journal_places import open_journal
 from freshwell._async.stores.local_journal import LocalJournal
-from freshwell._async.stores.redis_journal import Layout
 from freshwell._kit.aio_link import Link as AsyncLink
-from freshwell._kit.aio_rounds import Rounds
 from freshwell._kit.endpoint import Endpoint
-from freshwell._kit.places import place_of
 from freshwell._kit.threads_link import Link
-from freshwell._sync.stores.base import Fill as SyncFill
-from freshwell._sync.stores.journal_places import open_journal as open_sync_journal
 from freshwell._sync.stores.local_journal import LocalJournal as SyncLocalJournal
-from freshwell.ground.frame import plain_frame, plain_start
-from freshwell.ground.records import Draft, Kind
 from tests.support.servers import Server
 
 __all__ = ["VALUE", "Nothing", "run"]
 
-VALUE = {"id": 7, "name": "somebody", "email": "somebody@example.org", "about": "x" * 132}
-_PAYLOAD = msgspec.json.encode(VALUE)
-assert len(_PAYLOAD) == 200, len(_PAYLOAD)
-_FRAME = plain_frame(plain_start(1, 0), bytes(8), _PAYLOAD)
 _IDS = 20_000
 _MANY = 10**9
-_NO_BOUNDS: dict[str, int] = {"max_records": 10**9, "max_bytes": 2**40}
 _OPTIONS: dict[str, Any] = {
     "flusher": False,
     "max_backlog": 10_000_000,
@@ -139,7 +125,7 @@ async def _async_contenders(
         kept: list[bytes] = []
 
         async def append(i: int) -> None:
-            kept.append(_PAYLOAD)
+            kept.append(PAYLOAD)
 
         put = _async_put(stack, runner, AsyncCache(), "memory")
         return [
@@ -156,18 +142,18 @@ def _async_to_a_file(stack: ExitStack, runner: asyncio.Runner, folder: Path) -> 
     stack.callback(least.close)
     alone = InsertCommit(str(folder / "alone.db"))
     stack.callback(alone.close)
-    journal = LocalJournal(str(folder / "alone-journal.db"), owner="", **_NO_BOUNDS, max_dead=1)
+    journal = LocalJournal(str(folder / "alone-journal.db"), owner="", **NO_BOUNDS, max_dead=1)
     stack.callback(lambda: runner.run(journal.aclose()))
 
     async def insert(i: int) -> None:
-        alone.append(_PAYLOAD)
+        alone.append(PAYLOAD)
 
     async def accept(i: int) -> None:
-        await journal.accept([_draft(i)])
+        await journal.accept([draft(i)])
 
     put = _async_put(stack, runner, AsyncCache(), f"sqlite:///{folder}/pending.db")
     return [
-        ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
+        ("bare: a group commit by hand", lambda i: group.append(PAYLOAD), True, _MANY),
         ("bare: INSERT, COMMIT, no thread", insert, True, 1),
         (LEAST, lambda i: least.put(i, VALUE), True, _MANY),
         (ALONE, accept, True, _MANY),
@@ -184,9 +170,6 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
     beside = AsyncCache(url, namespace="bench-behind")
     apart = AsyncCache(namespace="bench-apart")
 
-    journal = open_journal(place_of(url), Layout("bench", "alone", "user:{}", **_NO_BOUNDS))
-    stack.callback(lambda: runner.run(journal.aclose()))
-
     async def three(i: int) -> None:
         await link.batch(_what_is_written(i))
 
@@ -197,36 +180,14 @@ def _async_to_redis(stack: ExitStack, runner: asyncio.Runner, url: str) -> list[
         if not entry:
             entries.drop(f"user:{i}")
 
-    both = open_journal(place_of(url), Layout("bench", "both", "user:{}", **_NO_BOUNDS))
-    both.together = True
-    stack.callback(lambda: runner.run(both.aclose()))
-
-    async def singles(shard: int, drafts: Sequence[Draft]) -> list[int]:
-        return await journal.accept(drafts, each=len(drafts) > 1)
-
-    async def pairs(shard: int, posts: Sequence[tuple[Draft, Fill]]) -> list[int]:
-        drafts, fills = zip(*posts, strict=True)
-        return await both.accept(drafts, fills, each=len(drafts) > 1)
-
-    rounds: Rounds[int, Draft, int] = Rounds(singles)
-    rounds_of_both: Rounds[int, tuple[Draft, Fill], int] = Rounds(pairs)
-
-    async def accept(i: int) -> None:
-        draft = _draft(i)
-        await rounds.run(journal.shard_of(draft.name), draft)
-
-    async def accept_both(i: int) -> None:
-        draft = _draft(i)
-        await rounds_of_both.run(both.shard_of(draft.name), (draft, _fill(i)))
-
     return [
         ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
-        ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, _MANY),
+        ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": PAYLOAD}), True, _MANY),
         ("bare: XADD, HSET, SET: record and entry", three, True, _MANY),
         (f"{LEAST}, apart", lambda i: least(i, False), True, _MANY),
         (f"{LEAST}, beside", lambda i: least(i, True), True, _MANY),
-        (ALONE, accept, True, _MANY),
-        (BESIDE, accept_both, True, _MANY),
+        (ALONE, in_tasks(stack, runner, url), True, _MANY),
+        (BESIDE, in_tasks(stack, runner, url, beside=True), True, _MANY),
         (
             "AsyncCache.write_behind, put, apart",
             _async_put(stack, runner, apart, url),
@@ -287,7 +248,7 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
         kept: list[bytes] = []
         put = _put(stack, Cache(), "memory")
         return [
-            ("bare: list.append", lambda i: kept.append(_PAYLOAD), True, _MANY),
+            ("bare: list.append", lambda i: kept.append(PAYLOAD), True, _MANY),
             ("Cache.write_behind, put", put, False, _MANY),
         ]
     link = Link(Endpoint.of(url), command_timeout_s=5)
@@ -296,11 +257,6 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
     beside = Cache(url, namespace="bench-behind-sync")
     apart = Cache(namespace="bench-apart-sync")
     sha, entries = _taught(url), Entries()
-    redis_alone = open_sync_journal(place_of(url), Layout("sync", "alone", "user:{}", **_NO_BOUNDS))
-    stack.callback(redis_alone.close)
-    redis_both = open_sync_journal(place_of(url), Layout("sync", "both", "user:{}", **_NO_BOUNDS))
-    redis_both.together = True
-    stack.callback(redis_both.close)
 
     def put_least(i: int, entry: bool) -> None:
         link.batch([least_command(sha, b"least-sync", i, VALUE, entry=entry)])
@@ -309,7 +265,7 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
 
     return [
         ("bare: XADD", lambda i: link.batch([_xadd()]), True, _MANY),
-        ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": _PAYLOAD}), True, _MANY),
+        ("bare: redis-py, XADD", lambda i: client.xadd("by-client", {"p": PAYLOAD}), True, _MANY),
         (
             "bare: XADD, HSET, SET: record and entry",
             lambda i: link.batch(_what_is_written(i)),
@@ -318,8 +274,8 @@ def _sync_contenders(stack: ExitStack, folder: Path, journal: str, url: str) -> 
         ),
         (f"{LEAST}, apart", lambda i: put_least(i, False), True, _MANY),
         (f"{LEAST}, beside", lambda i: put_least(i, True), True, _MANY),
-        (ALONE, lambda i: redis_alone.accept([_draft(i)]), True, _MANY),
-        (BESIDE, lambda i: redis_both.accept([_draft(i)], [_sync_fill(i)]), True, _MANY),
+        (ALONE, in_threads(stack, url), True, _MANY),
+        (BESIDE, in_threads(stack, url, beside=True), True, _MANY),
         ("Cache.write_behind, put, apart", _put(stack, apart, url), False, _MANY),
         ("Cache.write_behind, put, beside", _put(stack, beside, "redis"), False, _MANY),
     ]
@@ -333,15 +289,15 @@ def _sync_contenders_in_file(stack: ExitStack, folder: Path) -> list[_Contender]
     alone = InsertCommit(str(folder / "alone-sync.db"))
     stack.callback(alone.close)
     journal_alone = SyncLocalJournal(
-        str(folder / "journal-sync.db"), owner="", **_NO_BOUNDS, max_dead=1
+        str(folder / "journal-sync.db"), owner="", **NO_BOUNDS, max_dead=1
     )
     stack.callback(journal_alone.close)
     put = _put(stack, Cache(), f"sqlite:///{folder}/pending-sync.db")
     return [
-        ("bare: a group commit by hand", lambda i: group.append(_PAYLOAD), True, _MANY),
-        ("bare: INSERT, COMMIT, no thread", lambda i: alone.append(_PAYLOAD), True, _MANY),
+        ("bare: a group commit by hand", lambda i: group.append(PAYLOAD), True, _MANY),
+        ("bare: INSERT, COMMIT, no thread", lambda i: alone.append(PAYLOAD), True, _MANY),
         (LEAST, lambda i: least.put(i, VALUE), True, _MANY),
-        (ALONE, lambda i: journal_alone.accept([_draft(i)]), True, _MANY),
+        (ALONE, lambda i: journal_alone.accept([draft(i)]), True, _MANY),
         ("Cache.write_behind, put", put, False, _MANY),
     ]
 
@@ -380,27 +336,15 @@ def _taught(url: str) -> str:
         return str(client.script_load(LEAST_SCRIPT))
 
 
-def _draft(i: int) -> Draft:
-    return Draft(f"user:{i}", b"%d" % i, Kind.PUT, _PAYLOAD, bytes(16))
-
-
-def _fill(i: int) -> Fill:
-    return Fill(b"entry:%d" % i, b"", _FRAME, 300_000, 300_000)
-
-
-def _sync_fill(i: int) -> SyncFill:
-    return SyncFill(b"entry:%d" % i, b"", _FRAME, 300_000, 300_000)
-
-
 def _xadd() -> tuple[bytes, ...]:
-    return (b"XADD", b"bare", b"*", b"p", _PAYLOAD)
+    return (b"XADD", b"bare", b"*", b"p", PAYLOAD)
 
 
 def _what_is_written(i: int) -> list[tuple[bytes, ...]]:
     """Return what leaves the same behind as a put does beside the entries, in no transaction."""
     name = b"user:%d" % i
     return [
-        (b"XADD", b"raw", b"*", b"n", name, b"i", b"%d" % i, b"k", b"1", b"p", _PAYLOAD),
+        (b"XADD", b"raw", b"*", b"n", name, b"i", b"%d" % i, b"k", b"1", b"p", PAYLOAD),
         (b"HSET", b"raw-latest", name, b"1700000000000-0"),
-        (b"SET", b"raw:" + name, bytes(52) + _PAYLOAD, b"PX", b"300000"),
+        (b"SET", b"raw:" + name, bytes(52) + PAYLOAD, b"PX", b"300000"),
     ]
