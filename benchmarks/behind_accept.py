@@ -39,7 +39,7 @@ from freshwell._kit.threads_link import Link
 from freshwell._sync.stores.local_journal import LocalJournal as SyncLocalJournal
 from tests.support.servers import Server
 
-__all__ = ["VALUE", "Nothing", "run"]
+__all__ = ["Nothing", "run"]
 
 _IDS = 20_000
 _MANY = 10**9

@@ -24,7 +24,7 @@ import psycopg
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from benchmarks.behind_accept import VALUE
+from benchmarks.behind_alone import VALUE
 from freshwell import AsyncCache, Cache
 from freshwell.sqlalchemy import AsyncTableSource, TableSource
 from tests.support.servers import Server

@@ -11,12 +11,12 @@ from freshwell.errors import ConfigurationError
 from freshwell.ground.keys import check_count
 from freshwell.ground.saved import AS_GIVEN, Saved, is_version
 
-__all__ = ["PLAIN_KINDS", "by_name", "check_mapping", "checked_saved", "storable"]
+__all__ = ["by_name", "check_mapping", "checked_saved", "storable"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-PLAIN_KINDS: Final = frozenset({dict, list, tuple, str, bytes, int, float, bool})
+_PLAIN_KINDS: Final = frozenset({dict, list, tuple, str, bytes, int, float, bool})
 """What values mostly are. `storable` has nothing against them."""
 _SUSPECT: Final = frozenset({AsyncGeneratorType, CoroutineType, GeneratorType, NotModified})
 
@@ -27,7 +27,7 @@ def storable(value: V) -> V:
     Raises `ConfigurationError` for iterators (generators, ``map``, cursors, open files), for
     coroutines that nobody awaited, and for the answer "not modified" of a load that is over.
     """
-    if value.__class__ in PLAIN_KINDS:
+    if value.__class__ in _PLAIN_KINDS:
         return value
     if value.__class__ not in _SUSPECT:
         if _is_iterator(value):

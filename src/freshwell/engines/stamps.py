@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from freshwell.engines.drops import Drops
+from freshwell.ground.memo import Memo
 
 __all__ = ["CELL_BYTES", "Bonds", "Cell", "Digest", "Stamped", "Stamps", "idle_limit"]
 
@@ -116,7 +117,7 @@ class Stamps:
         self.held = 0
         self.moment = 0
         self._left = 0
-        self._written: dict[tuple[bytes, ...], tuple[int, bytes]] = {}
+        self._written = Memo[tuple[bytes, ...], tuple[int, bytes]](_MAX_WRITTEN)
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -134,9 +135,7 @@ class Stamps:
         if len(cells) < len(digests):
             return None
         stamps = b"".join([cell.digest + cell.stamp for cell in cells])
-        if len(self._written) >= _MAX_WRITTEN:
-            self._written.clear()
-        self._written[digests] = left, stamps
+        self._written.keep(digests, (left, stamps))
         return stamps
 
     # -- inside the table's sections ---------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from freshwell.errors import KeyRejected
@@ -63,14 +64,16 @@ class Taggings:
             return lambda name, values: self.of(name, plan.render(values), functions)
         begin, digest = len(self._implied), self._names.digest
         own = {at for at, _, _ in parts}
-        fixed: list[tuple[list[str], list[bytes]]] = []
+
+        @cache  # at the first call, which is told where one of them is no tag
+        def fixed() -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+            words = ["" if at in own else self._word(t) for at, t in enumerate(plan.texts)]
+            usual = (*self._implied, *words)
+            return usual, tuple([digest(word) for word in usual])
 
         def of(name: str, values: Sequence[Any]) -> Tagging:
-            if not fixed:
-                words = ["" if at in own else self._word(t) for at, t in enumerate(plan.texts)]
-                usual = [*self._implied, *words]
-                fixed.append((usual, [digest(word) for word in usual]))
-            known, digests = fixed[0][0].copy(), fixed[0][1].copy()
+            usual, its = fixed()
+            known, digests = [*usual], [*its]
             for at, render, pick in parts:
                 known[begin + at] = word = user_tag(check_tag(render(pick(values))))
                 digests[begin + at] = digest(word)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final, TypeVar
 
 __all__ = ["Memo"]
@@ -30,8 +32,8 @@ class Memo(dict[K, V]):
         self._refused = 0
 
     def keep(self, key: K, value: V) -> V:
-        """Remember an item if there is room, and return its value."""
-        if len(self) < self._most:
+        """Remember an item if there is room, or one under its key, and return its value."""
+        if len(self) < self._most or key in self:
             self[key] = value
             return value
         self._refused += 1
@@ -39,3 +41,9 @@ class Memo(dict[K, V]):
             self.clear()
             self._refused = 0
         return value
+
+    def keep_many(self, keys: Sequence[K], values: Iterable[V]) -> None:
+        """Remember many items at once: where there is no room for all of them, it begins anew."""
+        if len(self) + len(keys) > self._most:
+            self.clear()
+        self.update(islice(zip(keys, values, strict=True), self._most))

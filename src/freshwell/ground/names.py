@@ -16,7 +16,6 @@ with every tag.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from string import ascii_letters, digits
 from typing import Final
 
@@ -122,7 +121,7 @@ class Names:
         self._tags = f"fw:t:{namespace}:".encode()
         self._namespace = namespace
         self._digests = Memo[str, bytes](_MAX_KNOWN)
-        self._places: dict[str, tuple[bytes, bytes]] = {}
+        self._places = Memo[str, tuple[bytes, bytes]](_MAX_KNOWN)
         self._version_keys = Memo[bytes, tuple[bytes, bytes]](_MAX_KNOWN)
         self.prefixes: tuple[bytes, ...] = (self._root, self._inner, self._tags)
         self.version = version
@@ -161,10 +160,7 @@ class Names:
         except KeyError:
             keys = self.entries(names)
             digests = tuple(map(digest8, keys))
-            if len(known) + len(names) > _MAX_KNOWN:
-                known.clear()
-            places = zip(names, zip(keys, digests, strict=True), strict=True)
-            known.update(islice(places, _MAX_KNOWN))
+            known.keep_many(names, zip(keys, digests, strict=True))
         return keys, digests
 
     def name_of(self, key: bytes) -> str | None:

@@ -11,7 +11,7 @@ from freshwell._async.coordination.saving import Change
 from freshwell._async.strategies.calls import Host
 from freshwell._async.strategies.read_through import ReadThrough, Source
 from freshwell._kit.aio import check_writer, each, resolve
-from freshwell.engines.results import PLAIN_KINDS, check_mapping, checked_saved, storable
+from freshwell.engines.results import check_mapping, checked_saved, storable
 from freshwell.engines.shelf import Terms
 from freshwell.errors import ConfigurationError
 from freshwell.ground.saved import Saved
@@ -181,8 +181,6 @@ class WriteThrough(ReadThrough[V]):
 
 def present(value: V) -> V:
     """Return a value that can be put. Raises `ConfigurationError` for None, and as `storable`."""
-    if value.__class__ in PLAIN_KINDS:
-        return value
     if value is None:
         raise ConfigurationError(
             "put was given None, which stands for an id that does not exist: "

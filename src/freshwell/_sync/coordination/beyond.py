@@ -283,12 +283,12 @@ class Beyond:
     ) -> dict[str, Reading]:
         """Put absence in the place of entries whose tags have changed."""
         try:
-            judged = self._t.tags.verified(readings, taggings, terms.level, versions, since)
+            verified = self._t.tags.verified(readings, taggings, terms.level, versions, since)
         except StoreUnavailable as error:
             self._t.incidents.l2_failed(error)
             return dict.fromkeys(readings, DOWN)
-        self._t.counters.outdated += sum(found is OUTDATED for found in judged.values())
-        return judged
+        self._t.counters.outdated += sum(found is OUTDATED for found in verified.values())
+        return verified
 
     def _keep_calm(
         self,
@@ -335,6 +335,7 @@ class Beyond:
 
 
 def judged(l1: Reading, l2: Reading) -> Sight:
+    """Return what follows from what the two tiers have of an entry."""
     if l2.word is _FRESH:
         # As the plan says, whatever L1 has; most answers of L2 end here.
         return l2, _SERVE_L2

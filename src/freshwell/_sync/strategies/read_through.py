@@ -5,7 +5,6 @@ from __future__ import annotations  # made from _async by tools/twin.py: edit th
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from freshwell._sync.coordination.errands import untagged
@@ -17,6 +16,7 @@ from freshwell.engines.shelf import Terms
 from freshwell.engines.wrapper import Recipe
 from freshwell.errors import ConfigurationError, KeyRejected
 from freshwell.ground.keys import check_count
+from freshwell.ground.memo import Memo
 from freshwell.ground.tags import Computed, Tagging
 from freshwell.ground.templates import Naming, compile_template, plan_tags
 from freshwell.typing import Lookup
@@ -71,7 +71,9 @@ class ReadThrough(Generic[V]):
         recipe = Recipe(load_one, _OF_ID, compiled.sources, extra)
         self._call = Call(host, terms, recipe, Naming(compiled.sources, compiled.render), plan)
         self._shown = compiled.text
-        self._known: dict[type, dict[Any, tuple[str, Tagging]]] = {int: {}, str: {}}
+        self._known: dict[type, Memo[Any, tuple[str, Tagging]]] = {
+            kind: Memo(_MAX_KNOWN) for kind in (int, str)
+        }
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._shown!r}>"
@@ -133,9 +135,7 @@ class ReadThrough(Generic[V]):
             return [known[id] for id in ids]
         except KeyError:
             places = [entry(id) for id in ids]
-            if len(known) + len(ids) > _MAX_KNOWN:
-                known.clear()
-            known.update(islice(zip(ids, places, strict=True), _MAX_KNOWN))
+            known.keep_many(ids, places)
             return places
 
     def _keys(self, ids: Sequence[Any]) -> list[str]:
